@@ -12,7 +12,6 @@ hosts         which names of a host are ours, against pages that lead a browser 
 geography/    regions, the countries in them, how far apart they are
 texts         what may be a name, and how strangers' texts are shown
 process/      the life of a process: loop and signals, health, logs
-bus           the connection between processes, as its users know it
 nats/         the server, its streams, a connection, FastStream's broker
 eventlog/     append behind the fence, read and follow; the one writer of a subject
 leadership    follow, be elected, lead, step down

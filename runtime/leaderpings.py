@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.base import Ping
-from runtime.bus import Bus
+from runtime.nats.bus import Bus
 
 PING_EVERY_S = 0.05
 _PING_TIMEOUT_S = 0.35

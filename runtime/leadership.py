@@ -35,11 +35,11 @@ from nats.errors import Error as NatsError
 
 from contracts.base import LeaderElected, Pong
 from contracts.envelope import Envelope, chain_break
-from runtime.bus import Bus
 from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leaderpings import PING_EVERY_S, LeaderPings
+from runtime.nats.bus import Bus
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 

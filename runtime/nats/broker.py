@@ -17,14 +17,14 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from runtime.bus import Bus
+from runtime.nats.bus import Bus
 from runtime.nats.connection import Outage, lasting_options, nats_urls
 from runtime.process.logs import Log
 
 __all__ = [
     "BrokerDoor",
+    "BusDoor",
     "Call",
-    "Door",
     "MakeDoor",
     "Take",
     "await_subscriptions",
@@ -54,7 +54,7 @@ Take = Callable[[Call], Awaitable[None]]
 """Takes one call in; the next waits until it returns."""
 
 
-class Door(Protocol):
+class BusDoor(Protocol):
     """One subject, shut until it is opened."""
 
     async def open(self) -> None:
@@ -67,7 +67,7 @@ class Door(Protocol):
         """Let no more in; what had arrived is not taken in."""
 
 
-MakeDoor = Callable[[str, Take], Door]
+MakeDoor = Callable[[str, Take], BusDoor]
 """Makes the door on a subject. (The simulation makes its own, on its own bus.)"""
 
 

@@ -17,8 +17,8 @@ from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.base import Command, Failed
-from runtime.bus import Bus
 from runtime.environment import Environment
+from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
 

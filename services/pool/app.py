@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
-from runtime.bus import Bus
 from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
 from runtime.eventlog import UNWRITABLE, EventLog
@@ -18,6 +17,7 @@ from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats import broker
 from runtime.nats.broker import BrokerDoor, MakeDoor
+from runtime.nats.bus import Bus
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError

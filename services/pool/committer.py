@@ -18,11 +18,11 @@ from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
 from contracts.pool import Granted, PoolStatus
-from runtime.bus import Bus
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
 from runtime.nats.broker import Call, send_reply
+from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
 from services.pool.batches import LEASE, CommandBatch, unavailable_refusal

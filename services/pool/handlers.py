@@ -23,7 +23,6 @@ from contracts.pool import (
     PoolStatus,
     RenewLeases,
 )
-from runtime.bus import Bus
 from runtime.leadership import Leadership
 from runtime.nats.broker import (
     Call,
@@ -33,6 +32,7 @@ from runtime.nats.broker import (
     decode_refusal,
     send_reply,
 )
+from runtime.nats.bus import Bus
 from runtime.secrets import SealError
 from runtime.texts import as_quoted
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind

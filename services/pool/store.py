@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 from contracts.base import SessionId
 from contracts.envelope import Envelope
 from contracts.subjects import CREDENTIALS_BUCKET
-from runtime.bus import Bus
+from runtime.nats.bus import Bus
 from runtime.secrets import Sealer, SealError
 from services.pool import domain
 from services.pool.domain import Pool

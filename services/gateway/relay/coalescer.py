@@ -33,7 +33,7 @@ import msgspec
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
 from contracts.pool import Free, Granted, LeaseWanted, Refused
-from runtime.bus import Bus
+from runtime.nats.bus import Bus
 from runtime.nats.connection import (
     DisconnectedError,
     Outage,

@@ -21,9 +21,9 @@ from contracts.pool import (
     EndLeases,
     UsageRecorded,
 )
-from runtime.bus import Bus
 from runtime.clock import system_clock
 from runtime.eventlog import UNWRITABLE
+from runtime.nats.bus import Bus
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
 from services.gateway.domain.errors import GatewayError
