@@ -73,7 +73,11 @@ class Disk:
         """Answer with what is stored behind a sequence, now or as soon as there is anything."""
 
         def try_once() -> bool:
-            behind = [stored for stored in self.stored[after:] if stored.subject in subjects]
+            behind = [
+                stored
+                for stored in self.stored[after:]
+                if any(is_matched(stored.subject, pattern) for pattern in subjects)
+            ]
             if behind:
                 answer(behind[:_BATCH_MAX])
             return bool(behind)
@@ -134,3 +138,15 @@ class Bucket:
             headers = {"Nats-Subject": name, "Nats-Sequence": str(sequence)}
             yield BucketAnswer(value, headers=headers)
         yield BucketAnswer(status="204" if behind else "404")
+
+
+def is_matched(subject: str, pattern: str) -> bool:
+    """Whether a pattern of NATS (`*` for one word, `>` for all the others) is of this subject."""
+    words, wanted = subject.split("."), pattern.split(".")
+    if wanted[-1] == ">":
+        return len(words) >= len(wanted) and _fits(words, wanted[:-1])
+    return len(words) == len(wanted) and _fits(words, wanted)
+
+
+def _fits(words: list[str], wanted: list[str]) -> bool:
+    return all(want in {"*", word} for want, word in zip(wanted, words, strict=False))

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zlib import crc32
 
-from tests.simulation.pool.disk import Disk
+from tests.simulation.pool.disk import Disk, is_matched
 from tests.simulation.pool.loop import Life, SimulatedLoop
 
 if TYPE_CHECKING:
@@ -168,15 +168,3 @@ class Hub:
         """Come back with what lies on the disk."""
         self.life = self._loop.begin_life("nats")
         self.up = True
-
-
-def is_matched(subject: str, pattern: str) -> bool:
-    """Whether a pattern of NATS (`*` for one word, `>` for all the others) is of this subject."""
-    words, wanted = subject.split("."), pattern.split(".")
-    if wanted[-1] == ">":
-        return len(words) >= len(wanted) and _fits(words, wanted[:-1])
-    return len(words) == len(wanted) and _fits(words, wanted)
-
-
-def _fits(words: list[str], wanted: list[str]) -> bool:
-    return all(want in {"*", word} for want, word in zip(wanted, words, strict=False))

@@ -30,7 +30,7 @@ class Operator:
         self._chance = chance
         self.settings = Settings(
             pool=PoolSection(
-                min_size=chance.randrange(1, 4),
+                min_size=chance.randrange(1, 5),
                 max_size=10,
                 lease_ttl=Seconds(chance.choice([1, 2, 4])),
                 session_concurrency=chance.choice([0, 1, 2, 3]),
@@ -51,7 +51,7 @@ class Operator:
         """Do something now and then, and be answered or not."""
         ends = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < ends:
-            await asyncio.sleep(0.2 + self._chance.random())
+            await asyncio.sleep(0.1 + 0.6 * self._chance.random())
             if self._chance.random() < 0.15:
                 self._change_policy()
             else:
@@ -71,9 +71,7 @@ class Operator:
             name = SessionId(f"added-{self._sessions}")
             sealed = Sealer(KEYS[0]).seal_credential(name, "secret")
             zone, limits = chance.choice(["", *_ZONES]), self._limits()
-            item = AddSession(
-                session_id=name, sealed=sealed, limits=limits, quota_timezone=zone
-            )
+            item = AddSession(session_id=name, sealed=sealed, limits=limits, quota_timezone=zone)
             return AddSessions(items=[item], by="operator")
         status = await self._ask(PoolStatus(sessions=True))
         if status is None or not status.get("sessions"):

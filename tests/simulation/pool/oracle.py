@@ -8,10 +8,12 @@ that what any process may have said at which moment.
 import hashlib
 import json
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from tests.simulation.pool.sessions import Sessions
 from tests.simulation.pool.witness import Said
 
 _PROOF_S = 1.0
@@ -30,9 +32,10 @@ class Entry(NamedTuple):
 class Unit:
     """One lease, as the oracle keeps it."""
 
-    def __init__(self, session: str, service: str, day: str, units: int) -> None:
+    def __init__(self, session: str, service: str, day: str, units: int, until: str) -> None:
         self.place = (session, service, day)
         self.units = units
+        self.until = datetime.fromisoformat(until)
         self.end = ""
         self.charged = units
         """Open ones count as used: what they may cost is not there for others."""
@@ -48,12 +51,14 @@ class Oracle:
         self.ends: dict[str, str] = {}
         """What was journalled of usages, by lease: their outcomes."""
         self.forbidden: set[str] = set()
-        self._taken: dict[tuple[str, str, str], int] = {}
-        self._closed: set[tuple[str, str, str]] = set()
-        self._policy: dict[str, int] = {}
-        self._limits: dict[str, dict[str, int]] = {}
+        self.sessions = Sessions()
         self.limits_max: dict[tuple[str, str], int] = {}
         """The highest limit that a session and type ever had."""
+        self._taken: dict[tuple[str, str, str], int] = {}
+        self._asked: dict[tuple[str, int], int] = {}
+        self._open: Counter[str] = Counter()
+        self._closed: set[tuple[str, str, str]] = set()
+        self._now = _BEGINNING
         self._elections: list[tuple[float, str]] = []
         self._writes: dict[str, list[float]] = {}
         self._link = {"hash": "0" * 64, "number": 0, "time": _BEGINNING, "writer": "", "epoch": 0}
@@ -65,7 +70,10 @@ class Oracle:
         for entry in entries:
             envelope = json.loads(entry.body)
             self._check_link(envelope, entry)
+            self._now = datetime.fromisoformat(envelope["time"])
             for event in envelope["events"]:
+                if self.sessions.take(event):
+                    self._note_limits()
                 take = getattr(self, f"_on_{event['type']}", None)
                 if take is not None:
                     take(event)
@@ -101,40 +109,45 @@ class Oracle:
 
     # ---------------------------------------------------------------------- its events
 
-    def _on_policy_changed(self, event: Mapping[str, Any]) -> None:
-        self._policy = event["policy"]["daily_limits"]
-        self._note_limits()
-
-    def _on_session_added(self, event: Mapping[str, Any]) -> None:
-        self._limits.setdefault(event["session_id"], event.get("limits", {}))
-        self._note_limits()
-
-    def _on_session_changed(self, event: Mapping[str, Any]) -> None:
-        if event.get("limits") is not None:
-            self._limits[event["session_id"]] = event["limits"]
-            self._note_limits()
-
     def _note_limits(self) -> None:
-        for session in self._limits:
-            for service in self._policy:
-                key, limit = (session, service), self._limit(session, service)
+        for session in self.sessions.limits:
+            for service in self.sessions.policy.get("daily_limits", {}):
+                key, limit = (session, service), self.sessions.limit(session, service)
                 self.limits_max[key] = max(self.limits_max.get(key, 0), limit)
 
-    def _limit(self, session: str, service: str) -> int:
-        return self._limits[session].get(service, self._policy.get(service, 0))
+    def _on_session_requested(self, event: Mapping[str, Any]) -> None:
+        self._asked[event["request_id"], event["number"]] = event.get("units", 1)
+
+    def _on_lease_refused(self, event: Mapping[str, Any]) -> None:
+        """Nothing is used up while a session that counts has as many units as were asked for."""
+        units = self._asked.get((event["request_id"], event["number"]))
+        if event["reason"] != "pool_quota_exhausted" or units is None or "since" in event:
+            return
+        service = event["service_type"]
+        for session in self.sessions.countable():
+            place = (session, service, self.sessions.day(session, self._now))
+            left = self.sessions.limit(session, service) - self._taken.get(place, 0)
+            if left >= units and place not in self._closed:
+                self._wrong(f"{service} was refused as used up, and {session} has {left} left")
 
     def _on_lease_granted(self, event: Mapping[str, Any]) -> None:
         name, session, service = event["lease_id"], event["session_id"], event["service_type"]
-        lease = Unit(session, service, event["quota_day"], event["units"])
+        lease = Unit(session, service, event["quota_day"], event["units"], event["expires_at"])
         if name in self.leases or name in self.forbidden:
             self._wrong(f"{name} was granted, though it had been granted or given up before")
             return
-        if session not in self._limits:
-            self._wrong(f"{name} was granted on {session}, which nobody added")
+        if bar := self.sessions.bar(session, self._now, trial=event.get("trial", False)):
+            self._wrong(f"{name} was granted on {session}, {bar}")
+        if session not in self.sessions.limits:
             return
         taken = self._taken.get(lease.place, 0) + lease.units
-        if taken > self._limit(session, service):
-            self._wrong(f"{name} is unit {taken} of {self._limit(session, service)} on {session}")
+        limit = self.sessions.limit(session, service)
+        if taken > limit:
+            self._wrong(f"{name} is unit {taken} of {limit} on {session}")
+        self._open[session] += 1
+        at_once = self.sessions.policy.get("session_concurrency", 2)
+        if 0 < at_once < self._open[session]:
+            self._wrong(f"{name} is lease {self._open[session]} of {at_once} at once on {session}")
         if lease.place in self._closed:
             self._wrong(f"{name} was granted on {session}, whose day was used up")
         self._taken[lease.place] = taken
@@ -145,6 +158,7 @@ class Oracle:
 
     def _end(self, lease: Unit, how: str, charged: int) -> None:
         self._taken[lease.place] += charged - lease.charged
+        self._open[lease.place[0]] -= not lease.end
         lease.end, lease.charged = how, charged
 
     def _on_usage_recorded(self, event: Mapping[str, Any]) -> None:
@@ -179,12 +193,16 @@ class Oracle:
         if lease is None or lease.end:
             self._wrong(f"{event['lease_id']} expired, though it was not open")
         else:
+            if self._now < lease.until:
+                self._wrong(f"{event['lease_id']} expired before {lease.until}")
             self._end(lease, "expired", lease.units)
 
     def _on_lease_renewed(self, event: Mapping[str, Any]) -> None:
         lease = self.leases.get(event["lease_id"])
         if lease is None or lease.end:
             self._wrong(f"{event['lease_id']} was renewed, though it was not open")
+        else:
+            lease.until = datetime.fromisoformat(event["expires_at"])
 
     def _on_lease_reconciled(self, event: Mapping[str, Any]) -> None:
         lease = self.leases.get(event["lease_id"])

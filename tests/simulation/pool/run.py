@@ -29,7 +29,13 @@ _TURNS_MAX = 2_000_000
 _QUIET_S = 40.0
 """Within which all is well again: two doublings of an outbox's patience, and a lease's time."""
 _DAY_S = 86_400.0
-_UNKNOWN = ("session_changed", "quota_observed", "lease_cancelled", "session_retired")
+_UNKNOWN = (
+    "session_changed",
+    "quota_observed",
+    "lease_cancelled",
+    "session_cooled",
+    "lease_renewed",
+)
 """What an older version may not know."""
 
 
@@ -69,7 +75,7 @@ class World:
         self.operator = Operator(self.loop, self.hub, self.chance)
         self.pools = [self._pool(f"pool-{number}") for number in range(self.chance.choice([2, 3]))]
         if self.chance.random() < 0.3:
-            unknown = frozenset({self.chance.choice(_UNKNOWN)})
+            unknown = frozenset(self.chance.sample(_UNKNOWN, self.chance.randrange(1, 4)))
             self.pools.append(self._pool("older", unknown))
         self.gateways = [
             GatewayProcess(self.loop, self.hub, self.notes, f"gateway-{number}")
@@ -113,7 +119,7 @@ class World:
         """Start a gateway, and have clients call it."""
         gateway.start()
         assert gateway.life is not None
-        calls = self.chance.randrange(15, 50)
+        calls = self.chance.randrange(20, 80)
 
         async def call() -> None:
             await asyncio.sleep(0.01)
@@ -147,6 +153,8 @@ class World:
             if pool.parts.ledger.state.opened:
                 yield f"{pool.life}: leases are open"
         for gateway in self.gateways:
+            if not gateway.bus.is_connected:
+                yield f"{gateway.life}: it has no connection"
             if not self.calling[gateway].done():
                 yield f"{gateway.life}: calls are under way"
             if len(gateway.outbox):
@@ -231,9 +239,7 @@ class World:
                     yield f"{place}: the pool counts {taken}, the log {oracle.taken_on(place)}"
 
 
-def simulate(
-    seed: int, mode: Mode, plant: AbstractContextManager[object] | None = None
-) -> Judged:
+def simulate(seed: int, mode: Mode, plant: AbstractContextManager[object] | None = None) -> Judged:
     """Run one seed in one mode; `plant` is a bug to be planted meanwhile."""
     world = World(seed, mode)
     loop = world.loop
