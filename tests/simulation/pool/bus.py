@@ -49,7 +49,7 @@ class SimulatedSubscription:
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def next_msg(self, timeout: float | None = 1.0) -> Msg:
+    async def next_msg(self, timeout: float | None = 1.0) -> Msg:  # noqa: ASYNC109 (nats-py's)
         """Wait for the next message."""
         try:
             async with asyncio.timeout(timeout):
@@ -121,7 +121,7 @@ class SimulatedBus:
         self,
         subject: str,
         payload: bytes = b"",
-        timeout: float = 0.5,
+        timeout: float = 0.5,  # noqa: ASYNC109 (nats-py's)
         *,
         headers: dict[str, Any] | None = None,
     ) -> Msg:
@@ -150,19 +150,19 @@ class SimulatedBus:
         self.send_up(self.hub.subscribe, subscription)
         return subscription
 
-    async def flush(self, timeout: float = 10) -> None:
+    async def flush(self, timeout: float = 10) -> None:  # noqa: ASYNC109 (nats-py's)
         """Return once the hub has seen what was sent before."""
         await self.ask_hub(lambda answer: answer(None), timeout)
 
     # ------------------------------------------------------------------ the way
 
-    async def ask_hub(self, act: Act, timeout: float, *args: Any, late_s: float = 0.0) -> Any:
+    async def ask_hub(self, act: Act, within_s: float, *args: Any, late_s: float = 0.0) -> Any:
         """Have the hub do something, which is given a function to answer by.
 
         `late_s`: so much later than anything else that is sent. Raises nats-py's `TimeoutError`.
         """
         answer: asyncio.Future[Any] = self._loop.create_future()
-        timer = self._loop.call_later(timeout, _time_out, answer)
+        timer = self._loop.call_later(within_s, _time_out, answer)
 
         def respond(result: Any) -> None:
             self.hub.noise.carry(self._loop, self.send_down, _set_result, answer, result)

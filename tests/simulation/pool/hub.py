@@ -2,7 +2,7 @@
 
 It is a process like the others: it may be paused, and crash. Subscriptions are its memory, the
 streams lie on its `Disk`: an append is there for others, and acknowledged, once it is synced; a
-crash keeps what was synced and nothing else (one that was being synced may be kept, unacknowledged).
+crash keeps what was synced and nothing else (what was being synced may be kept, unacknowledged).
 """
 
 from collections.abc import Callable, Mapping

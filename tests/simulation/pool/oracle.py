@@ -1,4 +1,4 @@
-"""The oracle: the log read as JSON, and counted by rules of its own. It shares no code with the pool.
+"""The oracle: the log read as JSON, by rules of its own. It shares no code with the pool.
 
 It believes nothing that a process says of itself. What is stored is a list of bytes with the moment
 at which each was synced; from it follow who led when, what was granted and how it ended, and from

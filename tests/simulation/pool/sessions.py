@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
+_LIMITING = frozenset({"policy_changed", "session_added", "session_changed"})
 
 
 class Sessions:
@@ -21,47 +22,49 @@ class Sessions:
 
     def take(self, event: Mapping[str, Any]) -> bool:
         """Take an event in; whether it may have changed a limit."""
-        name = event.get("session_id", "")
-        match event["type"]:
-            case "policy_changed":
-                self.policy = event["policy"]
-                return True
-            case "session_added":
-                self.limits.setdefault(name, event.get("limits", {}))
-                self._zones.setdefault(name, event.get("quota_timezone", ""))
-                self._statuses.setdefault(name, "active")
-                return True
-            case "session_changed":
-                return self._change(name, event)
-            case "session_revived":
-                self._statuses[name] = "active"
-                self._suspects.discard(name)
-            case "session_retired":
-                self._statuses[name] = "retired"
-            case "session_cooled":
-                until = datetime.fromisoformat(event["until"])
-                if not event.get("by"):  # an operator alone shortens it
-                    until = max(until, self._cooling.get(name, _BEGINNING))
-                self._cooling[name] = until
-            case "session_suspected":
-                self._suspects.add(name)
-            case "session_recovered":
-                self._suspects.discard(name)
-                if event.get("by"):
-                    self._cooling.pop(name, None)
-                    if self._statuses[name] == "disabled":
-                        self._statuses[name] = "active"
-        return False
+        take = getattr(self, f"_on_{event['type']}", None)
+        if take is not None:
+            take(event.get("session_id", ""), event)
+        return event["type"] in _LIMITING
 
-    def _change(self, name: str, event: Mapping[str, Any]) -> bool:
+    def _on_policy_changed(self, _: str, event: Mapping[str, Any]) -> None:
+        self.policy = event["policy"]
+
+    def _on_session_added(self, name: str, event: Mapping[str, Any]) -> None:
+        self.limits.setdefault(name, event.get("limits", {}))
+        self._zones.setdefault(name, event.get("quota_timezone", ""))
+        self._statuses.setdefault(name, "active")
+
+    def _on_session_changed(self, name: str, event: Mapping[str, Any]) -> None:
         """Change a session; of whom somebody has decided, that one is under no suspicion."""
         if event.get("status") is not None:
             self._statuses[name] = event["status"]
             self._suspects.discard(name)
-        if event.get("limits") is None:
-            return False
-        self.limits[name] = event["limits"]
-        return True
+        if event.get("limits") is not None:
+            self.limits[name] = event["limits"]
+
+    def _on_session_revived(self, name: str, _: Mapping[str, Any]) -> None:
+        self._statuses[name] = "active"
+        self._suspects.discard(name)
+
+    def _on_session_retired(self, name: str, _: Mapping[str, Any]) -> None:
+        self._statuses[name] = "retired"
+
+    def _on_session_cooled(self, name: str, event: Mapping[str, Any]) -> None:
+        until = datetime.fromisoformat(event["until"])
+        if not event.get("by"):  # an operator alone shortens it
+            until = max(until, self._cooling.get(name, _BEGINNING))
+        self._cooling[name] = until
+
+    def _on_session_suspected(self, name: str, _: Mapping[str, Any]) -> None:
+        self._suspects.add(name)
+
+    def _on_session_recovered(self, name: str, event: Mapping[str, Any]) -> None:
+        self._suspects.discard(name)
+        if event.get("by"):
+            self._cooling.pop(name, None)
+            if self._statuses[name] == "disabled":
+                self._statuses[name] = "active"
 
     def limit(self, name: str, service: str) -> int:
         """Tell a session's daily limit in force."""
