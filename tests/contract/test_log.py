@@ -27,7 +27,7 @@ async def log_of_three(ground: Ground) -> EventLog:
     return log
 
 
-def bodies(batch: Sequence[Stored]) -> list[tuple[int, str, bytes]]:
+def as_triples(batch: Sequence[Stored]) -> list[tuple[int, str, bytes]]:
     """What was stored, but for when."""
     return [(stored.sequence, stored.subject, stored.body) for stored in batch]
 
@@ -39,7 +39,7 @@ def test_sequence_counts_the_stream_and_the_fence_its_subject(ground: Ground) ->
         sequence = await log.append_after(BALANCER, b"four", 2)
 
         assert sequence == 4
-        assert bodies([(await log.last_stored(POOL)) or Stored(0, NOON, "", b"")]) == [
+        assert as_triples([(await log.last_stored(POOL)) or Stored(0, NOON, "", b"")]) == [
             (3, POOL, b"three")
         ]
         assert await log.last_stored("evt.keys") is None
@@ -84,8 +84,8 @@ def test_range_is_read_from_behind_one_envelope_to_another(ground: Ground) -> No
         rest = [each async for batch in log.read_range(POOL, 1, 3) for each in batch]
         nothing = [batch async for batch in log.read_range(POOL, 3, 3)]
 
-        assert bodies(whole) == [(1, POOL, b"one"), (3, POOL, b"three")]
-        assert bodies(rest) == [(3, POOL, b"three")]
+        assert as_triples(whole) == [(1, POOL, b"one"), (3, POOL, b"three")]
+        assert as_triples(rest) == [(3, POOL, b"three")]
         assert nothing == []
 
     ground.run(law)

@@ -8,14 +8,11 @@ crash keeps what was synced and nothing else (what was being synced may be kept,
 from collections.abc import Callable, Mapping
 from random import Random
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 from tests.simulation.pool.disk import Disk, is_matched
 from tests.simulation.pool.loop import Life, SimulatedLoop
-
-if TYPE_CHECKING:
-    from tests.simulation.pool.bus import SimulatedBus, SimulatedSubscription
 
 NO_RESPONDERS = "503"
 
@@ -38,6 +35,29 @@ class Witness(Protocol):
 
     def note(self, text: str) -> None:
         """Something happened that belongs to the trace."""
+
+
+class Connected(Protocol):
+    """One connection, as the hub knows it."""
+
+    def send_down(self, act: Callable[..., object], *args: Any) -> None:
+        """Have something done at its other end, after its way."""
+
+    def deliver(self, message: Message) -> None:
+        """Hand an answer over, at its other end."""
+
+    def cut(self) -> None:
+        """Break it."""
+
+
+class Listening(Protocol):
+    """Interest in a subject, over a connection."""
+
+    subject: str
+    bus: Connected
+
+    def take(self, message: Message) -> None:
+        """Take a message in, at the connection's other end."""
 
 
 class Noise:
@@ -81,22 +101,22 @@ class Hub:
     def __init__(self, loop: SimulatedLoop, chance: Random, witness: Witness) -> None:
         self.witness = witness
         self.noise = Noise(chance)
-        self.buses: dict[str, SimulatedBus] = {}
+        self.buses: dict[str, Connected] = {}
         """By what their inboxes begin with."""
         self.up = True
         self.life = loop.begin_life("nats")
         self.disk = Disk(loop, chance, witness.note)
         self._loop = loop
-        self._listening: dict[str, dict[SimulatedSubscription, None]] = {}
-        self._patterns: dict[str, dict[SimulatedSubscription, None]] = {}
+        self._listening: dict[str, dict[Listening, None]] = {}
+        self._patterns: dict[str, dict[Listening, None]] = {}
 
     # --------------------------------------------------------------- listening
 
-    def subscribe(self, subscription: "SimulatedSubscription") -> None:
+    def subscribe(self, subscription: Listening) -> None:
         """Somebody listens from here on."""
         self._shelf(subscription.subject).setdefault(subscription.subject, {})[subscription] = None
 
-    def unsubscribe(self, subscription: "SimulatedSubscription") -> None:
+    def unsubscribe(self, subscription: Listening) -> None:
         """Somebody does no more."""
         shelf = self._shelf(subscription.subject)
         listening = shelf.get(subscription.subject, {})
@@ -104,7 +124,7 @@ class Hub:
         if not listening:
             shelf.pop(subscription.subject, None)
 
-    def drop_bus(self, bus: "SimulatedBus") -> None:
+    def drop_bus(self, bus: Connected) -> None:
         """The connection is gone, and whoever listened over it."""
         for shelf in (self._listening, self._patterns):
             for subject in list(shelf):
@@ -112,7 +132,7 @@ class Hub:
                     if subscription.bus is bus:
                         self.unsubscribe(subscription)
 
-    def _shelf(self, subject: str) -> "dict[str, dict[SimulatedSubscription, None]]":
+    def _shelf(self, subject: str) -> dict[str, dict[Listening, None]]:
         return self._patterns if subject.endswith(">") or "*" in subject else self._listening
 
     # ----------------------------------------------------------------- routing

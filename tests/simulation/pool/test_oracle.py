@@ -17,17 +17,17 @@ POLICY = {
 ADDED = {"type": "session_added", "session_id": "s"}
 
 
-def granted(name: str, **fields: Any) -> dict[str, Any]:
+def grant_event(name: str, **fields: Any) -> dict[str, Any]:
     lease = {"lease_id": name, "session_id": "s", "service_type": "image", "units": 1}
     moments = {"quota_day": "2026-03-01", "expires_at": "2026-03-01T12:00:05Z"}
     return {"type": "lease_granted", **lease, **moments, **fields}
 
 
-def used(name: str, outcome: str = "settled", units: int = 1) -> dict[str, Any]:
+def usage_event(name: str, outcome: str = "settled", units: int = 1) -> dict[str, Any]:
     return {"type": "usage_recorded", "lease_id": name, "outcome": outcome, "units": units}
 
 
-def expired(name: str) -> dict[str, Any]:
+def expiry_event(name: str) -> dict[str, Any]:
     return {"type": "lease_expired", "lease_id": name}
 
 
@@ -60,30 +60,51 @@ BEGINNING = [LEADER, POLICY, ADDED]
 
 
 def test_lawful_log_is_not_convicted() -> None:
-    events = [granted("a.1"), granted("b.1"), used("a.1", "released"), granted("c.1")]
+    events = [
+        grant_event("a.1"),
+        grant_event("b.1"),
+        usage_event("a.1", "released"),
+        grant_event("c.1"),
+    ]
 
-    assert findings_of(log_of(BEGINNING, events, [used("b.1"), used("c.1", "unknown")])) == []
+    assert (
+        findings_of(log_of(BEGINNING, events, [usage_event("b.1"), usage_event("c.1", "unknown")]))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
     ("events", "word"),
     [
-        ([granted("a.1"), used("a.1"), granted("b.1"), used("b.1"), granted("c.1")], "unit 3 of 2"),
-        ([granted("a.1"), granted("a.1")], "had been granted"),
-        ([granted("a.1", session_id="t")], "which is unknown"),
-        ([used("a.1")], "without having been granted"),
-        ([granted("a.1"), used("a.1"), used("a.1")], "used twice"),
-        ([granted("a.1"), expired("a.1")], "expired before"),
-        ([granted("a.1"), used("a.1"), expired("a.1")], "was not open"),
-        ([{"type": "lease_cancelled", "lease_id": "a.1"}, granted("a.1")], "given up before"),
         (
-            [granted("a.1"), {"type": "lease_cancelled", "lease_id": "a.1"}, used("a.1")],
+            [
+                grant_event("a.1"),
+                usage_event("a.1"),
+                grant_event("b.1"),
+                usage_event("b.1"),
+                grant_event("c.1"),
+            ],
+            "unit 3 of 2",
+        ),
+        ([grant_event("a.1"), grant_event("a.1")], "had been granted"),
+        ([grant_event("a.1", session_id="t")], "which is unknown"),
+        ([usage_event("a.1")], "without having been granted"),
+        ([grant_event("a.1"), usage_event("a.1"), usage_event("a.1")], "used twice"),
+        ([grant_event("a.1"), expiry_event("a.1")], "expired before"),
+        ([grant_event("a.1"), usage_event("a.1"), expiry_event("a.1")], "was not open"),
+        ([{"type": "lease_cancelled", "lease_id": "a.1"}, grant_event("a.1")], "given up before"),
+        (
+            [
+                grant_event("a.1"),
+                {"type": "lease_cancelled", "lease_id": "a.1"},
+                usage_event("a.1"),
+            ],
             "after it had been cancelled",
         ),
         (
             [
                 {"type": "session_changed", "session_id": "s", "status": "disabled"},
-                granted("a.1"),
+                grant_event("a.1"),
             ],
             "which is disabled",
         ),
@@ -94,12 +115,12 @@ def test_lawful_log_is_not_convicted() -> None:
                     "session_id": "s",
                     "until": "2026-03-01T12:00:09Z",
                 },
-                granted("a.1"),
+                grant_event("a.1"),
             ],
             "which cools",
         ),
         (
-            [{"type": "session_suspected", "session_id": "s"}, granted("a.1")],
+            [{"type": "session_suspected", "session_id": "s"}, grant_event("a.1")],
             "which is suspect",
         ),
         (
@@ -110,7 +131,7 @@ def test_lawful_log_is_not_convicted() -> None:
                     "service_type": "image",
                     "quota_day": "2026-03-01",
                 },
-                granted("a.1"),
+                grant_event("a.1"),
             ],
             "was used up",
         ),
@@ -153,7 +174,9 @@ def test_broken_chain_is_named(field: str, value: object, word: str) -> None:
 def test_lease_beyond_what_a_session_does_at_once_is_named() -> None:
     policy = {**POLICY, "policy": {"daily_limits": {"image": 9}, "session_concurrency": 1}}
 
-    (finding,) = findings_of(log_of([LEADER, policy, ADDED, granted("a.1"), granted("b.1")]))
+    (finding,) = findings_of(
+        log_of([LEADER, policy, ADDED, grant_event("a.1"), grant_event("b.1")])
+    )
 
     assert "lease 2 of 1 at once" in finding
 
