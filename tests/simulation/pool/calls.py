@@ -66,9 +66,9 @@ from tests.simulation.pool.processes import GatewayProcess
 TYPES = (ServiceType("image"), ServiceType("video"))
 _SERVERS = tuple(ServerId(f"server-{number}") for number in (1, 2, 3))
 _VERDICTS = {
-    Verdict.SUCCESS: 70,
-    Verdict.OUTCOME_UNKNOWN: 6,
-    Verdict.REJECTED: 6,
+    Verdict.SUCCESS: 62,
+    Verdict.OUTCOME_UNKNOWN: 8,
+    Verdict.REJECTED: 12,
     Verdict.UNREACHABLE: 6,
     Verdict.RATE_LIMITED: 4,
     Verdict.LOGIN_EXPIRED: 4,
@@ -84,6 +84,8 @@ class Ledger:
     def __init__(self) -> None:
         self.accepted: Counter[tuple[str, str, str]] = Counter()
         """Units done, by session, type and quota day: a backend counts what it accepts."""
+        self.done: Counter[str] = Counter()
+        """The same by lease."""
         self.granted: dict[LeaseId, str] = {}
         self.journalled: dict[LeaseId, UsageRecorded] = {}
         """Ends that rode on a question which was answered: so they are in the log."""
@@ -218,6 +220,7 @@ class Call:
             if succeeds or (verdict is Verdict.OUTCOME_UNKNOWN and chance.random() < 0.5):
                 place = (lease.session_id, self.facts.service_type, lease.quota_day)
                 self._ledger.accepted[place] += lease.units
+                self._ledger.done[lease.lease_id] += lease.units
             await self._wait_for_answer(lease)
         judgement = Judgement(verdict, 200 if verdict is Verdict.SUCCESS else 500)
         if verdict is Verdict.SUCCESS:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
+from contracts.subjects import pool_ping
 from tests.simulation.pool.bus import SimulatedBus
 from tests.simulation.pool.hub import Hub
 from tests.simulation.pool.loop import Life, SimulatedLoop
@@ -56,7 +57,8 @@ class Misfortune:
             (self._slow_disk, 2),
             (self._fill_disk, 1),
             (self._step_clock, 3),
-            (self._make_noise, 6),
+            (self._make_noise, 8),
+            (self._mute_pings, 3),
         ]
 
     async def befall(self, seconds: float) -> None:
@@ -192,6 +194,14 @@ class Misfortune:
         self._notes.note(f"noise {noise.lost} {noise.late} {noise.repeated}")
         await asyncio.sleep(self._span_s())
         noise.hush()
+
+    async def _mute_pings(self) -> None:
+        """Let standbys hear nothing of a leader that is there: then there are two."""
+        subject = pool_ping()
+        self._notes.note("mute pings")
+        self._hub.muted.add(subject)
+        await asyncio.sleep(1.2 + self._chance.random())
+        self._hub.muted.discard(subject)
 
 
 async def _carry_out(fault: Fault) -> None:

@@ -104,6 +104,8 @@ class Hub:
         self.buses: dict[str, Connected] = {}
         """By what their inboxes begin with."""
         self.up = True
+        self.muted: set[str] = set()
+        """Subjects on which nothing arrives."""
         self.life = loop.begin_life("nats")
         self.disk = Disk(loop, chance, witness.note)
         self._loop = loop
@@ -141,6 +143,8 @@ class Hub:
         """Hand a message to whoever listens, or say that nobody does."""
         subject = message.subject
         self.witness.note(f"{subject} {crc32(message.body)}")
+        if subject in self.muted:
+            return
         if subject.startswith("$"):
             self._serve_bucket(message)
             return

@@ -175,7 +175,7 @@ class Oracle:
         if lease.end in {"", "expired"}:
             left = {"settled": event.get("units", 0), "released": 0}.get(outcome, lease.units)
             self._end(lease, outcome, left)
-        else:
+        elif lease.end != "reconciled":  # then somebody knew better, and no units are moved
             self._wrong(f"{name} was {outcome} after it had been {lease.end}")
 
     def _on_lease_cancelled(self, event: Mapping[str, Any]) -> None:
