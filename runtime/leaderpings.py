@@ -11,11 +11,11 @@ import time
 from contextlib import suppress
 
 import msgspec
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.base import Ping
+from runtime.nats.bus import Bus
 
 PING_EVERY_S = 0.05
 _PING_TIMEOUT_S = 0.35
@@ -30,7 +30,7 @@ _ping = msgspec.json.encode(Ping())
 class LeaderPings:
     """Asks on one subject whether somebody leads."""
 
-    def __init__(self, client: Client, subject: str) -> None:
+    def __init__(self, client: Bus, subject: str) -> None:
         """`subject` is where a leader answers."""
         self.hears_leader = False
         """Whether somebody answered the last ping."""

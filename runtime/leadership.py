@@ -31,7 +31,6 @@ from contextlib import suppress
 from typing import Protocol
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import LeaderElected, Pong
@@ -40,6 +39,7 @@ from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leaderpings import PING_EVERY_S, LeaderPings
+from runtime.nats.bus import Bus
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 
@@ -70,7 +70,7 @@ class Leadership:
 
     def __init__(
         self,
-        client: Client,
+        client: Bus,
         log: EventLog,
         writer: SubjectWriter,
         fold: Fold,

@@ -5,10 +5,8 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
-
-from faststream.nats import NatsBroker
-from nats.aio.client import Client
 
 from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
@@ -18,6 +16,8 @@ from runtime.eventlog import UNWRITABLE, EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats import broker
+from runtime.nats.broker import BrokerDoor, MakeDoor
+from runtime.nats.bus import Bus
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
@@ -30,6 +30,16 @@ from services.pool.settings import Settings
 from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
 _PAUSE_S = 0.5
+
+
+class PoolEdges(NamedTuple):
+    """What a pool process reaches the world by; the simulation has its own of each."""
+
+    bus: Bus
+    log: EventLog
+    make_door: MakeDoor
+    now: Clock
+    writer_id: WriterId
 
 
 class PoolParts(NamedTuple):
@@ -71,14 +81,14 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     if client is None:
         return
     try:
-        parts = assemble_parts(
-            nats_broker,
-            client,
-            load,
-            keys=(master_key, identity_key),
+        edges = PoolEdges(
+            bus=client,
+            log=EventLog(client),
+            make_door=partial(BrokerDoor, nats_broker),
             now=make_clock(environment.clock_offset_file),
-            logger=logger,
+            writer_id=new_writer_id(),
         )
+        parts = assemble_parts(edges, load, keys=(master_key, identity_key), logger=logger)
         await serve_parts(parts, stop, environment.health_port, environment.health_network)
     finally:
         await broker.disconnect_broker(nats_broker)
@@ -86,23 +96,18 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
 
 
 def assemble_parts(
-    nats_broker: NatsBroker,
-    client: Client,
-    load: Callable[[], Settings],
-    *,
-    keys: tuple[str, str],
-    now: Clock,
-    logger: Log,
+    edges: PoolEdges, load: Callable[[], Settings], *, keys: tuple[str, str], logger: Log
 ) -> PoolParts:
     """Put a pool process together; `keys` are the master key and the identity key.
 
     Raises `SettingsError`.
     """
-    log, ledger, metrics = EventLog(client), PoolLedger(), Metrics()
-    credentials = CredentialStore(client, Sealer(keys[0]))
-    writer = SubjectWriter(log, evt_pool(SHARD), _writer_id())
+    bus, log, make_door, now, writer_id = edges
+    ledger, metrics = PoolLedger(), Metrics()
+    credentials = CredentialStore(bus, Sealer(keys[0]))
+    writer = SubjectWriter(log, evt_pool(SHARD), writer_id)
     leadership = Leadership(
-        client,
+        bus,
         log,
         writer,
         ledger,
@@ -112,9 +117,9 @@ def assemble_parts(
         skipped=lambda: ledger.state.unknown,
     )
     committer = Committer(
-        leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
+        leadership, ledger, credentials, client=bus, clock=now, metrics=metrics, logger=logger
     )
-    doors = PoolDoors(nats_broker, client, committer, leadership, credentials, SHARD)
+    doors = PoolDoors(make_door, bus, committer, leadership, credentials, SHARD)
     leader = PoolLeader(
         load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
     )
@@ -166,6 +171,6 @@ async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:
             ) from None
 
 
-def _writer_id() -> WriterId:
+def new_writer_id() -> WriterId:
     """Name this life of this process."""
     return WriterId(f"pool-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
@@ -23,6 +22,7 @@ from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
 from runtime.nats.broker import Call, send_reply
+from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
 from services.pool.batches import CANCEL, LEASE, CommandBatch, unavailable_refusal
@@ -48,7 +48,7 @@ class Committer:
         ledger: PoolLedger,
         credentials: CredentialStore,
         *,
-        client: Client,
+        client: Bus,
         clock: Clock,
         metrics: Metrics,
         logger: Log,

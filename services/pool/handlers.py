@@ -6,15 +6,10 @@ that does not decode is answered `Failed(bad_request)`, which names what was wro
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from faststream.nats import NatsBroker
-from faststream.nats.subscriber.usecases.core_subscriber import CoreSubscriber
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from contracts import subjects
 from contracts.base import Failed, Ping
@@ -29,7 +24,15 @@ from contracts.pool import (
     RenewLeases,
 )
 from runtime.leadership import Leadership
-from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
+from runtime.nats.broker import (
+    Call,
+    MakeDoor,
+    Take,
+    await_subscriptions,
+    decode_refusal,
+    send_reply,
+)
+from runtime.nats.bus import Bus
 from runtime.secrets import SealError
 from runtime.texts import as_quoted
 from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind
@@ -40,8 +43,6 @@ SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
 _DRAIN_S = 2.0
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-Take = Callable[[Call], Awaitable[None]]
 
 
 class QueuedDoor(NamedTuple):
@@ -68,14 +69,14 @@ class PoolDoors:
 
     def __init__(
         self,
-        broker: NatsBroker,
-        client: Client,
+        make_door: MakeDoor,
+        client: Bus,
         committer: Committer,
         leadership: Leadership,
         credentials: CredentialStore,
         shard: int,
     ) -> None:
-        """Register every door with the broker."""
+        """Make every door."""
         self._client = client
         self._committer = committer
         self._leadership = leadership
@@ -84,14 +85,13 @@ class PoolDoors:
         takes = {door.subject(shard): self._queue_handler(door) for door in QUEUED}
         takes[subjects.pool_admin(shard)] = self._on_admin
         takes[subjects.pool_status(shard)] = self._on_status
-        self._inner = [self._register_door(broker, subject, takes[subject]) for subject in takes]
-        pings = self._register_door(broker, subjects.pool_ping(shard), self._on_ping)
-        self._subscribers = [*self._inner, pings]
+        self._inner = [make_door(subject, take) for subject, take in takes.items()]
+        self._doors = [*self._inner, make_door(subjects.pool_ping(shard), self._on_ping)]
 
     async def open_doors(self) -> None:
         """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
-        for subscriber in self._subscribers:
-            await subscriber.start()
+        for door in self._doors:
+            await door.open()
         await self._leadership.announce_term(self._leads)
         await await_subscriptions(self._client)
 
@@ -100,33 +100,17 @@ class PoolDoors:
 
         A standby that found nobody would be elected before the last answers are in the log.
         """
-        ending = [
-            asyncio.ensure_future(subscriber.subscription.drain())  # type: ignore[no-untyped-call]
-            for subscriber in self._inner
-            if subscriber.subscription is not None
-        ]
-        for subscriber in self._inner:
-            subscriber.subscription = None
-        if ending:
-            # What a lost connection keeps from ending is of no use to a process that ends.
-            _, stuck = await asyncio.wait(ending, timeout=_DRAIN_S)
-            for task in stuck:
-                task.cancel()
-            await asyncio.gather(*ending, return_exceptions=True)
+        ending = [asyncio.create_task(door.drain()) for door in self._inner]
+        # What a lost connection keeps from ending is of no use to a process that ends.
+        _, stuck = await asyncio.wait(ending, timeout=_DRAIN_S)
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
         """Unsubscribe; what had arrived is not answered, and may be sent again to another."""
-        for subscriber in self._subscribers:
-            with suppress(NatsError):
-                await subscriber.stop()
-            subscriber.subscription = None
-
-    @staticmethod
-    def _register_door(broker: NatsBroker, subject: str, take: Take) -> CoreSubscriber:
-        subscriber = broker.subscriber(subject, max_workers=1, no_reply=True, decoder=with_reply)
-        subscriber(take)
-        assert isinstance(subscriber, CoreSubscriber)
-        return subscriber
+        for door in self._doors:
+            await door.close()
 
     def _queue_handler(self, door: QueuedDoor) -> Take:
         decoder = msgspec.json.Decoder(door.command)

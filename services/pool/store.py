@@ -8,13 +8,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.base import SessionId
 from contracts.envelope import Envelope
 from contracts.subjects import CREDENTIALS_BUCKET
+from runtime.nats.bus import Bus
 from runtime.secrets import Sealer, SealError
 from services.pool import domain
 from services.pool.domain import Pool
@@ -47,7 +47,7 @@ class PoolLedger:
 class CredentialStore:
     """The bucket of ciphertexts, and the revision of each."""
 
-    def __init__(self, client: Client, sealer: Sealer) -> None:
+    def __init__(self, client: Bus, sealer: Sealer) -> None:
         """Use `client`; nothing is read yet."""
         self.revisions: dict[SessionId, int] = {}
         self.sealer = sealer

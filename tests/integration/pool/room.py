@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -114,9 +115,14 @@ async def pool(
     logger = logs.configure_logs("pool")
     made = broker.make_broker(url, "pool", logger)
     client = await broker.connect_broker(made)
-    room = Room(
-        made, client, app.assemble_parts(made, client, load, keys=keys, now=now, logger=logger)
+    edges = app.PoolEdges(
+        bus=client,
+        log=EventLog(client),
+        make_door=partial(broker.BrokerDoor, made),
+        now=now,
+        writer_id=app.new_writer_id(),
     )
+    room = Room(made, client, app.assemble_parts(edges, load, keys=keys, logger=logger))
     try:
         yield room
     finally:
