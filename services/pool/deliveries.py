@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
-from nats.aio.client import Client
 
 from contracts.base import Failed, GatewayId, LeaseId, RequestId
 from contracts.pool import CancelLease, DeliverGrants, Granted, GrantsDelivered
 from contracts.subjects import gateway_granted
+from runtime.nats.bus import Bus
 from runtime.nats.connection import NobodyThereError, UnansweredError, ask_command
 
 _TIMEOUT_S = 2.0
@@ -29,7 +29,7 @@ CancelOwn = Callable[[list[CancelLease]], Awaitable[object]]
 class Deliveries:
     """Tells gateways of grants; belongs to one term."""
 
-    def __init__(self, client: Client, cancel: CancelOwn) -> None:
+    def __init__(self, client: Bus, cancel: CancelOwn) -> None:
         """Nothing is under way."""
         self._client = client
         self._cancel = cancel

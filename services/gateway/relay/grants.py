@@ -8,11 +8,11 @@ and a call that has left has had its lease cancelled.
 import asyncio
 
 import msgspec
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts.base import LeaseId
 from contracts.pool import DeliverGrants, Granted, GrantsDelivered
+from runtime.nats.bus import Bus
 from services.gateway.domain.errors import GatewayError
 
 _decoder = msgspec.json.Decoder(DeliverGrants)
@@ -22,7 +22,7 @@ _ARRIVED = msgspec.json.encode(GrantsDelivered())
 class Grants:
     """Who waits for which lease."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Bus) -> None:
         """Nobody waits."""
         self._client = client
         self._expected: dict[LeaseId, asyncio.Future[Granted]] = {}
