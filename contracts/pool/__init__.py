@@ -2,6 +2,7 @@
 
 words            refusals, outcomes, verdicts, policy, attempts
 sessions         events about sessions
+rotation         the rotation of the master key: events, commands, replies
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
@@ -52,6 +53,15 @@ from contracts.pool.leasing import (
     Renewed,
     RenewLeases,
 )
+from contracts.pool.rotation import (
+    AskKeys,
+    KeyHolder,
+    KeyRotation,
+    KeyRotationBegan,
+    KeyRotationEnded,
+    KeysReply,
+    RotateKey,
+)
 from contracts.pool.sessions import (
     QuotaObserved,
     SessionAdded,
@@ -75,6 +85,7 @@ from contracts.pool.words import (
 __all__ = [
     "AddSession",
     "AddSessions",
+    "AskKeys",
     "Attempt",
     "CallsRefused",
     "CancelAnswer",
@@ -89,6 +100,11 @@ __all__ = [
     "EndLeases",
     "Free",
     "Granted",
+    "KeyHolder",
+    "KeyRotation",
+    "KeyRotationBegan",
+    "KeyRotationEnded",
+    "KeysReply",
     "LeaderElected",
     "LeaseAnswers",
     "LeaseCancelled",
@@ -115,6 +131,7 @@ __all__ = [
     "RenewAnswers",
     "RenewLeases",
     "Renewed",
+    "RotateKey",
     "SessionAdded",
     "SessionChanged",
     "SessionCooled",

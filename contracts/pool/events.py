@@ -14,6 +14,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
+from contracts.pool.rotation import KeyRotationBegan, KeyRotationEnded
 from contracts.pool.sessions import (
     QuotaObserved,
     SessionAdded,
@@ -224,6 +225,8 @@ PoolEvent = (
     | SessionSuspected
     | SessionRecovered
     | QuotaObserved
+    | KeyRotationBegan
+    | KeyRotationEnded
     | PoolCheckpointed
     | LeaderElected
 )

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from faststream.nats import NatsBroker
@@ -16,18 +17,22 @@ from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
 from runtime.eventlog import UNWRITABLE, EventLog
 from runtime.eventlog.writer import SubjectWriter
+from runtime.leaderpings import KeyPings
 from runtime.leadership import Leadership
 from runtime.nats import broker
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
+from services.pool.bucket import CredentialsUnavailableError
 from services.pool.committer import Committer
 from services.pool.handlers import PoolDoors
+from services.pool.keys.holders import KeyHolders
+from services.pool.keys.rotator import KeyRotator
 from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
-from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
+from services.pool.store import CredentialStore, PoolLedger
 
 _PAUSE_S = 0.5
 
@@ -39,6 +44,7 @@ class PoolParts(NamedTuple):
     credentials: CredentialStore
     leadership: Leadership
     leader: PoolLeader
+    rotator: KeyRotator
     metrics: Metrics
     logger: Log
 
@@ -76,6 +82,9 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             client,
             load,
             keys=(master_key, identity_key),
+            reread=partial(
+                environment.reread_secret, "TIDEGATE_SECRET_KEY", environment.home.master_key
+            ),
             now=make_clock(environment.clock_offset_file),
             logger=logger,
         )
@@ -93,13 +102,15 @@ def assemble_parts(
     keys: tuple[str, str],
     now: Clock,
     logger: Log,
+    reread: Callable[[], str] | None = None,
 ) -> PoolParts:
-    """Put a pool process together; `keys` are the master key and the identity key.
+    """Put a pool process together; `keys` are the master keys, as text, and the identity key.
 
-    Raises `SettingsError`.
+    `reread` reads the first of these again. Raises `SettingsError`.
     """
     log, ledger, metrics = EventLog(client), PoolLedger(), Metrics()
-    credentials = CredentialStore(client, Sealer(keys[0]))
+    sealer = Sealer(keys[0], reread)
+    credentials = CredentialStore(client, sealer)
     writer = SubjectWriter(log, evt_pool(SHARD), _writer_id())
     leadership = Leadership(
         client,
@@ -110,13 +121,25 @@ def assemble_parts(
         clock=now,
         logger=logger,
         skipped=lambda: ledger.state.unknown,
+        next_ping=KeyPings(writer.writer, sealer, logger).next_ping,
     )
     committer = Committer(
         leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
     )
-    doors = PoolDoors(nats_broker, client, committer, leadership, credentials, SHARD)
+    holders = KeyHolders(writer.writer, sealer)
+    rotator = KeyRotator(ledger, credentials, committer, holders, logger=logger)
+    doors = PoolDoors(nats_broker, client, committer, leadership, credentials, rotator, SHARD)
     leader = PoolLeader(
-        load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
+        load,
+        keys[1],
+        log,
+        writer,
+        ledger,
+        credentials,
+        committer,
+        doors,
+        rotator=rotator,
+        logger=logger,
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
     metrics.full.set_function(lambda: committer.full)
@@ -125,7 +148,7 @@ def assemble_parts(
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return PoolParts(ledger, credentials, leadership, leader, metrics, logger)
+    return PoolParts(ledger, credentials, leadership, leader, rotator, metrics, logger)
 
 
 async def serve_parts(

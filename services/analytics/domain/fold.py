@@ -228,6 +228,8 @@ class RowFold:
             pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
+            pool.KeyRotationBegan: lambda event, place: record(event, event.key_id, place),
+            pool.KeyRotationEnded: lambda event, place: record(event, event.key_id, place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),
             balancer.StrategyPinned: lambda event, place: record(event, "", place),

@@ -21,6 +21,7 @@ from services.pool.domain.decide.admin import decide_admin, decide_policy
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.lease import decide_lease, grant_as_sent
+from services.pool.domain.decide.rotation import RotationDone, RotationWanted, decide_rotation
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
@@ -38,6 +39,8 @@ __all__ = [
     "HASH_VERSION",
     "Decision",
     "Pool",
+    "RotationDone",
+    "RotationWanted",
     "Violation",
     "ViolationKind",
     "checkpoint_ledger",
@@ -47,6 +50,7 @@ __all__ = [
     "decide_lease",
     "decide_policy",
     "decide_renew",
+    "decide_rotation",
     "fold_envelope",
     "grant_as_sent",
     "next_wakeup",

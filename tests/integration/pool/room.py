@@ -20,6 +20,7 @@ from contracts.pool import (
     EndAnswers,
     EndLeases,
     Granted,
+    KeysReply,
     LeaseAnswers,
     LeaseSessions,
     LeaseWanted,
@@ -50,6 +51,7 @@ _replies = msgspec.json.Decoder(
     | RenewAnswers
     | CancelAnswers
     | PoolStatusReply
+    | KeysReply
     | Done
     | Pong
     | Failed
@@ -109,14 +111,14 @@ async def pool(
     *,
     now: Clock = system_clock,
     keys: tuple[str, str] = KEYS,
+    reread: Callable[[], str] | None = None,
 ) -> AsyncIterator[Room]:
     """A pool process that may or may not come to lead."""
     logger = logs.configure_logs("pool")
     made = broker.make_broker(url, "pool", logger)
     client = await broker.connect_broker(made)
-    room = Room(
-        made, client, app.assemble_parts(made, client, load, keys=keys, now=now, logger=logger)
-    )
+    parts = app.assemble_parts(made, client, load, keys=keys, now=now, logger=logger, reread=reread)
+    room = Room(made, client, parts)
     try:
         yield room
     finally:

@@ -5,4 +5,5 @@ leases   open and unknown ones    servers   the servers behind the gateway
 accounts  the accounts behind the sessions: whether they live, their points
 strategies  who chooses among the servers
 configuration   held because it would take servers away, and released
+secrets  the master keys by their ids, and their rotation
 """
