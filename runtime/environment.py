@@ -173,14 +173,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `SettingsError` when there is none.
         """
-        if os.environ.get(variable):
-            return os.environ[variable].strip()
+        if given := os.environ.get(variable, "").strip():
+            return given
         path = Path(os.environ.get(f"{variable}_FILE") or file)
         expected = f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
         try:
             secret = path.read_text().strip()
-        except OSError as error:
-            raise SettingsError(f"{expected} ({error.strerror})") from None
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(f"{expected} ({getattr(error, 'strerror', error)})") from None
         if not secret:
             raise SettingsError(f"{expected} (it is empty)")
         return secret

@@ -44,6 +44,10 @@ def describe_keys(keys: KeysReply) -> Iterator[DoctorFinding]:
     elif len(keys.key_ids) > 1:
         message = f"the key file has {len(keys.key_ids)} keys, and no rotation is under way"
         yield note(_AREA, "rotation_halfway", message)
+    for key_id, count in keys.ciphertexts.items():
+        if key_id not in keys.key_ids:
+            message = f"{count} credentials are sealed under the key {key_id}, which the pool lacks"
+            yield note(_AREA, "credentials_closed", message)
     lacking = 0
     for holder in keys.holders:
         missing = sorted(needed.difference(holder.key_ids))

@@ -9,7 +9,12 @@ import msgspec
 from contracts.pool import KeysReply
 from runtime.secrets import key_id_of, new_key
 from tidegate.console import api
-from tidegate.console.errors import CommandError, GatewayRefusedError
+from tidegate.console.errors import (
+    CommandError,
+    GatewayAbsentError,
+    GatewayRefusedError,
+    GatewayUnableError,
+)
 from tidegate.masterkey.keyfile import KeyFile
 from tidegate.masterkey.steps import (
     AddKey,
@@ -37,6 +42,7 @@ class RotationRun:
         self._wait_s = wait_s
         self._tell = tell
         self._added: str | None = None
+        self._answered = False
         self._stands: object = None
         """What was waited for last, and how far it was."""
         self._since = time.monotonic()
@@ -54,12 +60,13 @@ class RotationRun:
         keys = self._file.read_keys()
         try:
             told = ask_keys()
-        except GatewayRefusedError:
-            raise
-        except CommandError as error:
-            # A pool that was killed is back in a second; what was begun stands.
-            self._wait_for("the pool", f"no answer yet: {error}", str(error))
+        except (GatewayAbsentError, GatewayUnableError) as error:
+            # A pool that was killed is back in a second, a gateway in ten; what was begun stands.
+            if not self._answered and isinstance(error, GatewayAbsentError):
+                raise
+            self._wait_for("an answer", f"no answer yet: {error}", str(error))
             return False
+        self._answered = True
         step = next_step([*map(key_id_of, keys)], told, self._file.whole_id())
         match step:
             case AddKey():
@@ -97,7 +104,7 @@ class RotationRun:
             if key_id == self._added:
                 self._file.write_keys([key for key in keys if key_id_of(key) != key_id])
             raise
-        except CommandError as error:
+        except (GatewayAbsentError, GatewayUnableError) as error:
             # Whether it is in the log is seen by the next look.
             self._wait_for("the beginning", f"no answer yet: {error}", str(error))
         else:

@@ -62,6 +62,8 @@ class KeyRotator:
         if resealed.changed:
             self._logger.info("credentials_resealed", key_id=key_id, count=resealed.changed)
         self._resealed = key_id
+        # A leader that was may have sealed some of them anew.
+        await self._credentials.catch_up()
         counts = self._credentials.count_by_key()
         others = sum(counts.values()) - counts.get(key_id, 0)
         # A look may come from a server that is behind: what was stored from here counts as well.

@@ -262,6 +262,19 @@ async def test_ciphertext_that_no_key_opens_neither_stops_a_rotation_nor_the_poo
         assert newest.sealed == foreign, "it stays as it is"
 
 
+async def test_rotation_ends_though_others_were_sealed_anew_by_a_leader_that_was(
+    nats_url: str, nats_client: Client
+) -> None:
+    file = KeyText("old")
+    async with keyed(nats_url, file) as room:
+        await room.leading()
+        await CredentialStore(nats_client, Sealer("new\nold")).reseal_others()
+        file.write("new", "old")
+        await rotate(nats_client)
+
+        assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=20)
+
+
 async def test_store_that_is_behind_overwrites_nothing(
     nats_client: Client,
 ) -> None:

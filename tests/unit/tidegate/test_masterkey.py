@@ -178,3 +178,14 @@ def test_doctor_names_keys_that_were_left_in_the_file_and_who_cannot_open() -> N
         note("keys", "rotation_halfway", "the key file has 2 keys, and no rotation is under way"),
         wrong("keys", "master_key_lacking", "gw-1 lacks the master key a (it has b)"),
     ]
+
+
+def test_doctor_counts_what_is_sealed_under_a_key_that_the_pool_lacks() -> None:
+    assert findings_of("a", ciphertexts={"a": 3, "c": 2}) == [
+        note(
+            "keys",
+            "credentials_closed",
+            "2 credentials are sealed under the key c, which the pool lacks",
+        ),
+        fine("keys", "1 processes have the master key"),
+    ]
