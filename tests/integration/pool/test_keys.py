@@ -20,11 +20,12 @@ from contracts.pool import (
     KeysReply,
     RotateKey,
 )
+from runtime.leadership import Leadership
 from runtime.secrets import Sealer, SealError, key_id_of, session_identity
 from services.pool.bucket import CredentialBucket, CredentialMovedError
 from services.pool.keys import holders
 from services.pool.settings import ProvisionerSection
-from services.pool.store import CredentialStore
+from services.pool.store import CredentialStore, Resealed
 from tests.integration.pool.room import KEYS, Room, ask_pool, events, pool, settings
 from tests.waiting import until
 
@@ -268,11 +269,50 @@ async def test_rotation_ends_though_others_were_sealed_anew_by_a_leader_that_was
     file = KeyText("old")
     async with keyed(nats_url, file) as room:
         await room.leading()
+        file.write("old", "new")
+        await rotate(nats_client)
         await CredentialStore(nats_client, Sealer("new\nold")).reseal_others()
         file.write("new", "old")
-        await rotate(nats_client)
 
         assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=20)
+
+
+async def test_look_at_a_server_that_is_behind_ends_no_rotation(
+    nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower of the stream may not have yet what this leader has stored itself."""
+    file = KeyText("old")
+    async with keyed(nats_url, file) as room:
+        await room.leading()
+        looks = 0
+
+        async def nothing_there() -> Resealed:
+            nonlocal looks
+            looks += 1
+            return Resealed(0, 0)
+
+        monkeypatch.setattr(room.parts.credentials, "reseal_others", nothing_there)
+        file.write("new", "old")
+        await rotate(nats_client)
+        await until(lambda: looks > 2)
+
+        assert await events(nats_client, KeyRotationEnded) == []
+        monkeypatch.undo()
+        assert (await rotation_ended(nats_client)).sealed == 20
+
+
+async def test_leader_that_is_not_sure_says_nothing_of_keys(
+    nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks may drop a key for what it hears."""
+    async with keyed(nats_url, KeyText("old")) as room:
+        await room.leading()
+        monkeypatch.setattr(Leadership, "recently_proved", False)
+
+        answer = await ask_pool(nats_client, subjects.pool_keys(), AskKeys())
+
+        assert isinstance(answer, Failed)
+        assert answer.code == "not_leader"
 
 
 async def test_store_that_is_behind_overwrites_nothing(
