@@ -289,6 +289,44 @@ def test_gateway_that_cannot_read_the_key_is_named_and_then_waited_for(
         stack.processes["far"].wait(40)
 
 
+def test_copies_in_the_homes_of_their_owners_are_rotated_with_the_whole(tmp_path: Path) -> None:
+    """As in containers: pool and gateway each see a home of their own, and whoever rotates all."""
+    stack = Stack(tmp_path / "home", TIDEGATE_POOL_MIN_SIZE="5")
+    homes = tmp_path / "homes"
+    copies = {name: homes / name / "secrets" / "master.key" for name in ("pool", "gateway")}
+    for copy in copies.values():
+        copy.parent.mkdir(parents=True)
+    try:
+        stack.start_nats()
+        stack.here("migrate", "--secrets", "--homes", str(homes))
+        stack.start_demo("one")
+        stack.configure(stack.servers_toml("one"))
+        port = int(stack.demo_url("gateway").rsplit(":", 1)[1])
+        stack.start("pool", "pool", TIDEGATE_SECRET_KEY_FILE=str(copies["pool"]))
+        stack.start("balancer", "balancer")
+        stack.start(
+            "gateway",
+            "gateway",
+            TIDEGATE_PORT=str(port),
+            TIDEGATE_SECRET_KEY_FILE=str(copies["gateway"]),
+        )
+        stack.ready("pool", "balancer", "gateway")
+        stack.environment["TIDEGATE_API"] = stack.url()
+        before, old = opened(stack), keys_of(stack)
+
+        alone = run_rotation(stack, "--wait", "2s")
+        whole = run_rotation(stack, "--homes", str(homes))
+
+        assert alone.returncode == 1
+        assert "Give them the key file as it is now" in alone.stderr
+        assert whole.returncode == 0, whole.stderr
+        assert set(keys_of(stack)).isdisjoint(old)
+        assert {copy.read_text() for copy in copies.values()} == {"".join(keys_of(stack))}
+        assert opened(stack) == before
+    finally:
+        stack.close()
+
+
 def test_restarted_stack_opens_everything_with_the_new_key_alone(stack: Stack) -> None:
     """Nothing of the old keys lives on in the memory of the processes."""
     before = opened(stack)
