@@ -71,6 +71,10 @@ pool_status = partial(_pool_door, "status")
 """The fold is asked here."""
 pool_admin = partial(_pool_door, "admin")
 """Sessions are administered here."""
+pool_keys = partial(_pool_door, "keys")
+"""Which master keys there are is asked here."""
+pool_rotate = partial(_pool_door, "rotate")
+"""A rotation of the master key is begun here."""
 pool_ping = partial(_pool_door, "ping")
 """A leader answers here."""
 
@@ -142,6 +146,20 @@ TABLE = (
     Subject(
         pattern=pool_admin(_ALL),
         message=pool.PoolAdmin,
+        reply=pool.Done | base.Failed,
+        owner="pool",
+        callers=("gateway",),
+    ),
+    Subject(
+        pattern=pool_keys(_ALL),
+        message=pool.AskKeys,
+        reply=pool.KeysReply | base.Failed,
+        owner="pool",
+        callers=("gateway", "auditor"),
+    ),
+    Subject(
+        pattern=pool_rotate(_ALL),
+        message=pool.RotateKey,
         reply=pool.Done | base.Failed,
         owner="pool",
         callers=("gateway",),

@@ -33,7 +33,7 @@ from typing import Protocol
 import msgspec
 from nats.errors import Error as NatsError
 
-from contracts.base import LeaderElected, Pong
+from contracts.base import LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, chain_break
 from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
@@ -79,8 +79,9 @@ class Leadership:
         clock: Clock,
         logger: Log,
         skipped: Callable[[], Iterable[str]] = tuple,
+        next_ping: Callable[[], Ping] = Ping,
     ) -> None:
-        """`ping` is the subject on which a leader answers.
+        """`ping` is the subject on which a leader answers; `next_ping` makes what is sent there.
 
         `skipped` names the tags of the subject's events that the fold did not know: whoever skipped
         one knows less than the log, and never leads.
@@ -89,7 +90,7 @@ class Leadership:
         self.leading = False
         self.following = False
         """Whether the fold has once reached the end of the log."""
-        self._pings = LeaderPings(client, ping)
+        self._pings = LeaderPings(client, ping, next_ping)
         self._client = client
         self._log = log
         self._fold = fold

@@ -38,6 +38,7 @@ VERBS = {
     "tail": Verb("ledger.tail", "Show the log as it grows."),
     "explain": Verb("ledger.explain", "Tell everything the log knows of one request."),
     "keys": Verb("admin.keys", "Issue, list, rotate and revoke API keys."),
+    "secrets": Verb("masterkey.secrets", "Show and rotate the master key of the credentials."),
     "sessions": Verb("admin.sessions", "List, add and administer sessions."),
     "servers": Verb("admin.servers", "List, add, change and remove servers."),
     "leases": Verb("admin.leases", "List open and unknown leases, settle unknown ones."),

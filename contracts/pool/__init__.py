@@ -2,6 +2,7 @@
 
 words            refusals, outcomes, verdicts, policy, attempts
 sessions         events about sessions
+rotation         the rotation of the master key: events, commands, replies
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
@@ -60,6 +61,15 @@ from contracts.pool.leasing import (
     RenewLeases,
     Waiting,
 )
+from contracts.pool.rotation import (
+    AskKeys,
+    KeyHolder,
+    KeyRotation,
+    KeyRotationBegan,
+    KeyRotationEnded,
+    KeysReply,
+    RotateKey,
+)
 from contracts.pool.sessions import (
     QuotaObserved,
     SessionAdded,
@@ -83,6 +93,7 @@ from contracts.pool.words import (
 __all__ = [
     "AddSession",
     "AddSessions",
+    "AskKeys",
     "Attempt",
     "CallsRefused",
     "CancelAnswer",
@@ -100,6 +111,11 @@ __all__ = [
     "Free",
     "Granted",
     "GrantsDelivered",
+    "KeyHolder",
+    "KeyRotation",
+    "KeyRotationBegan",
+    "KeyRotationEnded",
+    "KeysReply",
     "LeaderElected",
     "LeaseAnswers",
     "LeaseCancelled",
@@ -127,6 +143,7 @@ __all__ = [
     "RenewAnswers",
     "RenewLeases",
     "Renewed",
+    "RotateKey",
     "SessionAdded",
     "SessionChanged",
     "SessionCooled",

@@ -15,6 +15,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
+from contracts.pool.rotation import KeyRotationBegan, KeyRotationEnded
 from contracts.pool.sessions import (
     QuotaObserved,
     SessionAdded,
@@ -261,6 +262,8 @@ PoolEvent = (
     | SessionSuspected
     | SessionRecovered
     | QuotaObserved
+    | KeyRotationBegan
+    | KeyRotationEnded
     | PoolCheckpointed
     | LeaderElected
 )

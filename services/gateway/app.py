@@ -18,6 +18,7 @@ from contracts.pool import LeaseAnswers, LeaseSessions
 from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
+from runtime.leaderpings import KeyPings
 from runtime.nats.connection import Outage, connect_service
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
@@ -111,7 +112,8 @@ class Gateway:
         """Make every part over one NATS connection, whose `outage` is known."""
         self.gateway_id = gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
-        sealer = Sealer(environment.read_secret("TIDEGATE_SECRET_KEY", home.master_key))
+        kept = ("TIDEGATE_SECRET_KEY", home.master_key)
+        sealer = Sealer(environment.read_secret(*kept), lambda: environment.reread_secret(*kept))
         identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
         now = make_clock(environment.clock_offset_file)
         event_log = EventLog(client)
@@ -123,7 +125,8 @@ class Gateway:
         self.outbox = Outbox(client, gateway_id, log)
         self.grants = Grants(client)
         self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
-        self.readiness = Readiness(client, self.key_log, self.outbox)
+        report = KeyPings(f"{gateway_id}@{socket.gethostname()}", sealer, log)
+        self.readiness = Readiness(client, self.key_log, self.outbox, report.next_ping)
         self.exchanges = OpenExchanges(
             client, gateway_id, lambda: self.settings.gateway.exchange_max, log
         )

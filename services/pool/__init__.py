@@ -11,6 +11,8 @@ batches        commands that wait, and how each sort is decided and answered
 generated      sessions that were made up, and whose servers they are for
 provisioners   where sessions come from: generated, a file, the API alone
 store          the fold of the log, and the ciphertexts in KV
+bucket         the KV bucket of ciphertexts
+keys/          the master keys: who has which, and a rotation's course
 metrics        what is counted for `/metrics`
 audit/         pure: the log against its own rules → violations
 domain/        pure: state, decide, evolve

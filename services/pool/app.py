@@ -14,6 +14,7 @@ from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
 from runtime.eventlog import UNWRITABLE, EventLog
 from runtime.eventlog.writer import SubjectWriter
+from runtime.leaderpings import KeyPings
 from runtime.leadership import Leadership
 from runtime.nats import broker
 from runtime.nats.broker import BrokerDoor, MakeDoor
@@ -22,12 +23,15 @@ from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
+from services.pool.bucket import CredentialsUnavailableError
 from services.pool.committer import Committer
 from services.pool.handlers import PoolDoors
+from services.pool.keys.holders import KeyHolders
+from services.pool.keys.rotator import KeyRotator
 from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
-from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
+from services.pool.store import CredentialStore, PoolLedger
 
 _PAUSE_S = 0.5
 
@@ -49,6 +53,7 @@ class PoolParts(NamedTuple):
     credentials: CredentialStore
     leadership: Leadership
     leader: PoolLeader
+    rotator: KeyRotator
     metrics: Metrics
     logger: Log
 
@@ -88,7 +93,15 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             now=make_clock(environment.clock_offset_file),
             writer_id=new_writer_id(),
         )
-        parts = assemble_parts(edges, load, keys=(master_key, identity_key), logger=logger)
+        parts = assemble_parts(
+            edges,
+            load,
+            keys=(master_key, identity_key),
+            logger=logger,
+            reread=partial(
+                environment.reread_secret, "TIDEGATE_SECRET_KEY", environment.home.master_key
+            ),
+        )
         await serve_parts(parts, stop, environment.health_port, environment.health_network)
     finally:
         await broker.disconnect_broker(nats_broker)
@@ -96,15 +109,21 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
 
 
 def assemble_parts(
-    edges: PoolEdges, load: Callable[[], Settings], *, keys: tuple[str, str], logger: Log
+    edges: PoolEdges,
+    load: Callable[[], Settings],
+    *,
+    keys: tuple[str, str],
+    logger: Log,
+    reread: Callable[[], str] | None = None,
 ) -> PoolParts:
-    """Put a pool process together; `keys` are the master key and the identity key.
+    """Put a pool process together; `keys` are the master keys, as text, and the identity key.
 
-    Raises `SettingsError`.
+    `reread` reads the first of these again. Raises `SettingsError`.
     """
     bus, log, make_door, now, writer_id = edges
     ledger, metrics = PoolLedger(), Metrics()
-    credentials = CredentialStore(bus, Sealer(keys[0]))
+    sealer = Sealer(keys[0], reread)
+    credentials = CredentialStore(bus, sealer)
     writer = SubjectWriter(log, evt_pool(SHARD), writer_id)
     leadership = Leadership(
         bus,
@@ -115,13 +134,25 @@ def assemble_parts(
         clock=now,
         logger=logger,
         skipped=lambda: ledger.state.unknown,
+        next_ping=KeyPings(writer.writer, sealer, logger).next_ping,
     )
     committer = Committer(
         leadership, ledger, credentials, client=bus, clock=now, metrics=metrics, logger=logger
     )
-    doors = PoolDoors(make_door, bus, committer, leadership, credentials, SHARD)
+    holders = KeyHolders(writer.writer, sealer)
+    rotator = KeyRotator(ledger, credentials, committer, holders, logger=logger)
+    doors = PoolDoors(make_door, bus, committer, leadership, credentials, rotator, SHARD)
     leader = PoolLeader(
-        load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
+        load,
+        keys[1],
+        log,
+        writer,
+        ledger,
+        credentials,
+        committer,
+        doors,
+        rotator=rotator,
+        logger=logger,
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
     metrics.waiting.set_function(lambda: len(ledger.state.line))
@@ -131,7 +162,7 @@ def assemble_parts(
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return PoolParts(ledger, credentials, leadership, leader, metrics, logger)
+    return PoolParts(ledger, credentials, leadership, leader, rotator, metrics, logger)
 
 
 async def serve_parts(

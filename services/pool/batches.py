@@ -108,6 +108,13 @@ POLICY = CommandKind(
     lambda _items, why: Failed(code="ledger_unavailable", message=why),
 )
 """Items are (policy, source, by)."""
+ROTATION = CommandKind(
+    "rotation",
+    domain.decide_rotation,
+    _admin_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are `RotationWanted` or `RotationDone`."""
 
 
 def _beside_bytes(item: Any) -> int:

@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from contracts import subjects
-from contracts.base import Failed, Ping
+from contracts.base import Failed, Ping, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
+    AskKeys,
     CancelLeases,
     EndLeases,
     LeaseSessions,
     PoolAdmin,
     PoolStatus,
     RenewLeases,
+    RotateKey,
 )
 from runtime.leadership import Leadership
 from runtime.nats.broker import (
@@ -35,9 +37,20 @@ from runtime.nats.broker import (
 from runtime.nats.bus import Bus
 from runtime.secrets import SealError
 from runtime.texts import as_quoted
-from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind
+from services.pool.batches import (
+    ADMIN,
+    CANCEL,
+    END,
+    LEASE,
+    RENEW,
+    ROTATION,
+    CommandBatch,
+    CommandKind,
+)
+from services.pool.bucket import CredentialsUnavailableError
 from services.pool.committer import Committer
-from services.pool.store import CredentialStore, CredentialsUnavailableError
+from services.pool.keys.rotator import KeyRotator
+from services.pool.store import CredentialStore
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
@@ -65,7 +78,7 @@ QUEUED = (
 
 
 class PoolDoors:
-    """The seven subjects of one shard, shut until opened."""
+    """The subjects of one shard, shut until opened."""
 
     def __init__(
         self,
@@ -74,6 +87,7 @@ class PoolDoors:
         committer: Committer,
         leadership: Leadership,
         credentials: CredentialStore,
+        rotator: KeyRotator,
         shard: int,
     ) -> None:
         """Make every door."""
@@ -81,10 +95,13 @@ class PoolDoors:
         self._committer = committer
         self._leadership = leadership
         self._credentials = credentials
+        self._rotator = rotator
         self._leads = subjects.pool_leads(shard)
         takes = {door.subject(shard): self._queue_handler(door) for door in QUEUED}
         takes[subjects.pool_admin(shard)] = self._on_admin
         takes[subjects.pool_status(shard)] = self._on_status
+        takes[subjects.pool_keys(shard)] = self._on_keys
+        takes[subjects.pool_rotate(shard)] = self._on_rotate
         self._inner = [make_door(subject, take) for subject, take in takes.items()]
         self._doors = [*self._inner, make_door(subjects.pool_ping(shard), self._on_ping)]
 
@@ -142,12 +159,11 @@ class PoolDoors:
             await send_reply(self._client, call, Failed(code="bad_request", message=message))
             return
         try:
-            await self._credentials.put_ciphertexts(
-                [(session.session_id, session.sealed) for session in command.items]
-            )
+            # A gateway may not know yet that another key seals now.
+            self._credentials.sealer.refresh()
+            await self._credentials.put_ciphertexts(self._under_one_key(command))
         except CredentialsUnavailableError as error:
-            failed = Failed(code="ledger_unavailable", message=str(error))
-            await send_reply(self._client, call, failed)
+            await send_reply(self._client, call, _unavailable(error))
             return
         await self._committer.submit_batch(CommandBatch(ADMIN, list(cut_command(command)), call))
 
@@ -162,6 +178,41 @@ class PoolDoors:
             return f"sealed: {error}"
         return None
 
+    def _under_one_key(self, command: AddSessions) -> list[tuple[SessionId, bytes]]:
+        reseal = self._credentials.sealer.reseal_credential
+        return [
+            (session.session_id, reseal(session.session_id, session.sealed))
+            for session in command.items
+        ]
+
+    async def _on_keys(self, call: Call) -> None:
+        """Say who has which master keys, once this process surely leads."""
+        try:
+            _keys_decoder.decode(call.body)
+            answer = await self._rotator.describe_keys()
+        except msgspec.DecodeError as error:
+            await send_reply(self._client, call, decode_refusal(error, [AskKeys]))
+        except CredentialsUnavailableError as error:
+            await send_reply(self._client, call, _unavailable(error))
+        else:
+            # Whoever asks may drop a key for what it hears: nothing from a leader that was.
+            proved = self._leadership.recently_proved
+            await send_reply(self._client, call, answer if proved else _NOT_LEADING)
+
+    async def _on_rotate(self, call: Call) -> None:
+        """Queue the beginning of a rotation, where its key is in the key file."""
+        try:
+            wanted = await self._rotator.consider_rotation(_rotate_decoder.decode(call.body))
+        except msgspec.DecodeError as error:
+            await send_reply(self._client, call, decode_refusal(error, [RotateKey]))
+        except CredentialsUnavailableError as error:
+            await send_reply(self._client, call, _unavailable(error))
+        else:
+            if isinstance(wanted, Failed):
+                await send_reply(self._client, call, wanted)
+            else:
+                await self._committer.submit_batch(CommandBatch(ROTATION, [wanted], call))
+
     async def _on_status(self, call: Call) -> None:
         try:
             asked = _status_decoder.decode(call.body)
@@ -172,11 +223,16 @@ class PoolDoors:
 
     async def _on_ping(self, call: Call) -> None:
         try:
-            _ping_decoder.decode(call.body)
+            ping = _ping_decoder.decode(call.body)
         except msgspec.DecodeError as error:
             await send_reply(self._client, call, decode_refusal(error, [Ping]))
             return
+        self._rotator.holders.note_ping(ping, call.reply_to)
         await send_reply(self._client, call, self._leadership.as_pong())
+
+
+def _unavailable(error: CredentialsUnavailableError) -> Failed:
+    return Failed(code="ledger_unavailable", message=str(error))
 
 
 def cut_command(command: AddSessions) -> list[AddSessions]:
@@ -189,4 +245,7 @@ def cut_command(command: AddSessions) -> list[AddSessions]:
 
 _admin_decoder = msgspec.json.Decoder(PoolAdmin)
 _status_decoder = msgspec.json.Decoder(PoolStatus)
+_keys_decoder = msgspec.json.Decoder(AskKeys)
+_rotate_decoder = msgspec.json.Decoder(RotateKey)
+_NOT_LEADING = Failed(code="not_leader", message="it is not sure that this process leads")
 _ping_decoder = msgspec.json.Decoder(Ping)

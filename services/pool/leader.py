@@ -15,9 +15,11 @@ from runtime.settings import SettingsError
 from services.pool import generated
 from services.pool import settings as configuration
 from services.pool.batches import ADMIN, POLICY, CommandBatch, admin_kind
+from services.pool.bucket import CredentialsUnavailableError
 from services.pool.committer import Committer
 from services.pool.domain import wanted_sessions
 from services.pool.handlers import SESSIONS_MAX, PoolDoors
+from services.pool.keys.rotator import KeyRotator
 from services.pool.provisioners import (
     Provisioner,
     ProvisionError,
@@ -27,7 +29,7 @@ from services.pool.provisioners import (
     texts_of_sessions,
 )
 from services.pool.settings import Settings
-from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
+from services.pool.store import CredentialStore, PoolLedger
 
 _SETTINGS_EVERY_S, _STATE_EVERY_S = 2.0, 2.0
 _PAUSE_S, _FINISH_S, _FULL = 0.5, 5.0, 0.9
@@ -47,38 +49,36 @@ class PoolLeader:
         committer: Committer,
         doors: PoolDoors,
         *,
+        rotator: KeyRotator,
         logger: Log,
     ) -> None:
         """Read the settings. Raises `SettingsError`."""
         self._load = load
         self._settings = load()
         self._identity_key = identity_key
-        self._log = log
-        self._writer = writer
+        self._log, self._writer = log, writer
         self._ledger = ledger
         self._credentials = credentials
         self._committer = committer
         self._doors = doors
+        self._rotator = rotator
         self._logger = logger
         self._provisioner = Provisioner()
         self._fleet = generated.FleetOrigin()
         self._hold_logged = False
-        self._stop = asyncio.Event()
-        self._ended = asyncio.Event()
+        self._stop, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
         self._applied: tuple[str, str] | None = None
         self._supplanted = False
         """Another kind was written, and it is not looked yet for sessions that were generated."""
-        self._refused = ""
-        self._complaint = ""
+        self._refused = self._complaint = ""
         self.missing = "no policy is in force yet"
         """What this leader still lacks; empty when it is ready."""
 
     async def lead_term(self) -> None:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
         self.missing = "no policy is in force yet"
-        self._applied = None
-        self._fleet = generated.FleetOrigin()
+        self._applied, self._fleet = None, generated.FleetOrigin()
         self._ended.clear()
         self._committer.begin_term()
         done = asyncio.Event()
@@ -92,6 +92,7 @@ class PoolLeader:
                 self._run_term(),
                 self._watch_log(),
                 self._watch_fleet(),
+                self._rotator.run(),
                 self._end_in_order(done),
             )
         finally:
@@ -183,8 +184,7 @@ class PoolLeader:
             if isinstance(answer, Failed):
                 self._logger.warning("policy_not_applied", reason=answer.message)
                 return
-        settings = self._settings
-        section = settings.pool.provisioner
+        settings, section = self._settings, self._settings.pool.provisioner
         kind, services = settings.provisioner_kind, settings.services
         self._provisioner = make_provisioner(section, kind, services, settings.file)
         self._supplanted = section.kind not in {None, generated.GENERATED}

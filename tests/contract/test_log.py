@@ -181,7 +181,8 @@ def test_bucket_keeps_the_newest_ciphertext_of_each_session(ground: Ground) -> N
         await two.catch_up()
 
         assert two.revisions == one.revisions == {"a": 3, "b": 2}
-        assert [pair async for pair in two.open_all()] == [("b", "other"), ("a", "new")]
+        opened = [(one.session_id, one.credential) async for one in two.open_all()]
+        assert opened == [("b", "other"), ("a", "new")]
 
     ground.run(law)
 

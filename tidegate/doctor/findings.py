@@ -18,6 +18,9 @@ FindingCode = Literal[
     "key_unknown",
     "key_revoked",
     "master_key_wrong",
+    "master_key_lacking",
+    "rotation_halfway",
+    "credentials_closed",
     "disk_full",
     "disk_small",
     "sql_disk_small",
@@ -110,6 +113,12 @@ CURES: dict[FindingCode, str] = {
     "key_revoked": "Issue another key (`tidegate keys issue`) and put it into the file.",
     "master_key_wrong": "Give the master key that the credentials were sealed under, from a backup"
     " or your vault; without it the sessions must be added again.",
+    "master_key_lacking": "Give it the key file that the pool has; it reads the file again by"
+    " itself. One of an earlier version must be updated first.",
+    "rotation_halfway": "Say `tidegate secrets rotate` where the key file is: it goes on from"
+    " where the rotation stands.",
+    "credentials_closed": "Put the key that they were sealed under last into the key file, or add"
+    " those credentials again (`tidegate sessions add`): each keeps its id and its counts.",
     "disk_full": "Free disk space, or move the home to a larger disk.",
     "disk_small": "Free disk space: the log is allowed to grow by more than there is.",
     "sql_disk_small": "Free disk space, or move the home to a larger disk: until then SQL is"

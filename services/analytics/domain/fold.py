@@ -231,6 +231,8 @@ class RowFold:
             # How long it was waited for stands at the lease; here only who waited in vain, and why.
             pool.LeaseQueued: lambda _event, _place: None,
             pool.WaitsEnded: lambda event, place: record(event, "", place),
+            pool.KeyRotationBegan: lambda event, place: record(event, event.key_id, place),
+            pool.KeyRotationEnded: lambda event, place: record(event, event.key_id, place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),
             balancer.StrategyPinned: lambda event, place: record(event, "", place),

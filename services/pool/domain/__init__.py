@@ -26,6 +26,7 @@ from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.granting import grant_as_sent
 from services.pool.domain.decide.lease import decide_lease
+from services.pool.domain.decide.rotation import RotationDone, RotationWanted, decide_rotation
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
@@ -45,6 +46,8 @@ __all__ = [
     "HASH_VERSION",
     "Decision",
     "Pool",
+    "RotationDone",
+    "RotationWanted",
     "Served",
     "Violation",
     "ViolationKind",
@@ -55,6 +58,7 @@ __all__ = [
     "decide_lease",
     "decide_policy",
     "decide_renew",
+    "decide_rotation",
     "fold_envelope",
     "grant_as_sent",
     "is_due",

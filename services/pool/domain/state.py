@@ -44,7 +44,7 @@ from contracts.base import (
     SessionId,
     WriterId,
 )
-from contracts.pool import Policy, Refused, SessionStatus
+from contracts.pool import KeyRotation, Policy, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
 from services.pool.domain.line import WaitingLine
 from services.pool.domain.memory import RefusalMemory
@@ -103,6 +103,8 @@ class Pool:
         self.leader = WriterId("")
         self.used_at: dict[SessionId, datetime] = {}
         """When each session was last leased for a call that was sent, or may have been."""
+        self.rotation: KeyRotation | None = None
+        """The last rotation of the master key that began."""
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""

@@ -44,6 +44,8 @@ ADMIN_ONLY = [
     ("PUT", "/api/balancer/pin"),
     ("DELETE", "/api/balancer/pin"),
     ("GET", "/api/config"),
+    ("GET", "/api/secrets"),
+    ("POST", "/api/secrets/rotate"),
     ("POST", "/api/config/accept"),
     ("POST", "/api/sql"),
     ("GET", "/api/stats/query?measures=leases"),

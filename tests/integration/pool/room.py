@@ -21,6 +21,7 @@ from contracts.pool import (
     EndAnswers,
     EndLeases,
     Granted,
+    KeysReply,
     LeaseAnswers,
     LeaseSessions,
     LeaseWanted,
@@ -51,6 +52,7 @@ _replies = msgspec.json.Decoder(
     | RenewAnswers
     | CancelAnswers
     | PoolStatusReply
+    | KeysReply
     | Done
     | Pong
     | Failed
@@ -110,6 +112,7 @@ async def pool(
     *,
     now: Clock = system_clock,
     keys: tuple[str, str] = KEYS,
+    reread: Callable[[], str] | None = None,
 ) -> AsyncIterator[Room]:
     """A pool process that may or may not come to lead."""
     logger = logs.configure_logs("pool")
@@ -122,7 +125,8 @@ async def pool(
         now=now,
         writer_id=app.new_writer_id(),
     )
-    room = Room(made, client, app.assemble_parts(edges, load, keys=keys, logger=logger))
+    parts = app.assemble_parts(edges, load, keys=keys, logger=logger, reread=reread)
+    room = Room(made, client, parts)
     try:
         yield room
     finally:

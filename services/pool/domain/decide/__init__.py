@@ -47,6 +47,7 @@ refusals  why none, for how long, and the budget of refusals in the log
 end       usages, and whom a verdict blames
 upkeep    renewals, cancellations, deadlines, size, checkpoints
 admin     what operators, provisioners and the configuration may change
+rotation  when a rotation of the master key begins and ends
 bounds    what a command may bring into the log
 decision  what deciding yields, and the one way in which it becomes state
 """

@@ -16,6 +16,7 @@ from contracts.pool import (
 )
 from services.pool.domain.evolve.ends import END_EVENTS
 from services.pool.domain.evolve.leases import LEASE_EVENTS
+from services.pool.domain.evolve.rotation import ROTATION_EVENTS
 from services.pool.domain.evolve.sessions import SESSION_EVENTS
 from services.pool.domain.state import Pool
 
@@ -67,6 +68,7 @@ _TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
     **SESSION_EVENTS,
     **LEASE_EVENTS,
     **END_EVENTS,
+    **ROTATION_EVENTS,
     # What was asked, what gateways refused, what the state hashed to: none of it changes anything.
     SessionRequested: None,
     LeaseRefused: _on_lease_refused,
