@@ -19,7 +19,7 @@ import msgspec
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Placing, Shelf, ShelfKind
+from services.pool.domain.index.shelves import COUNTABLE, Placing, Shelf, ShelfKind
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
 from services.pool.domain.records import DayAccount, Lease, Session
 
@@ -165,19 +165,19 @@ class Index:
                     return Choice(session, shelf.zone, shelf.kind is ShelfKind.TRIAL)
         return None
 
-    def has_units(self, service_type: ServiceType, units: int) -> bool:
-        """Whether a countable session has `units` unreserved, busy or cooling though it be."""
+    def has_units(
+        self, service_type: ServiceType, units: int, kinds: Container[ShelfKind] = COUNTABLE
+    ) -> bool:
+        """Whether a session of these kinds has `units` unreserved, busy or cooling though it be."""
         return any(
-            shelf.kind is not ShelfKind.TRIAL and shelf.first_session(units, ()) is not None
+            shelf.kind in kinds and shelf.first_session(units, ()) is not None
             for shelf in self._best_shelves(service_type)
         )
 
     def units_left(self, service_type: ServiceType) -> int:
         """Sum the unreserved units of all countable sessions today."""
         return sum(
-            shelf.units
-            for shelf in self._best_shelves(service_type)
-            if shelf.kind is not ShelfKind.TRIAL
+            shelf.units for shelf in self._best_shelves(service_type) if shelf.kind in COUNTABLE
         )
 
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
@@ -207,7 +207,8 @@ class Index:
     def _kind_of(self, session: Session) -> ShelfKind | None:
         """Tell which shelves suit `session`; None: no lease for it. Notes when that may end."""
         if session.status is not SessionStatus.ACTIVE:
-            return None
+            draining = session.status is SessionStatus.DRAINING
+            return ShelfKind.DRAINING if draining else None
         cooling = session.cooling_until
         if cooling is not None and cooling <= self.now:
             cooling = None

@@ -24,6 +24,12 @@ class ShelfKind(IntEnum):
     """Cooling, or holding as many leases as it may: countable, not to be granted now."""
     TRIAL = 2
     """Suspect for long enough: one call may clear it. Not countable."""
+    DRAINING = 3
+    """Granted to nobody, and not countable; but what it has left is not used up."""
+
+
+COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.RESTING})
+"""Whose units the pool has left today."""
 
 
 class Shelf:
