@@ -10,7 +10,7 @@ The index is derived from the records and from the time, and can be rebuilt from
 moment: it is no part of the ledger. `place_session` must follow every change of a session.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
@@ -18,6 +18,7 @@ import msgspec
 
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
+from services.pool.domain.index.avoidance import Avoided
 from services.pool.domain.index.deadlines import Deadlines
 from services.pool.domain.index.shelves import COUNTABLE, Placing, Shelf, ShelfKind
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
@@ -36,29 +37,6 @@ class Choice(msgspec.Struct, frozen=True):
     session: Session
     zone: Zone
     trial: bool
-
-
-class Avoided(Container[SessionId]):
-    """The sessions of these names, and those of these regions.
-
-    A shelf that holds none but these is looked through to its end.
-    """
-
-    def __init__(
-        self,
-        names: Container[SessionId],
-        regions: Container[str],
-        sessions: Mapping[SessionId, Session],
-    ) -> None:
-        self._names = names
-        self._regions = regions
-        self._sessions = sessions
-
-    def __contains__(self, session_id: object) -> bool:
-        """Tell whether a session of the index is to be avoided."""
-        assert isinstance(session_id, str)
-        session = self._sessions[SessionId(session_id)]
-        return session.region in self._regions or session_id in self._names
 
 
 class Index:
