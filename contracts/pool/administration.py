@@ -45,6 +45,8 @@ class SessionView(Part, frozen=True, kw_only=True):
     origin: str = ""
     created_at: Instant
     last_used_at: Instant | None = None
+    doubts: Count = 0
+    """Failures in a row that speak against it; above 0 it stands behind all others."""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):

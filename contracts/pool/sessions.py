@@ -4,6 +4,7 @@ from contracts.base import (
     Count,
     Event,
     Instant,
+    KeyId,
     QuotaDay,
     RequestId,
     ServerId,
@@ -79,6 +80,27 @@ class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"
     reason: str
     server_id: ServerId = ServerId("")
     by: str = ""
+
+
+class SessionDoubted(Event, frozen=True, kw_only=True, tag="session_doubted"):
+    """A key's call failed with this session, and the comparison speaks against the session.
+
+    The key succeeded with another one within ten minutes, or another key's call failed with this
+    one, too. It stands behind all others until its first success.
+    """
+
+    session_id: SessionId
+    request_id: RequestId
+    key_id: KeyId
+    reason: str
+    """What was answered, and what it was compared with, in words."""
+    failures: Count = 1
+    """Such failures in a row, this one among them; three of them cool the session."""
+    many: bool = False
+    """More than half of the active sessions were doubted by now: so it is told, and no more.
+
+    The session is not cooled for it, and its failures count against its servers as anybody's.
+    """
 
 
 class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):

@@ -124,6 +124,7 @@ def assemble_parts(
     metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
+    metrics.doubted.set_function(lambda: len(ledger.state.evidence.doubted))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
     return PoolParts(ledger, credentials, leadership, leader, metrics, logger)
 

@@ -8,6 +8,8 @@ import typer
 from tidegate.console import api, output
 
 StoryPart = dict[str, Any]
+_CONSEQUENCES = {"session_doubted": "is doubted"}
+"""Events by what they say, where their names alone do not."""
 _TOLD_OF_A_CALL = ("path", "model", "key_id", "gateway_id", "client_address", "user_agent")
 
 
@@ -81,7 +83,17 @@ def story_lines(story: StoryPart) -> Iterator[str]:
             yield "  no decision is in the log"
     for event in story["consequences"]:
         why = f": {event['reason']}" if event["reason"] else ""
-        yield f"{event['ts']}  {event['event']} {event['entity_id']}{why}"
+        yield f"{event['ts']}  {_consequence(event)}{why}"
+
+
+def _consequence(event: StoryPart) -> str:
+    """Name what the request did to a session."""
+    words = _CONSEQUENCES.get(event["event"])
+    return (
+        f"{event['event']} {event['entity_id']}"
+        if words is None
+        else (f"session {event['entity_id']} {words}")
+    )
 
 
 def _refusal_lines(refusal: StoryPart) -> Iterator[str]:

@@ -11,6 +11,7 @@ state           `Pool`: the fold and its undo
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
+evidence        what calls have shown, to compare with
 quota           quota days in their time zones
 records         session, lease, account
 violations      what can be wrong with a history

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
+from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Outcome, SessionStatus
 
 OPEN = "open"
@@ -24,6 +24,13 @@ class DayAccount(msgspec.Struct, eq=False, gc=False):
     reserved: int = 0
     closed: bool = False
     """The upstream's own count is used up: nothing is left, whatever ours says."""
+
+
+class KeyFailure(msgspec.Struct, frozen=True):
+    """A key's call failed with a session, maybe by the session's fault."""
+
+    key_id: KeyId
+    at: datetime
 
 
 class Session(msgspec.Struct, eq=False, kw_only=True):
@@ -52,6 +59,10 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
     days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
+    failures: tuple[KeyFailure, ...] = ()
+    """Since its last success, the last of each of two keys at most, the later one last."""
+    doubts: int = 0
+    """Those in a row that speak against it, since its last success: see `SessionDoubted`."""
 
     def lasting_status(self) -> SessionStatus:
         """Tell what it is but for cooling, which time alone ends."""

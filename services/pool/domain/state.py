@@ -46,6 +46,7 @@ from contracts.base import (
     WriterId,
 )
 from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
+from services.pool.domain.evidence import Evidence
 from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, Session
@@ -98,6 +99,7 @@ class Pool:
         self.penalised: dict[RequestId, SessionId] = {}
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
+        self.evidence = Evidence()
         self.departures: deque[Departure] = deque()
         """When which entry of the maps above leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from contracts import envelope
 from contracts.base import (
     GatewayId,
@@ -41,6 +43,7 @@ from contracts.pool import (
 from services.pool.audit import Auditor
 from services.pool.domain import Pool, decide_lease
 from services.pool.domain.canonical import canonical_json
+from services.pool.domain.evidence import Evidence
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 
@@ -240,19 +243,26 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
-def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical_json(pool), {
-        lease.lease_id: [
-            lease.session.session_id,
-            lease.expires_at,
-            lease.state,
-            lease.charged,
-            lease.reported,
-            lease.reconciled,
-        ]
-        for lease in pool.leases.values()
-    }
+def whole(pool: Pool) -> tuple[bytes, dict[str, Any], dict[str, list[Any]]]:
+    """The ledger as it is hashed, what is held against whom, and the leases one by one."""
+    evidence = pool.evidence
+    shown: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__slots__}
+    shown |= {name: (known.doubts, known.failures) for name, known in pool.sessions.items()}
+    return (
+        canonical_json(pool),
+        msgspec.to_builtins(shown, str_keys=True),
+        {
+            lease.lease_id: [
+                lease.session.session_id,
+                lease.expires_at,
+                lease.state,
+                lease.charged,
+                lease.reported,
+                lease.reconciled,
+            ]
+            for lease in pool.leases.values()
+        },
+    )
 
 
 class WrittenLog:

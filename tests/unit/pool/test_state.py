@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from contracts.base import LeaderElected, RequestId, ServerId, SessionId, WriterId
+from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.pool import (
     LeaseCancelled,
     LeaseExpired,
@@ -13,6 +13,7 @@ from contracts.pool import (
     QuotaObserved,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -56,6 +57,10 @@ RETIRED = SessionRetired(session_id=ONE, reason="gone")
 SUSPECTED = SessionSuspected(
     session_id=ONE, server_id=ServerId("server-1"), request_id=RequestId("r1")
 )
+DOUBTED = SessionDoubted(
+    session_id=ONE, request_id=RequestId("r1"), key_id=KeyId("key-1"), reason="answered 403"
+)
+REJECTED = usage(LEASE, Verdict.REJECTED, key_id=KeyId("key-1"), session_doubt=True)
 COOLED = SessionCooled(
     session_id=ONE, until=after(60), reason="rate_limited", request_id=RequestId("r1")
 )
@@ -144,6 +149,10 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([], SUSPECTED),
         ([SUSPECTED], SessionRecovered(session_id=ONE, reason="trial_succeeded")),
         ([], CLOSED),
+        ([], DOUBTED),
+        ([LEASE], REJECTED),
+        ([LEASE, DOUBTED], usage(LEASE, key_id=KeyId("key-1"))),
+        ([DOUBTED], RETIRED),
         ([], LEASE),
         ([], FORBIDDEN),
         ([LEASE], LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(1800))),

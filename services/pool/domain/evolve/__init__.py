@@ -3,4 +3,5 @@
 fold      an event, an envelope
 leases    granted, renewed, refused        ends      settled, released, expired, reconciled
 sessions  added, changed, cooled, suspected, retired
+blame     what speaks for and against them
 """

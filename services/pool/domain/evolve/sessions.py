@@ -11,12 +11,14 @@ from contracts.pool import (
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
     SessionStatus,
     SessionSuspected,
 )
+from services.pool.domain.evolve.blame import clear_doubts, on_session_doubted
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
@@ -66,6 +68,7 @@ def _on_session_changed(state: Pool, session: Session, event: SessionChanged) ->
         state.set_field(session, "status", event.status)
         # Somebody has decided about it: what a server said before counts no longer.
         _drop_suspicion(state, session)
+        clear_doubts(state, session)
     elif event.status is not None:
         message = f"{event.status} is not set by a change"
         state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, session.session_id, message)
@@ -81,11 +84,13 @@ def _on_session_revived(state: Pool, session: Session, event: SessionRevived) ->
     state.set_field(session, "origin", event.origin)
     state.set_field(session, "reason", "")
     _drop_suspicion(state, session)
+    clear_doubts(state, session)
 
 
 def _on_session_retired(state: Pool, session: Session, event: SessionRetired) -> None:
     state.set_field(session, "status", SessionStatus.RETIRED)
     state.set_field(session, "reason", event.reason)
+    clear_doubts(state, session)
 
 
 def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
@@ -128,6 +133,7 @@ def _on_session_recovered(state: Pool, session: Session, event: SessionRecovered
         # Only an operator ends a cool-down early or enables what was disabled.
         state.set_field(session, "cooling_until", None)
         state.set_field(session, "risks", 0)
+        clear_doubts(state, session)
         if session.status is SessionStatus.DISABLED:
             state.set_field(session, "status", SessionStatus.ACTIVE)
 
@@ -186,6 +192,7 @@ _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionRevived: _on_session_revived,
     SessionRetired: _on_session_retired,
     SessionCooled: _on_session_cooled,
+    SessionDoubted: on_session_doubted,
     SessionSuspected: _on_session_suspected,
     SessionRecovered: _on_session_recovered,
     QuotaObserved: _on_quota_observed,

@@ -2,9 +2,9 @@
 
 Order of preference (leases.md): quota that resets soonest; then sessions that have the
 fewest rarer service types left, so that rare capabilities stay for rare work; then the least
-used. A call that avoids regions looks at every session of those on its way. A suspect whose
-minute is over gets its trial from the first request that comes along, unless that request has
-already been disappointed once.
+used. Doubtful sessions come after all others. A call that avoids regions looks at every session of
+those on its way. A suspect whose minute is over gets its trial from the first request that comes
+along, unless that request has already been disappointed once.
 
 The index is derived from the records and from the time, and can be rebuilt from them at any
 moment: it is no part of the ledger. `place_session` must follow every change of a session.
@@ -20,7 +20,14 @@ from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
 from services.pool.domain.index.avoidance import Avoided
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import COUNTABLE, Placing, Shelf, ShelfKind
+from services.pool.domain.index.shelves import (
+    COUNTABLE,
+    TRIALS_FIRST,
+    TRIALS_LAST,
+    Placing,
+    Shelf,
+    ShelfKind,
+)
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
 from services.pool.domain.records import DayAccount, Lease, Session
 
@@ -95,7 +102,7 @@ class Index:
         zone = self._zone_of(session)
         kind = self._kind_of(session)
         # Of those that rest or wait for a trial none is chosen for what else it can do.
-        ranked = kind is ShelfKind.FREE
+        ranked = kind is ShelfKind.FREE or kind is ShelfKind.DOUBTFUL
         session_id = session.session_id
         accounts = session.days.get(zone.day, _NOTHING)
         placed = self._placings.get(session_id)
@@ -134,7 +141,7 @@ class Index:
         if avoid_regions:
             avoid = Avoided(avoid, avoid_regions, self._sessions)
         order = self._best_shelves(service_type)
-        kinds = (ShelfKind.TRIAL, ShelfKind.FREE)[:: 1 if trials_first else -1]
+        kinds = TRIALS_FIRST if trials_first else TRIALS_LAST
         for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
             if shelf.zone.guard_at > self.now:
                 session_id = shelf.first_session(units, avoid)
@@ -191,20 +198,28 @@ class Index:
         if cooling is not None and cooling <= self.now:
             cooling = None
         if session.suspected_at is not None:
-            due = min(session.suspected_at, _LATEST) + SUSPICION
-            if due > self.now:
-                self._wake_at(session.session_id, due)
-                return None
-            # One trial at a time, and nothing beside it: what it shows is to be of this session.
-            if session.trial or cooling is not None or self._is_busy(session):
-                if cooling is not None:
-                    self._wake_at(session.session_id, cooling)
-                return None
-            return ShelfKind.TRIAL
+            return self._suspects_kind(session, session.suspected_at, cooling)
         if cooling is not None:
             self._wake_at(session.session_id, cooling)
             return ShelfKind.RESTING
-        return ShelfKind.RESTING if self._is_busy(session) else ShelfKind.FREE
+        if self._is_busy(session):
+            return ShelfKind.RESTING
+        return ShelfKind.DOUBTFUL if session.doubts else ShelfKind.FREE
+
+    def _suspects_kind(
+        self, session: Session, suspected_at: datetime, cooling: datetime | None
+    ) -> ShelfKind | None:
+        """Tell whether a suspect may be tried; notes when it may if not."""
+        due = min(suspected_at, _LATEST) + SUSPICION
+        if due > self.now:
+            self._wake_at(session.session_id, due)
+            return None
+        # One trial at a time, and nothing beside it: what it shows is to be of this session.
+        if session.trial or cooling is not None or self._is_busy(session):
+            if cooling is not None:
+                self._wake_at(session.session_id, cooling)
+            return None
+        return ShelfKind.TRIAL
 
     def _is_busy(self, session: Session) -> bool:
         bound = self._policy.session_concurrency

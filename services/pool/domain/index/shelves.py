@@ -24,12 +24,17 @@ class ShelfKind(IntEnum):
     """Cooling, or holding as many leases as it may: countable, not to be granted now."""
     TRIAL = 2
     """Suspect for long enough: one call may clear it. Not countable."""
-    DRAINING = 3
+    DOUBTFUL = 3
+    """As free ones, but tried after all of them: failures speak against them."""
+    DRAINING = 4
     """Granted to nobody, and not countable; but what it has left is not used up."""
 
 
-COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.RESTING})
+COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.RESTING})
 """Whose units the pool has left today."""
+TRIALS_FIRST = (ShelfKind.TRIAL, ShelfKind.FREE, ShelfKind.DOUBTFUL)
+TRIALS_LAST = (ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL)
+"""The order in which kinds of shelves are tried."""
 
 
 class Shelf:
