@@ -53,6 +53,7 @@ from contracts.pool.leasing import (
     RenewLeases,
 )
 from contracts.pool.sessions import (
+    CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
@@ -84,6 +85,7 @@ __all__ = [
     "CancelLeases",
     "Candidate",
     "ChangeSession",
+    "CredentialsRefused",
     "Done",
     "EndAnswer",
     "EndAnswers",

@@ -77,6 +77,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     remaining: dict[ServiceType, int]
     sessions: list[SessionView] = []
     leases: list[LeaseView] = []
+    refused_since: Instant | None = None
+    """Since when every session has been suspect or disabled, by what servers said; None: not so."""
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
 

@@ -15,6 +15,7 @@ from contracts.base import (
     SessionId,
 )
 from contracts.pool.sessions import (
+    CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
@@ -228,6 +229,7 @@ PoolEvent = (
     | LeaseReconciled
     | SessionCooled
     | SessionDoubted
+    | CredentialsRefused
     | SessionSuspected
     | SessionRecovered
     | QuotaObserved

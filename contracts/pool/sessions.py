@@ -73,7 +73,8 @@ class SessionSuspected(Event, frozen=True, kw_only=True, tag="session_suspected"
 class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"):
     """A suspect, cooling or disabled session is active again.
 
-    `server_blamed`: `server_id` called several sessions invalid, so it is not believed.
+    `server_blamed`: `server_id` called several sessions invalid while another server served, so it
+    is not believed.
     """
 
     session_id: SessionId
@@ -101,6 +102,18 @@ class SessionDoubted(Event, frozen=True, kw_only=True, tag="session_doubted"):
 
     The session is not cooled for it, and its failures count against its servers as anybody's.
     """
+
+
+class CredentialsRefused(Event, frozen=True, kw_only=True, tag="credentials_refused"):
+    """No login is believed any more: every session is suspect or disabled.
+
+    Told once, until one works again. Meanwhile a call is refused at once, but for one a minute.
+    """
+
+    suspects: Count
+    disabled: Count
+    request_id: RequestId = RequestId("")
+    """The call that showed it."""
 
 
 class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):

@@ -36,6 +36,9 @@ class Metrics:
         self.doubted = self._gauge(
             "sessions_doubted", "Sessions tried after all others: failures speak against them."
         )
+        self.logins_refused = self._gauge(
+            "logins_refused", "1 while every session is suspect or disabled, by what servers say."
+        )
         self.violations = self._gauge("violations", "What should never be, seen by the fold.")
         self.decided_again = self._counter("decided_again", "Batches that a fence made void.")
         self.commit_size = self._histogram("commit_commands", "Commands in one envelope.", _SIZES)

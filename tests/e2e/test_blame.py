@@ -1,7 +1,10 @@
 """Whose fault a failure was, found out by comparing: real processes and demo servers, two keys."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,6 +55,21 @@ class Blaming:
         for server in SERVERS:
             self.stack.faults(server, kind="status", status=status, credential=broken)
 
+    def break_servers(self, *names: str, **fault: Any) -> None:
+        """Let these answer so to everybody; the others are well."""
+        for server in SERVERS:
+            self.stack.faults(server, **(fault if server in names else {}))
+
+    def doctor(self) -> dict[str, str]:
+        """What is wrong with the sessions, by code."""
+        told = json.loads(self.stack.tidegate("doctor", "--json").stdout)["findings"]
+        return {one["code"]: one["message"] for one in told if one["area"] == "sessions"}
+
+    def metric(self, name: str) -> float:
+        """What the pool says of itself."""
+        text = httpx.get(f"http://127.0.0.1:{self.stack.health['pool']}/metrics").text
+        return float(next(line for line in text.splitlines() if line.startswith(name)).split()[1])
+
     def session(self, session_id: str) -> Any:
         return self.stack.api(f"/api/sessions/{session_id}")
 
@@ -60,9 +78,10 @@ class Blaming:
         return [one for one in told if not types or one["type"] in types]
 
 
-@pytest.fixture(scope="module")
-def blaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blaming]:
-    stack = Stack(tmp_path_factory.mktemp("blame"), TIDEGATE_POOL_MIN_SIZE="0")
+@contextmanager
+def blamed_stack(home: Path) -> Iterator[Blaming]:
+    """Start everything; in the end nothing in the log is wrong."""
+    stack = Stack(home, TIDEGATE_POOL_MIN_SIZE="0")
     try:
         servers = stack.servers_toml(*SERVERS)
         stack.configure(
@@ -75,6 +94,12 @@ def blaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blaming]:
         assert stack.audit()["violations"] == []
     finally:
         stack.close()
+
+
+@pytest.fixture(scope="module")
+def blaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blaming]:
+    with blamed_stack(tmp_path_factory.mktemp("blame")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("status", [403, 402, 404])
@@ -127,3 +152,73 @@ def test_doubt_is_told_in_words(blaming: Blaming) -> None:
         return f"session {broken} is doubted: answered 403; " in story
 
     stack.eventually(is_told, expected=True)
+
+
+def test_pool_whose_every_login_expires_says_so_and_comes_back_by_itself(
+    blaming: Blaming,
+) -> None:
+    """Both servers refuse every login; after a minute of the log's one call tries, and no more.
+
+    Then one server believes them again, and trials bring all of them back, whoever accused them.
+    """
+    stack = blaming.stack
+    sessions = blaming.replace_sessions(*(f"expired-{number}" for number in range(4)))
+    blaming.break_servers(*SERVERS, kind="unauthorized")
+    before = stack.api("/api/events?limit=1")["last"]
+
+    answers = [blaming.call() for _ in range(60)]
+
+    codes = [answer.json()["error"]["code"] for answer in answers]
+    # A request suspects one session: the fourth is refused by what it has just shown itself.
+    assert codes[3:] == ["upstream_credentials_exhausted"] * 57
+    assert {answer.headers["x-should-retry"] for answer in answers[3:]} == {"false"}
+    (told,) = blaming.events(before, "credentials_refused")
+    assert (told["suspects"], told["disabled"]) == (4, 0)
+    assert not blaming.events(before, "session_recovered", "server_ejected")
+    assert "every session is suspect or disabled" in blaming.doctor()["logins_refused"]
+    assert blaming.metric("tidegate_pool_logins_refused") == 1.0
+
+    def tried() -> list[str]:
+        granted = blaming.events(before, "lease_granted")
+        return [one["session_id"] for one in granted if one.get("trial")]
+
+    stack.set_clock(61)
+    stack.eventually(lambda: blaming.call() and len(tried()), 1)
+    for _ in range(10):
+        assert blaming.call().json()["error"]["code"] == "upstream_credentials_exhausted"
+    assert len(tried()) == 1
+    assert {blaming.session(name)["status"] for name in sessions} == {"suspect"}
+
+    blaming.break_servers("one", kind="unauthorized")
+    minutes = iter(range(120, 1200, 61))
+
+    def statuses() -> set[str]:
+        stack.set_clock(next(minutes))
+        for _ in range(5):
+            blaming.call()
+        return {blaming.session(name)["status"] for name in sessions}
+
+    stack.eventually(statuses, {"active"})
+    assert "logins_refused" not in blaming.doctor()
+    assert blaming.metric("tidegate_pool_logins_refused") == 0.0
+    blaming.break_servers()
+
+
+def test_one_of_two_servers_that_refuses_every_login_is_blamed_once_the_other_served(
+    tmp_path: Path,
+) -> None:
+    """On a stack of its own: both servers are up and believed."""
+    with blamed_stack(tmp_path / "home") as blaming:
+        sessions = blaming.replace_sessions(*(f"accused-{number}" for number in range(6)))
+        blaming.break_servers("two", kind="unauthorized")
+
+        answers = [blaming.call().status_code for _ in range(30)]
+
+        blamed = blaming.events(0, "session_recovered")
+
+        assert set(answers) == {200}
+        assert {one["server_id"] for one in blamed} == {"two"}
+        assert {blaming.session(name)["status"] for name in sessions} == {"active"}
+        blaming.stack.eventually(
+            lambda: [one["server_id"] for one in blaming.events(0, "server_ejected")], ["two"]
+        )

@@ -8,7 +8,10 @@ import typer
 from tidegate.console import api, output
 
 StoryPart = dict[str, Any]
-_CONSEQUENCES = {"session_doubted": "is doubted"}
+_CONSEQUENCES = {
+    "session_doubted": "session {} is doubted",
+    "credentials_refused": "no session was left whose login is believed",
+}
 """Events by what they say, where their names alone do not."""
 _TOLD_OF_A_CALL = ("path", "model", "key_id", "gateway_id", "client_address", "user_agent")
 
@@ -87,13 +90,9 @@ def story_lines(story: StoryPart) -> Iterator[str]:
 
 
 def _consequence(event: StoryPart) -> str:
-    """Name what the request did to a session."""
-    words = _CONSEQUENCES.get(event["event"])
-    return (
-        f"{event['event']} {event['entity_id']}"
-        if words is None
-        else (f"session {event['entity_id']} {words}")
-    )
+    """Name what the request did to a session, or to all of them."""
+    words = _CONSEQUENCES.get(event["event"], f"{event['event']} {{}}")
+    return words.format(event["entity_id"])
 
 
 def _refusal_lines(refusal: StoryPart) -> Iterator[str]:

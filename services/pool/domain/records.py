@@ -33,6 +33,13 @@ class KeyFailure(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Accuser(msgspec.Struct, frozen=True):
+    """A server called a session's login expired."""
+
+    server_id: ServerId
+    at: datetime
+
+
 class Session(msgspec.Struct, eq=False, kw_only=True):
     """One upstream credential, and everything that decides whether it may be leased."""
 
@@ -61,6 +68,8 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
     failures: tuple[KeyFailure, ...] = ()
     """Since its last success, the last of each of two keys at most, the later one last."""
+    accusers: tuple[Accuser, ...] = ()
+    """Of a suspect: the last two servers that called its login expired, the later one last."""
     doubts: int = 0
     """Those in a row that speak against it, since its last success: see `SessionDoubted`."""
 

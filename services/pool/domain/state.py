@@ -199,6 +199,13 @@ class Pool:
         """Sessions that have not been retired."""
         return len(self.sessions) - self.standing[SessionStatus.RETIRED]
 
+    @property
+    def all_barred(self) -> bool:
+        """Whether every session that has not retired is suspect or disabled, and there is one."""
+        standing = self.standing
+        barred = standing[SessionStatus.SUSPECT] + standing[SessionStatus.DISABLED]
+        return 0 < barred == self.size
+
     def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""
         own = session.limits.get(service_type)

@@ -35,6 +35,7 @@ def pool_status(
         max_size=policy.max_size,
         open_leases=len(state.opened),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
+        refused_since=state.evidence.refused_at,
         sessions=[
             _session_view(state, index, session, now)
             for session in islice(_asked_sessions(state, asked), asked.limit)

@@ -247,7 +247,10 @@ def whole(pool: Pool) -> tuple[bytes, dict[str, Any], dict[str, list[Any]]]:
     """The ledger as it is hashed, what is held against whom, and the leases one by one."""
     evidence = pool.evidence
     shown: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__slots__}
-    shown |= {name: (known.doubts, known.failures) for name, known in pool.sessions.items()}
+    shown |= {
+        name: (known.doubts, known.failures, known.accusers)
+        for name, known in pool.sessions.items()
+    }
     return (
         canonical_json(pool),
         msgspec.to_builtins(shown, str_keys=True),

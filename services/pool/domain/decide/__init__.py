@@ -23,8 +23,10 @@ get lost: the second time it hears the first answer, and no event comes of it.
 
     active     login expired  suspect, and after a minute on trial: one call at a time
     on trial   success        active
-    on trial   login expired  disabled, until an operator says otherwise
-    suspect    others accused by the same server   all of them active: the server is to blame
+    on trial   login expired  disabled, if others were served: until an operator says otherwise
+    on trial   login expired  suspect for another minute, if nobody was
+    suspect    others accused by the same server, and another one serves
+                              all of them active: the server is to blame
     active     rate limited, risk control          cooling, until its time has passed
     active     quota used up                       nothing more of that type for the lease's day
     active     a 4xx that no table lists, and a comparison that speaks against it

@@ -1,6 +1,7 @@
 """Whom a verdict blames: the session, its server, or nobody yet (leases.md, ADR 37).
 
-A login that expired, a rate, a quota and risk control are said of the session, and believed. A
+A rate, a quota and risk control are said of the session, and believed. A login that is called
+expired makes it a suspect: whether it is to blame or the server, another server's success shows. A
 4xx that no table lists may be the session's fault or the client's: so it is compared.
 """
 
@@ -8,6 +9,7 @@ from datetime import timedelta
 
 from contracts.base import KeyId, QuotaDay, RequestId, ServerId, ServiceType
 from contracts.pool import (
+    CredentialsRefused,
     QuotaObserved,
     SessionChanged,
     SessionCooled,
@@ -20,7 +22,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.evidence import COMPARED_FOR
-from services.pool.domain.evolve.sessions import RISK_CONTROL, recent_accusations
+from services.pool.domain.evolve.sessions import RISK_CONTROL
 from services.pool.domain.records import DayAccount, Lease, Session
 
 RATE_LIMITED_S = 60.0
@@ -30,6 +32,8 @@ RISK_CONTROL_S = 300.0
 DOUBTS_MAX = 3
 """From so many failures in a row that speak against it a session is cooled for each."""
 DOUBTED_S = 300.0
+RECOVERED_MAX = 500
+"""Sessions that one decision recovers of one server's accusations."""
 COOLING_S_MAX = 86_400.0
 _DOUBLINGS_MAX = 9
 _NO_REQUEST = RequestId("")
@@ -53,10 +57,11 @@ def blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial
             session, day, request_id = lease.session, lease.quota_day, lease.request_id
             close_day(draft, session, lease.service_type, day, lease.account, request_id=request_id)
         case Verdict.LOGIN_EXPIRED:
-            if was_trial:
+            server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
+            if was_trial and _is_convicted(draft, lease.session, server_id):
                 _disable_session(draft, lease)
-            elif lease.session.lasting_status() in _SUSPECTABLE:
-                _suspect_session(draft, lease, usage)
+            elif was_trial or lease.session.lasting_status() in _SUSPECTABLE:
+                _suspect_session(draft, lease, server_id)
         case Verdict.REJECTED if usage.session_doubt:
             _doubt_session(draft, lease, usage)
         case _:
@@ -150,23 +155,50 @@ def _disable_session(draft: Draft, lease: Lease) -> None:
         by="pool",
     )
     draft.emit(disabled)
+    tell_refused_logins(draft, lease.request_id)
 
 
-def _suspect_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
-    """Suspect the session, or the server, when it says so of several."""
-    session_id = lease.session.session_id
-    server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
-    others = recent_accusations(draft.pool, server_id, session_id, draft.now)
+def _is_convicted(draft: Draft, session: Session, server_id: ServerId) -> bool:
+    """Tell whether a second invalid login speaks against the session.
+
+    The server that says so has served others since the first. Without that it may be the servers
+    as well, and the session stays suspect.
+    """
+    served_at, since = draft.pool.evidence.served_at.get(server_id), session.suspected_at
+    return served_at is not None and since is not None and served_at >= since
+
+
+def _suspect_session(draft: Draft, lease: Lease, server_id: ServerId) -> None:
+    """Suspect the session, or the server, where that said so of several and another one served."""
     suspected = SessionSuspected(
-        session_id=session_id, server_id=server_id, request_id=lease.request_id
+        session_id=lease.session.session_id, server_id=server_id, request_id=lease.request_id
     )
     draft.emit(suspected)
-    # Several sessions in one minute: it is not they who have expired.
-    if not others:
-        return
-    for suspect in (*(other.session_id for other in others), session_id):
-        if draft.pool.sessions[suspect].suspected_at is not None:
+    blame_servers(draft)
+    tell_refused_logins(draft, lease.request_id)
+
+
+def blame_servers(draft: Draft) -> None:
+    """Recover the sessions that only refuted servers accuse: it is not they who have expired."""
+    evidence = draft.pool.evidence
+    for server_id in evidence.refuted_servers(draft.now):
+        # No envelope may grow too long: what is left is recovered with the next success.
+        for session_id in [*evidence.suspects[server_id]][:RECOVERED_MAX]:
             blamed = SessionRecovered(
-                session_id=suspect, reason="server_blamed", server_id=server_id
+                session_id=session_id, reason="server_blamed", server_id=server_id
             )
             draft.emit(blamed)
+
+
+def tell_refused_logins(draft: Draft, request_id: RequestId) -> None:
+    """Tell once that no login is believed any more, if that is so."""
+    pool = draft.pool
+    if not pool.all_barred or pool.evidence.refused_at is not None:
+        return
+    standing = pool.standing
+    refused = CredentialsRefused(
+        suspects=standing[SessionStatus.SUSPECT],
+        disabled=standing[SessionStatus.DISABLED],
+        request_id=request_id,
+    )
+    draft.emit(refused)

@@ -10,7 +10,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
-from services.pool.domain.decide.blame import blame_session
+from services.pool.domain.decide.blame import blame_servers, blame_session
 from services.pool.domain.decide.bounds import cut_calls, cut_usage
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.state import Pool
@@ -55,6 +55,8 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     if was_trial and succeeded:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         draft.emit(recovered)
+    if succeeded and draft.pool.evidence.charges:
+        blame_servers(draft)
     elif not succeeded and not certain:
         blame_session(draft, lease, usage, was_trial=was_trial)
     return EndAnswer.JOURNALLED

@@ -1,5 +1,6 @@
 """A lease is asked for: grant the session that would be missed least, or say why none will do."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -16,6 +17,7 @@ from contracts.pool import (
     SessionRequested,
     SessionStatus,
 )
+from services.pool.domain.decide.blame import tell_refused_logins
 from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import end_lease
@@ -26,7 +28,13 @@ from services.pool.domain.decide.refusals import (
     refuse_lease,
     tell_counted,
 )
-from services.pool.domain.index.choice import Choice
+from services.pool.domain.index.choice import SUSPICION, Choice
+from services.pool.domain.index.shelves import (
+    NO_TRIALS,
+    TRIALS_FIRST,
+    TRIALS_LAST,
+    ShelfKind,
+)
 from services.pool.domain.quota import policy_span
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
@@ -63,8 +71,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.units,
         requested.avoid_sessions,
         requested.avoid_regions,
-        # A call that was disappointed once is not to clear somebody else's session.
-        trials_first=requested.number == 1,
+        kinds=_kinds_wanted(draft, requested),
     )
     reset = index.guard_ends_at() if choice is None and _may_grant_after_reset(state) else None
     if wanted.only_ask and (choice is not None or reset is not None):
@@ -79,13 +86,29 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
 def _refusal(draft: Draft, requested: SessionRequested, refused: Refused) -> Decision:
     """Decide that there is no lease."""
     refuse_lease(draft, requested, refused)
+    if refused.reason is Refusal.CREDENTIALS_EXHAUSTED and _has_suspects(draft.pool):
+        tell_refused_logins(draft, requested.request_id)
     return Decision(draft.events, refused)
+
+
+def _has_suspects(state: Pool) -> bool:
+    return state.standing[SessionStatus.SUSPECT] > 0
+
+
+def _kinds_wanted(draft: Draft, requested: SessionRequested) -> Sequence[ShelfKind]:
+    """Tell in which order sessions of which kinds may do this call."""
+    pool = draft.pool
+    tried_at = pool.evidence.tried_at
+    # While no login is believed one call a minute is enough to find out that one is.
+    if tried_at is not None and draft.now - tried_at < SUSPICION and pool.all_barred:
+        return NO_TRIALS
+    # A call that was disappointed once is not to clear somebody else's session.
+    return TRIALS_FIRST if requested.number == 1 else TRIALS_LAST
 
 
 def _may_grant_after_reset(state: Pool) -> bool:
     """Whether a new quota day could make a difference to anybody."""
-    standing = state.standing
-    return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
+    return state.standing[SessionStatus.ACTIVE] > 0
 
 
 def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refused | None:
@@ -167,8 +190,8 @@ def _grant_reply(draft: Draft, lease: Lease) -> Granted:
         expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
         remaining=draft.pool.index_at(now).units_left_by_type(session),
         trial=lease.trial,
-        # Its accuser would say the same again; another server is to judge.
-        avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
+        # Who accused it would say the same again; another server is to judge.
+        avoid_servers=[accuser.server_id for accuser in session.accusers] if lease.trial else [],
     )
 
 

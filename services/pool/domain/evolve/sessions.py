@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, RequestId, ServerId, SessionId
 from contracts.pool import (
+    CredentialsRefused,
     PolicyChanged,
     QuotaObserved,
     SessionAdded,
@@ -18,7 +19,14 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.pool.domain.evolve.blame import clear_doubts, on_session_doubted
+from services.pool.domain.evolve.blame import (
+    clear_doubts,
+    drop_accusations,
+    note_accusation,
+    note_standing,
+    on_credentials_refused,
+    on_session_doubted,
+)
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
@@ -91,6 +99,7 @@ def _on_session_retired(state: Pool, session: Session, event: SessionRetired) ->
     state.set_field(session, "status", SessionStatus.RETIRED)
     state.set_field(session, "reason", event.reason)
     clear_doubts(state, session)
+    drop_accusations(state, session)
 
 
 def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
@@ -109,6 +118,7 @@ def _on_session_suspected(state: Pool, session: Session, event: SessionSuspected
     state.set_field(session, "suspected_at", state.at)
     state.set_field(session, "accuser", event.server_id)
     state.set_field(session, "reason", "login_expired")
+    note_accusation(state, session, event.server_id)
     if event.server_id:
         others = recent_accusations(state, event.server_id, session.session_id, state.at)
         recent = (*others, Accusation(session.session_id, state.at))
@@ -165,6 +175,7 @@ def _on_session_event(state: Pool, event: Any) -> None:
 def _count_status(state: Pool, session: Session) -> None:
     standing = session.lasting_status()
     state.put_entry(state.standing, standing, state.standing[standing] + 1)
+    note_standing(state)
 
 
 def _drop_suspicion(state: Pool, session: Session) -> None:
@@ -172,6 +183,7 @@ def _drop_suspicion(state: Pool, session: Session) -> None:
     state.set_field(session, "suspected_at", None)
     state.set_field(session, "accuser", ServerId(""))
     state.set_field(session, "trial", LeaseId(""))
+    drop_accusations(state, session)
 
 
 def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
@@ -200,5 +212,6 @@ _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
 SESSION_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
     PolicyChanged: _on_policy_changed,
     SessionAdded: _on_session_added,
+    CredentialsRefused: on_credentials_refused,
     **dict.fromkeys(_ON_SESSION, _on_session_event),
 }

@@ -10,7 +10,7 @@ The index is derived from the records and from the time, and can be rebuilt from
 moment: it is no part of the ledger. `place_session` must follow every change of a session.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
@@ -22,8 +22,6 @@ from services.pool.domain.index.avoidance import Avoided
 from services.pool.domain.index.deadlines import Deadlines
 from services.pool.domain.index.shelves import (
     COUNTABLE,
-    TRIALS_FIRST,
-    TRIALS_LAST,
     Placing,
     Shelf,
     ShelfKind,
@@ -135,13 +133,15 @@ class Index:
         avoid: Container[SessionId],
         avoid_regions: Container[str] = (),
         *,
-        trials_first: bool,
+        kinds: Sequence[ShelfKind],
     ) -> Choice | None:
-        """Find the best session with at least `units` left, outside the guard of its reset."""
+        """Find the best session with at least `units` left, outside the guard of its reset.
+
+        Shelves of the first of these `kinds` are looked through before those of the next.
+        """
         if avoid_regions:
             avoid = Avoided(avoid, avoid_regions, self._sessions)
         order = self._best_shelves(service_type)
-        kinds = TRIALS_FIRST if trials_first else TRIALS_LAST
         for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
             if shelf.zone.guard_at > self.now:
                 session_id = shelf.first_session(units, avoid)

@@ -33,6 +33,7 @@ class ShelfKind(IntEnum):
 COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.RESTING})
 """Whose units the pool has left today."""
 TRIALS_FIRST = (ShelfKind.TRIAL, ShelfKind.FREE, ShelfKind.DOUBTFUL)
+NO_TRIALS = (ShelfKind.FREE, ShelfKind.DOUBTFUL)
 TRIALS_LAST = (ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL)
 """The order in which kinds of shelves are tried."""
 
