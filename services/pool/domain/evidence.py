@@ -41,6 +41,7 @@ class Evidence:
     """What speaks for keys, sessions and servers, and against them."""
 
     __slots__ = (
+        "accused",
         "charges",
         "doubted",
         "refused_at",
@@ -55,12 +56,14 @@ class Evidence:
         self.successes: dict[KeyId, KeySuccess] = {}
         self.doubted: dict[SessionId, None] = {}
         """The sessions with failures that speak against them."""
+        self.accused: dict[SessionId, None] = {}
+        """The sessions whose logins servers call expired."""
         self.charges: dict[ServerId, Charge] = {}
         """Against servers; what one serves ends its own."""
         self.suspects: dict[ServerId, dict[SessionId, None]] = {}
         """Those on whose logins alone each charge rests, and who are suspect still."""
         self.served_at: dict[ServerId, datetime] = {}
-        """When each server served last, as far as that was while a session was suspect."""
+        """When each server served last, as far as that was while a session was accused."""
         self.refused_at: datetime | None = None
         """Since when no login is believed."""
         self.tried_at: datetime | None = None

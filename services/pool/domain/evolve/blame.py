@@ -6,7 +6,7 @@ after the last one opens another in its place.
 """
 
 from contracts.base import KeyId, ServerId
-from contracts.pool import CredentialsRefused, SessionDoubted, SessionStatus, UsageRecorded
+from contracts.pool import CredentialsRefused, SessionDoubted, UsageRecorded
 from services.pool.domain.evidence import (
     COMPARED_FOR,
     KEYS_KEPT,
@@ -23,34 +23,32 @@ from services.pool.domain.state import Pool
 
 def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
     """Note that a key's call succeeded with a session; what spoke against that counts no longer."""
-    if event.attempts and (state.evidence.charges or state.standing[SessionStatus.SUSPECT]):
+    evidence = state.evidence
+    if (evidence.accused or evidence.charges) and event.attempts:
         _note_server(state, event.attempts[-1].server_id)
-    if session.doubts or session.failures:
+    if session.failures or session.doubts:
         clear_doubts(state, session)
-    noted = state.evidence.successes.get(event.key_id)
-    if (
-        noted is not None
-        and state.at - noted.at < NOTED_EVERY
-        # Every request comes through here: one session more teaches nothing for a while.
-        and (noted.other_at is not None or noted.session_id == session.session_id)
-    ):
-        return
-    _note_key(state, session, event.key_id, noted)
+    noted = evidence.successes.get(event.key_id)
+    # Every request comes through here: one session more teaches nothing for a while.
+    if noted is None or noted.other_at is None or state.at - noted.at >= NOTED_EVERY:
+        _note_key(state, session, event.key_id, noted)
 
 
 def _note_key(state: Pool, session: Session, key_id: KeyId, noted: KeySuccess | None) -> None:
     """Note the key's success beside its last one with another session."""
-    if not key_id:
-        return
     session_id, evidence = session.session_id, state.evidence
     if noted is None:
+        if not key_id:
+            return
         success = KeySuccess(session_id, state.at)
         if len(evidence.successes) >= KEYS_KEPT:
             _forget_older_half(state, evidence)
-    elif noted.session_id == session_id:
-        success = KeySuccess(session_id, state.at, noted.other_id, noted.other_at)
-    else:
+    elif noted.session_id != session_id:
         success = KeySuccess(session_id, state.at, noted.session_id, noted.at)
+    elif state.at - noted.at < NOTED_EVERY:
+        return
+    else:
+        success = KeySuccess(session_id, state.at, noted.other_id, noted.other_at)
     state.put_entry(evidence.successes, key_id, success)
 
 
@@ -80,6 +78,7 @@ def note_accusation(state: Pool, session: Session, server_id: ServerId) -> None:
     others = [accuser for accuser in session.accusers if accuser.server_id != server_id]
     _withdraw(state, session)
     state.set_field(session, "accusers", (*others[-1:], Accuser(server_id, at)))
+    state.put_entry(evidence.accused, session.session_id, None)
     if any(at - accuser.at <= COMPARED_FOR for accuser in others):
         return
     charge = evidence.charges.get(server_id)
@@ -102,6 +101,7 @@ def drop_accusations(state: Pool, session: Session) -> None:
     if session.accusers:
         _withdraw(state, session)
         state.set_field(session, "accusers", ())
+        state.drop_entry(state.evidence.accused, session.session_id)
 
 
 def _withdraw(state: Pool, session: Session) -> None:
