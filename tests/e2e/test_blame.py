@@ -70,6 +70,9 @@ class Blaming:
         text = httpx.get(f"http://127.0.0.1:{self.stack.health['pool']}/metrics").text
         return float(next(line for line in text.splitlines() if line.startswith(name)).split()[1])
 
+    def change(self, session_id: str, **fields: Any) -> None:
+        self.stack.api(f"/api/sessions/{session_id}", "PATCH", json=fields)
+
     def session(self, session_id: str) -> Any:
         return self.stack.api(f"/api/sessions/{session_id}")
 
@@ -129,7 +132,7 @@ def test_session_that_fails_every_call_costs_three_before_it_stands_last(
     for server in SERVERS:
         stack.faults(server)
     for session_id in others:
-        stack.api(f"/api/sessions/{session_id}", "PATCH", json={"status": "draining"})
+        blaming.change(session_id, status="draining")
     assert blaming.call().status_code == 200
     stack.eventually(lambda: "doubts" in blaming.session(broken), expected=False)
 
@@ -222,3 +225,20 @@ def test_one_of_two_servers_that_refuses_every_login_is_blamed_once_the_other_se
         blaming.stack.eventually(
             lambda: [one["server_id"] for one in blaming.events(0, "server_ejected")], ["two"]
         )
+
+
+def test_what_drains_is_not_used_up_and_what_is_used_up_says_until_when(blaming: Blaming) -> None:
+    drains, works = blaming.replace_sessions("drains", "works")
+    for session_id in (drains, works):
+        blaming.change(session_id, limits={"image": 1})
+    blaming.change(drains, status="draining")
+
+    first = [blaming.call() for _ in range(2)]
+    blaming.change(drains, status="active")
+    second = [blaming.call() for _ in range(2)]
+
+    saturated, exhausted = (answers[1].json()["error"] for answers in (first, second))
+    assert [answer.status_code for answer in (*first, *second)] == [200, 503, 200, 429]
+    assert (saturated["code"], exhausted["code"]) == ("pool_saturated", "pool_quota_exhausted")
+    assert "; the next quota day begins at 20" in exhausted["message"]
+    assert exhausted["message"].endswith("T00:00:00Z")

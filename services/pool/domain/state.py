@@ -203,8 +203,9 @@ class Pool:
     def all_barred(self) -> bool:
         """Whether every session that has not retired is suspect or disabled, and there is one."""
         standing = self.standing
-        barred = standing[SessionStatus.SUSPECT] + standing[SessionStatus.DISABLED]
-        return 0 < barred == self.size
+        if standing[SessionStatus.ACTIVE] or standing[SessionStatus.DRAINING]:
+            return False
+        return standing[SessionStatus.SUSPECT] + standing[SessionStatus.DISABLED] > 0
 
     def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""
