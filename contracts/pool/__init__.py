@@ -71,10 +71,12 @@ from contracts.pool.rotation import (
     RotateKey,
 )
 from contracts.pool.sessions import (
+    CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -102,6 +104,7 @@ __all__ = [
     "CancelLeases",
     "Candidate",
     "ChangeSession",
+    "CredentialsRefused",
     "DeliverGrants",
     "Done",
     "DropWaits",
@@ -147,6 +150,7 @@ __all__ = [
     "SessionAdded",
     "SessionChanged",
     "SessionCooled",
+    "SessionDoubted",
     "SessionRecovered",
     "SessionRequested",
     "SessionRetired",

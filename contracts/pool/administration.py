@@ -51,6 +51,8 @@ class SessionView(Part, frozen=True, kw_only=True):
     origin: str = ""
     created_at: Instant
     last_used_at: Instant | None = None
+    doubts: Count = 0
+    """Failures in a row that speak against it; above 0 it stands behind all others."""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):
@@ -103,6 +105,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     waits: list[WaitView] = []
     waiting: Count = 0
     """Requests that wait for a lease, all of them."""
+    refused_since: Instant | None = None
+    """Since when every session has been suspect or disabled, by what servers said; None: not so."""
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
 

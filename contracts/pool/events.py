@@ -17,10 +17,12 @@ from contracts.base import (
 )
 from contracts.pool.rotation import KeyRotationBegan, KeyRotationEnded
 from contracts.pool.sessions import (
+    CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -209,6 +211,11 @@ class UsageRecorded(Event, frozen=True, kw_only=True, tag="usage_recorded"):
     error_message: str = ""
     cut: bool = False
     """The answer broke off after the verdict of success."""
+    session_doubt: bool = False
+    """A 4xx that no table lists (402, 403, 404, …): the client's fault, or the session's.
+
+    Which, the pool finds out by comparing.
+    """
     retry_after_s: float | None = None
     attempts: list[Attempt] = []
     lease_ms: float = 0.0
@@ -259,6 +266,8 @@ PoolEvent = (
     | LeaseExpired
     | LeaseReconciled
     | SessionCooled
+    | SessionDoubted
+    | CredentialsRefused
     | SessionSuspected
     | SessionRecovered
     | QuotaObserved

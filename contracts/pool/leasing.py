@@ -5,6 +5,7 @@ from enum import StrEnum
 from contracts.base import (
     Command,
     Count,
+    Instant,
     KeyId,
     LeaseId,
     Part,
@@ -58,6 +59,8 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     reason: Refusal
     retry_after_s: float = 0.0
     message: str = ""
+    resets_at: Instant | None = None
+    """Of an exhausted quota: when the next quota day begins; None where nobody knows."""
 
 
 class Free(Reply, frozen=True, kw_only=True, tag="free"):

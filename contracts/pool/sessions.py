@@ -4,6 +4,7 @@ from contracts.base import (
     Count,
     Event,
     Instant,
+    KeyId,
     QuotaDay,
     RequestId,
     ServerId,
@@ -72,13 +73,47 @@ class SessionSuspected(Event, frozen=True, kw_only=True, tag="session_suspected"
 class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"):
     """A suspect, cooling or disabled session is active again.
 
-    `server_blamed`: `server_id` called several sessions invalid, so it is not believed.
+    `server_blamed`: `server_id` called several sessions invalid while another server served, so it
+    is not believed.
     """
 
     session_id: SessionId
     reason: str
     server_id: ServerId = ServerId("")
     by: str = ""
+
+
+class SessionDoubted(Event, frozen=True, kw_only=True, tag="session_doubted"):
+    """A key's call failed with this session, and the comparison speaks against the session.
+
+    The key succeeded with another one within ten minutes, or another key's call failed with this
+    one, too. It stands behind all others until its first success.
+    """
+
+    session_id: SessionId
+    request_id: RequestId
+    key_id: KeyId
+    reason: str
+    """What was answered, and what it was compared with, in words."""
+    failures: Count = 1
+    """Such failures in a row, this one among them; three of them cool the session."""
+    many: bool = False
+    """More than half of the active sessions were doubted by now: so it is told, and no more.
+
+    The session is not cooled for it, and its failures count against its servers as anybody's.
+    """
+
+
+class CredentialsRefused(Event, frozen=True, kw_only=True, tag="credentials_refused"):
+    """No login is believed any more: every session is suspect or disabled.
+
+    Told once, until one works again. Meanwhile a call is refused at once, but for one a minute.
+    """
+
+    suspects: Count
+    disabled: Count
+    request_id: RequestId = RequestId("")
+    """The call that showed it."""
 
 
 class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):

@@ -161,6 +161,8 @@ def assemble_parts(
     metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
+    metrics.doubted.set_function(lambda: len(ledger.state.evidence.doubted))
+    metrics.logins_refused.set_function(lambda: ledger.state.evidence.refused_at is not None)
     metrics.violations.set_function(lambda: len(ledger.state.violations))
     return PoolParts(ledger, credentials, leadership, leader, rotator, metrics, logger)
 

@@ -33,6 +33,12 @@ class Metrics:
             "commands_unjournalled", "Commands turned away before any decision.", "reason"
         )
         self.unknown = self._gauge("unknown_events", "Events of an unknown tag in the fold.")
+        self.doubted = self._gauge(
+            "sessions_doubted", "Sessions tried after all others: failures speak against them."
+        )
+        self.logins_refused = self._gauge(
+            "logins_refused", "1 while every session is suspect or disabled, by what servers say."
+        )
         self.violations = self._gauge("violations", "What should never be, seen by the fold.")
         self.decided_again = self._counter("decided_again", "Batches that a fence made void.")
         self.commit_size = self._histogram("commit_commands", "Commands in one envelope.", _SIZES)

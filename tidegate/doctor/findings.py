@@ -41,6 +41,7 @@ FindingCode = Literal[
     "pool_no_leader",
     "balancer_no_leader",
     "standby_absent",
+    "logins_refused",
     "no_active_session",
     "account_twice",
     "credentials_missing",
@@ -154,6 +155,8 @@ CURES: dict[FindingCode, str] = {
     " in its log.",
     "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"
     " too long.",
+    "logins_refused": "Find out whether the accounts are gone or a server is wrong (`tidegate"
+    " sessions test`, `tidegate tail --type session_suspected`): a call a minute tries again.",
     "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"
     " (`tidegate sessions clear`).",
     "account_twice": "Remove one session of each pair (`tidegate sessions remove`): the other goes"

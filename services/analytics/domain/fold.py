@@ -227,6 +227,7 @@ class RowFold:
             **self.keys.routes,
             pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
+            pool.CredentialsRefused: lambda event, place: record(event, "", place),
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
             # How long it was waited for stands at the lease; here only who waited in vain, and why.
             pool.LeaseQueued: lambda _event, _place: None,

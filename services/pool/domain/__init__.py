@@ -14,6 +14,7 @@ estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
+evidence        what calls have shown, to compare with
 quota           quota days in their time zones
 records         session, lease, account
 memory          what a leader knows of its refusals

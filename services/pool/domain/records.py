@@ -26,6 +26,20 @@ class DayAccount(msgspec.Struct, eq=False, gc=False):
     """The upstream's own count is used up: nothing is left, whatever ours says."""
 
 
+class KeyFailure(msgspec.Struct, frozen=True):
+    """A key's call failed with a session, maybe by the session's fault."""
+
+    key_id: KeyId
+    at: datetime
+
+
+class Accuser(msgspec.Struct, frozen=True):
+    """A server called a session's login expired."""
+
+    server_id: ServerId
+    at: datetime
+
+
 class Session(msgspec.Struct, eq=False, kw_only=True):
     """One upstream credential, and everything that decides whether it may be leased."""
 
@@ -52,6 +66,12 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
     days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
+    failures: tuple[KeyFailure, ...] = ()
+    """Since its last success, the last of each of two keys at most, the later one last."""
+    accusers: tuple[Accuser, ...] = ()
+    """Of a suspect: the last two servers that called its login expired, the later one last."""
+    doubts: int = 0
+    """Those in a row that speak against it, since its last success: see `SessionDoubted`."""
 
     def lasting_status(self) -> SessionStatus:
         """Tell what it is but for cooling, which time alone ends."""

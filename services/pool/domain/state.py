@@ -45,6 +45,7 @@ from contracts.base import (
     WriterId,
 )
 from contracts.pool import KeyRotation, Policy, Refused, SessionStatus
+from services.pool.domain.evidence import Evidence
 from services.pool.domain.index.choice import Index
 from services.pool.domain.line import WaitingLine
 from services.pool.domain.memory import RefusalMemory
@@ -96,6 +97,7 @@ class Pool:
         self.penalised: dict[RequestId, SessionId] = {}
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
+        self.evidence = Evidence()
         self.departures: deque[Departure] = deque()
         """When which entry of the maps above leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)
@@ -203,6 +205,14 @@ class Pool:
     def size(self) -> int:
         """Sessions that have not been retired."""
         return len(self.sessions) - self.standing[SessionStatus.RETIRED]
+
+    @property
+    def all_barred(self) -> bool:
+        """Whether every session that has not retired is suspect or disabled, and there is one."""
+        standing = self.standing
+        if standing[SessionStatus.ACTIVE] or standing[SessionStatus.DRAINING]:
+            return False
+        return standing[SessionStatus.SUSPECT] + standing[SessionStatus.DISABLED] > 0
 
     def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""

@@ -38,6 +38,7 @@ def pool_status(
         max_size=policy.max_size,
         open_leases=len(state.opened),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
+        refused_since=state.evidence.refused_at,
         sessions=[
             _session_view(state, index, session, now)
             for session in islice(_asked_sessions(state, asked), asked.limit)
@@ -127,11 +128,17 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         limits={name: state.daily_limit(session, name) for name in names},
         open_leases=session.open_leases,
         cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
-        reason=session.reason,
+        reason=session.reason or _doubt_text(session),
         origin=session.origin,
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
+        doubts=session.doubts,
     )
+
+
+def _doubt_text(session: Session) -> str:
+    """Say why a session stands behind all others; empty when it does not."""
+    return f"doubtful: {session.doubts} failures in a row" if session.doubts else ""
 
 
 def _lease_view(lease: Lease) -> LeaseView:

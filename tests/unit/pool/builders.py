@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from contracts import envelope
 from contracts.base import (
     GatewayId,
@@ -41,6 +43,7 @@ from contracts.pool import (
 from services.pool.audit import Auditor
 from services.pool.domain import Pool, decide_lease
 from services.pool.domain.canonical import canonical_json
+from services.pool.domain.evidence import Evidence
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 
@@ -240,8 +243,14 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
-def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]], dict[LeaseId, Any]]:
-    """The ledger as it is hashed, the leases one by one, of which that has but the open, waits."""
+def whole(pool: Pool) -> tuple[bytes, dict[str, Any], dict[str, list[Any]], dict[LeaseId, Any]]:
+    """The ledger as it is hashed, what is held against whom, the leases one by one, the waits."""
+    evidence = pool.evidence
+    shown: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__slots__}
+    shown |= {
+        name: (known.doubts, known.failures, known.accusers)
+        for name, known in pool.sessions.items()
+    }
     leases = {
         lease.lease_id: [
             lease.session.session_id,
@@ -253,7 +262,7 @@ def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]], dict[LeaseId, Any]]:
         ]
         for lease in pool.leases.values()
     }
-    return canonical_json(pool), leases, pool.queued
+    return canonical_json(pool), msgspec.to_builtins(shown, str_keys=True), leases, pool.queued
 
 
 class WrittenLog:

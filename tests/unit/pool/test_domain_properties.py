@@ -34,6 +34,7 @@ from contracts.pool import (
     Refused,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionStatus,
@@ -81,6 +82,7 @@ from tests.unit.pool.builders import (
 TYPES = (IMAGE, VIDEO, AVATAR)
 NAMES = ("one", "two", "three")
 SERVERS = ("server-1", "server-2")
+KEYS = ("key-1", "key-2", "")
 ZONES = ("", "Asia/Shanghai")
 REGIONS = {"one": "us", "two": "jp", "three": ""}
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
@@ -134,7 +136,7 @@ class Leading(RuleBasedStateMachine):
     def decided(self, decision: Any) -> None:
         self.pending += decision.events
         if isinstance(decision.answer, Granted) and decision.answer.trial:
-            assert decision.answer.avoid_servers == [self.accuser(decision.answer.session_id)]
+            assert decision.answer.avoid_servers[-1] == self.accuser(decision.answer.session_id)
         self.decisions.append(decision.answer)
 
     def accuser(self, session_id: SessionId) -> str:
@@ -212,15 +214,23 @@ class Leading(RuleBasedStateMachine):
         verdict=st.sampled_from(Verdict),
         outcome=st.sampled_from((None, *Outcome)),
         server=st.sampled_from(SERVERS),
+        key=st.sampled_from(KEYS),
         following=st.sampled_from((None, *TYPES)),
     )
     def use(
-        self, pick: int, verdict: Verdict, outcome: Outcome | None, server: str, following: Any
+        self,
+        pick: int,
+        verdict: Verdict,
+        outcome: Outcome | None,
+        server: str,
+        key: str,
+        following: Any,
     ) -> None:
         lease = self.picked(pick)
         if lease is None:
             return
-        used = usage(lease, verdict, outcome, server=server)
+        doubt = verdict is Verdict.REJECTED
+        used = usage(lease, verdict, outcome, server=server, key_id=key, session_doubt=doubt)
         if following is not None:
             request, _, number = lease.lease_id.rpartition(".")
             self.ask(following, request, int(number) + 1, previous=used)
@@ -419,7 +429,14 @@ def _about_session(kind: Any, **fields: Any) -> Any:
 _text = st.sampled_from(("", "me"))
 EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
     _leases,
-    st.builds(usage, _leases, st.sampled_from(Verdict), st.sampled_from(Outcome)),
+    st.builds(
+        usage,
+        _leases,
+        st.sampled_from(Verdict),
+        st.sampled_from(Outcome),
+        key_id=st.sampled_from(KEYS),
+        session_doubt=st.booleans(),
+    ),
     _about_lease(LeaseExpired),
     _about_lease(LeaseReconciled, units=st.integers(0, 3), reason=_text, by=_text),
     st.builds(session_added, _names),
@@ -435,6 +452,13 @@ EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
         reason=_text,
         request_id=_requests.map(RequestId),
         by=_text,
+    ),
+    _about_session(
+        SessionDoubted,
+        request_id=_requests.map(RequestId),
+        key_id=st.sampled_from(KEYS),
+        reason=_text,
+        failures=st.integers(0, 4),
     ),
     _about_session(SessionSuspected, server_id=_text, request_id=_requests.map(RequestId)),
     _about_session(

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from contracts.base import LeaderElected, RequestId, ServerId, SessionId, WriterId
+from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.pool import (
+    CredentialsRefused,
     LeaseCancelled,
     LeaseExpired,
     LeaseReconciled,
@@ -13,6 +15,7 @@ from contracts.pool import (
     QuotaObserved,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -56,6 +59,14 @@ RETIRED = SessionRetired(session_id=ONE, reason="gone")
 SUSPECTED = SessionSuspected(
     session_id=ONE, server_id=ServerId("server-1"), request_id=RequestId("r1")
 )
+DOUBTED = SessionDoubted(
+    session_id=ONE, request_id=RequestId("r1"), key_id=KeyId("key-1"), reason="answered 403"
+)
+REJECTED = usage(LEASE, Verdict.REJECTED, key_id=KeyId("key-1"), session_doubt=True)
+SUSPECTED_TOO = replace(SUSPECTED, session_id=SessionId("two"), request_id=RequestId("r2"))
+SUSPECTED_ELSEWHERE = replace(SUSPECTED, server_id=ServerId("server-2"))
+BLAMED = SessionRecovered(session_id=ONE, reason="server_blamed", server_id=ServerId("server-1"))
+REFUSED = CredentialsRefused(suspects=2, disabled=0)
 COOLED = SessionCooled(
     session_id=ONE, until=after(60), reason="rate_limited", request_id=RequestId("r1")
 )
@@ -142,8 +153,22 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([RETIRED], SessionRevived(session_id=ONE)),
         ([], COOLED),
         ([], SUSPECTED),
+        ([SUSPECTED], SUSPECTED_TOO),
+        ([SUSPECTED, SUSPECTED_TOO], BLAMED),
+        ([SUSPECTED, lease_granted("two")], usage(lease_granted("two"), server="server-2")),
+        ([SUSPECTED, lease_granted("two")], usage(lease_granted("two"))),
+        ([SUSPECTED], SUSPECTED_ELSEWHERE),
+        ([SUSPECTED], RETIRED),
+        ([SUSPECTED], lease_granted(trial=True)),
+        ([SUSPECTED, SUSPECTED_TOO], REFUSED),
+        ([SUSPECTED, SUSPECTED_TOO, REFUSED], BLAMED),
+        ([SUSPECTED, SUSPECTED_TOO, REFUSED], session_added("three")),
         ([SUSPECTED], SessionRecovered(session_id=ONE, reason="trial_succeeded")),
         ([], CLOSED),
+        ([], DOUBTED),
+        ([LEASE], REJECTED),
+        ([LEASE, DOUBTED], usage(LEASE, key_id=KeyId("key-1"))),
+        ([DOUBTED], RETIRED),
         ([], LEASE),
         ([], FORBIDDEN),
         ([LEASE], LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(1800))),

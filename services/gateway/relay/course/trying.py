@@ -180,7 +180,10 @@ def _end(
     outcome = outcome_of(verdict, sent=held.sent, answered=False, submitted=submitted)
     error = error or client_error(judgement, last.retry_after_s)
     if submitted or not another_session(verdict):
-        ended = usage_of(call, trail, held, outcome, verdict, now_s, error=error)
+        doubt = judgement.session_doubt and verdict is Verdict.REJECTED
+        ended = usage_of(
+            call, trail, held, outcome, verdict, now_s, error=error, session_doubt=doubt
+        )
         return end_with_error(call, trail, error, Record(ended))
     previous = usage_of(
         call,

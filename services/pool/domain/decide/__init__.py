@@ -27,10 +27,16 @@ get lost: the second time it hears the first answer, and no event comes of it.
 
     active     login expired  suspect, and after a minute on trial: one call at a time
     on trial   success        active
-    on trial   login expired  disabled, until an operator says otherwise
-    suspect    others accused by the same server   all of them active: the server is to blame
+    on trial   login expired  disabled, if others were served: until an operator says otherwise
+    on trial   login expired  suspect for another minute, if nobody was
+    suspect    others accused by the same server, and another one serves
+                              all of them active: the server is to blame
     active     rate limited, risk control          cooling, until its time has passed
     active     quota used up                       nothing more of that type for the lease's day
+    active     a 4xx that no table lists, and a comparison that speaks against it
+                                                   doubtful: tried after all others
+    doubtful   a third one in a row                cooling, and doubtful afterwards
+    doubtful   success                             active
 
 **What is ugly.** Deciding changes the state that it is given; to decide and not to do so, one has
 to roll back. What was counted or answered of refusals (`RefusalMemory`) is state without events:
@@ -44,7 +50,8 @@ lease     grant, have it wait, refuse, or hold at a change of the quota day
 granting  the lease of a session that was chosen
 waiting/  who may wait, who is served first, whose wait is over
 refusals  why none, for how long, and the budget of refusals in the log
-end       usages, and whom a verdict blames
+end       usages
+blame     whom a verdict blames, and what follows for it
 upkeep    renewals, cancellations, deadlines, size, checkpoints
 admin     what operators, provisioners and the configuration may change
 rotation  when a rotation of the master key begins and ends

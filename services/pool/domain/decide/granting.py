@@ -1,17 +1,35 @@
 """A lease of a session that was chosen, and what its gateway is told of it."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
 from contracts.base import lease_id
 from contracts.pool import Granted, LeaseGranted, SessionRequested
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.index.choice import Choice
+from services.pool.domain.index.choice import SUSPICION, Choice
+from services.pool.domain.index.shelves import (
+    NO_TRIALS,
+    TRIALS_FIRST,
+    TRIALS_LAST,
+    ShelfKind,
+)
 from services.pool.domain.quota import policy_span
 from services.pool.domain.records import Lease
+from services.pool.domain.state import Pool
 
 SEND_WITHIN = timedelta(seconds=30)
+
+
+def kinds_wanted(pool: Pool, requested: SessionRequested, now: datetime) -> Sequence[ShelfKind]:
+    """Tell in which order sessions of which kinds may do this call."""
+    tried_at = pool.evidence.tried_at
+    # While no login is believed one call a minute is enough to find out that one is.
+    if tried_at is not None and now - tried_at < SUSPICION and pool.all_barred:
+        return NO_TRIALS
+    # A call that was disappointed once is not to clear somebody else's session.
+    return TRIALS_FIRST if requested.number == 1 else TRIALS_LAST
 
 
 def grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Granted:
@@ -53,8 +71,8 @@ def grant_reply(draft: Draft, lease: Lease) -> Granted:
         expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
         remaining=draft.pool.index_at(now).units_left_by_type(session),
         trial=lease.trial,
-        # Its accuser would say the same again; another server is to judge.
-        avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
+        # Who accused it would say the same again; another server is to judge.
+        avoid_servers=[accuser.server_id for accuser in session.accusers] if lease.trial else [],
     )
 
 

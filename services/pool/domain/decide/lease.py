@@ -14,10 +14,11 @@ from contracts.pool import (
     SessionStatus,
     Waiting,
 )
+from services.pool.domain.decide.blame import tell_refused_logins
 from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import end_lease
-from services.pool.domain.decide.granting import grant_lease, grant_reply
+from services.pool.domain.decide.granting import grant_lease, grant_reply, kinds_wanted
 from services.pool.domain.decide.refusals import (
     GIVEN_UP,
     refusal_for,
@@ -32,6 +33,8 @@ from services.pool.domain.state import Pool
 
 STALE_AFTER = timedelta(minutes=10)
 FREE = Free()
+_WAITABLE = frozenset({Refusal.SATURATED, Refusal.QUOTA_EXHAUSTED})
+"""What may be over in a while."""
 
 
 def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
@@ -61,8 +64,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.units,
         requested.avoid_sessions,
         requested.avoid_regions,
-        # A call that was disappointed once is not to clear somebody else's session.
-        trials_first=requested.number == 1,
+        kinds=kinds_wanted(state, requested, now),
         preferred=state.line.affinities.get(requested.affinity),
     )
     reset = index.guard_ends_at() if choice is None and _may_grant_after_reset(state) else None
@@ -81,7 +83,7 @@ def _without_session(
     """Have a request wait for a session, or for a `reset` that is near; or refuse it."""
     requested = wanted.requested
     refused = refusal_of_all(draft, index, requested)
-    if requested.wait_ms and not wanted.only_ask:
+    if requested.wait_ms and not wanted.only_ask and refused.reason in _WAITABLE:
         answer = enter_line(draft, requested, refused, until_reset=reset)
         return (
             _refusal(draft, requested, answer)
@@ -105,13 +107,18 @@ def _as_waiting(draft: Draft, wanted: LeaseWanted) -> Waiting | None:
 def _refusal(draft: Draft, requested: SessionRequested, refused: Refused) -> Decision:
     """Decide that there is no lease."""
     refuse_wait(draft, requested, refused)
+    if refused.reason is Refusal.CREDENTIALS_EXHAUSTED and _has_suspects(draft.pool):
+        tell_refused_logins(draft, requested.request_id)
     return Decision(draft.events, refused)
+
+
+def _has_suspects(state: Pool) -> bool:
+    return state.standing[SessionStatus.SUSPECT] > 0
 
 
 def _may_grant_after_reset(state: Pool) -> bool:
     """Whether a new quota day could make a difference to anybody."""
-    standing = state.standing
-    return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
+    return state.standing[SessionStatus.ACTIVE] > 0
 
 
 def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refused | None:

@@ -12,6 +12,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.pool.domain.evolve.blame import note_failure, note_success
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
@@ -113,11 +114,15 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
     if event.units > lease.units or event.session_id != lease.session.session_id:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
         state.note_violation(ViolationKind.USAGE_BEYOND_LEASE, lease.lease_id, message)
-    if succeeded and lease.session.risks:
-        state.set_field(lease.session, "risks", 0)
+    if succeeded:
+        if lease.session.risks:
+            state.set_field(lease.session, "risks", 0)
+        note_success(state, lease.session, event)
     if lease.reported:
         state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
         return
+    if event.session_doubt and not succeeded:
+        note_failure(state, lease.session, event.key_id)
     outcome, charged = _usage_charge(event, lease.units)
     if lease.state == OPEN:
         _end_lease(state, lease, outcome, charged)

@@ -63,6 +63,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     state.opened[lease_id] = lease
     if event.trial:
         session.trial = lease_id
+        state.set_field(state.evidence, "tried_at", state.at)
     if state.index is not None:
         state.index.place_session(session)
         state.index.deadlines.watch_lease(lease)

@@ -2,6 +2,6 @@
 
 choice     the index, and the order of preference
 shelves    sessions of one kind, ordered by the units they have left
-avoided    sessions that a request must not be given
+avoidance  the sessions that a call does not want
 deadlines  when leases end by themselves: heaps that are tidied as they are read
 """

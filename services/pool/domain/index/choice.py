@@ -2,15 +2,15 @@
 
 Order of preference (leases.md): quota that resets soonest; then sessions that have the
 fewest rarer service types left, so that rare capabilities stay for rare work; then the least
-used. A call that avoids regions looks at every session of those on its way. A suspect whose
-minute is over gets its trial from the first request that comes along, unless that request has
-already been disappointed once.
+used. Doubtful sessions come after all others. A call that avoids regions looks at every session of
+those on its way. A suspect whose minute is over gets its trial from the first request that comes
+along, unless that request has already been disappointed once.
 
 The index is derived from the records and from the time, and can be rebuilt from them at any
 moment: it is no part of the ledger. `place_session` must follow every change of a session.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
@@ -18,9 +18,15 @@ import msgspec
 
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
-from services.pool.domain.index.avoided import Avoided
+from services.pool.domain.index.avoidance import Avoided
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Placing, Shelf, ShelfKind
+from services.pool.domain.index.shelves import (
+    COUNTABLE,
+    GRANTABLE,
+    Placing,
+    Shelf,
+    ShelfKind,
+)
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
 from services.pool.domain.records import DayAccount, Lease, Session
 
@@ -98,7 +104,7 @@ class Index:
         zone = self._zone_of(session)
         kind = self._kind_of(session)
         # Of those that rest or wait for a trial none is chosen for what else it can do.
-        ranked = kind is ShelfKind.FREE
+        ranked = kind is ShelfKind.FREE or kind is ShelfKind.DOUBTFUL
         session_id = session.session_id
         accounts = session.days.get(zone.day, _NOTHING)
         placed = self._placings.get(session_id)
@@ -121,9 +127,7 @@ class Index:
                 if old.shelf is shelf and old.left == left:
                     continue
                 old.shelf.take_session(session_id, old.left)
-            if kind is not ShelfKind.RESTING and (
-                old is None or old.left < left or old.shelf.kind is not kind
-            ):
+            if kind in GRANTABLE and (old is None or old.left < left or old.shelf.kind is not kind):
                 self.gains += 1
             shelf.put_session(session_id, left)
             placed[service_type] = Placing(shelf, left)
@@ -135,12 +139,13 @@ class Index:
         avoid: Container[SessionId],
         avoid_regions: Container[str] = (),
         *,
-        trials_first: bool,
+        kinds: Sequence[ShelfKind],
         preferred: SessionId | None = None,
     ) -> Choice | None:
         """Find the best session with at least `units` left, outside the guard of its reset.
 
-        One that is `preferred` is taken if it is free.
+        Shelves of the first of these `kinds` are looked through before those of the next. One that
+        is `preferred` is taken if it is free.
         """
         if avoid_regions:
             avoid = Avoided(avoid, avoid_regions, self._sessions)
@@ -149,7 +154,6 @@ class Index:
             if placing is not None and self._is_free(placing, units):
                 return Choice(self._sessions[preferred], placing.shelf.zone, trial=False)
         order = self._best_shelves(service_type)
-        kinds = (ShelfKind.TRIAL, ShelfKind.FREE)[:: 1 if trials_first else -1]
         for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
             if shelf.zone.guard_at > self.now:
                 session_id = shelf.first_session(units, avoid)
@@ -163,19 +167,19 @@ class Index:
         unguarded = shelf.zone.guard_at > self.now
         return shelf.kind is ShelfKind.FREE and placing.left >= units and unguarded
 
-    def has_units(self, service_type: ServiceType, units: int) -> bool:
-        """Whether a countable session has `units` unreserved, busy or cooling though it be."""
+    def has_units(
+        self, service_type: ServiceType, units: int, kinds: Container[ShelfKind] = COUNTABLE
+    ) -> bool:
+        """Whether a session of these kinds has `units` unreserved, busy or cooling though it be."""
         return any(
-            shelf.kind is not ShelfKind.TRIAL and shelf.first_session(units, ()) is not None
+            shelf.kind in kinds and shelf.first_session(units, ()) is not None
             for shelf in self._best_shelves(service_type)
         )
 
     def units_left(self, service_type: ServiceType) -> int:
         """Sum the unreserved units of all countable sessions today."""
         return sum(
-            shelf.units
-            for shelf in self._best_shelves(service_type)
-            if shelf.kind is not ShelfKind.TRIAL
+            shelf.units for shelf in self._best_shelves(service_type) if shelf.kind in COUNTABLE
         )
 
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
@@ -205,25 +209,34 @@ class Index:
     def _kind_of(self, session: Session) -> ShelfKind | None:
         """Tell which shelves suit `session`; None: no lease for it. Notes when that may end."""
         if session.status is not SessionStatus.ACTIVE:
-            return None
+            draining = session.status is SessionStatus.DRAINING
+            return ShelfKind.DRAINING if draining else None
         cooling = session.cooling_until
         if cooling is not None and cooling <= self.now:
             cooling = None
         if session.suspected_at is not None:
-            due = min(session.suspected_at, _LATEST) + SUSPICION
-            if due > self.now:
-                self._wake_at(session.session_id, due)
-                return None
-            # One trial at a time, and nothing beside it: what it shows is to be of this session.
-            if session.trial or cooling is not None or self._is_busy(session):
-                if cooling is not None:
-                    self._wake_at(session.session_id, cooling)
-                return None
-            return ShelfKind.TRIAL
+            return self._suspects_kind(session, session.suspected_at, cooling)
         if cooling is not None:
             self._wake_at(session.session_id, cooling)
             return ShelfKind.RESTING
-        return ShelfKind.RESTING if self._is_busy(session) else ShelfKind.FREE
+        if self._is_busy(session):
+            return ShelfKind.RESTING
+        return ShelfKind.DOUBTFUL if session.doubts else ShelfKind.FREE
+
+    def _suspects_kind(
+        self, session: Session, suspected_at: datetime, cooling: datetime | None
+    ) -> ShelfKind | None:
+        """Tell whether a suspect may be tried; notes when it may if not."""
+        due = min(suspected_at, _LATEST) + SUSPICION
+        if due > self.now:
+            self._wake_at(session.session_id, due)
+            return None
+        # One trial at a time, and nothing beside it: what it shows is to be of this session.
+        if session.trial or cooling is not None or self._is_busy(session):
+            if cooling is not None:
+                self._wake_at(session.session_id, cooling)
+            return None
+        return ShelfKind.TRIAL
 
     def _is_busy(self, session: Session) -> bool:
         bound = self._policy.session_concurrency

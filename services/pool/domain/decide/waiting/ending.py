@@ -101,8 +101,10 @@ def _end_those_over(draft: Draft) -> None:
             late.append(wait)
         elif now - wait.heard_at >= UNHEARD_AFTER:
             unheard.append(wait)
-        elif (moment := hope(requested.service_type, requested.units)) is None or (
-            moment > wait.deadline
+        elif (
+            pool.all_barred
+            or (moment := hope(requested.service_type, requested.units)) is None
+            or moment > wait.deadline
         ):
             vain.append(wait)
     index = pool.index_at(now)

@@ -8,11 +8,11 @@ import msgspec
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import Granted, PoolEvent
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.granting import grant_lease
+from services.pool.domain.decide.granting import grant_lease, kinds_wanted
 from services.pool.domain.decide.waiting.entering import HEARD_WITHIN
 from services.pool.domain.index.choice import Choice, Index
 from services.pool.domain.lanes import Lane
-from services.pool.domain.line import Wait, WaitingLine
+from services.pool.domain.line import Wait
 from services.pool.domain.state import Pool
 
 _TRIED_MAX = 256
@@ -52,7 +52,7 @@ def _serve_type(
     A key of which nobody is heard has no turn before it is heard again.
     """
     lanes = state.line.lanes[service_type]
-    search = _Search(state.line, index, service_type, now)
+    search = _Search(state, index, service_type, now)
     overtaken: list[KeyId] = []
     try:
         while not search.exhausted and (key_id := lanes.take_turn()) is not None:
@@ -91,12 +91,10 @@ def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Serve
 class _Search:
     """Looks for sessions, and remembers for which shape of request there is none."""
 
-    __slots__ = ("_index", "_line", "_now", "_service_type", "_too_many", "_tries", "heard")
+    __slots__ = ("_index", "_now", "_service_type", "_state", "_too_many", "_tries", "heard")
 
-    def __init__(
-        self, line: WaitingLine, index: Index, service_type: ServiceType, now: datetime
-    ) -> None:
-        self._line = line
+    def __init__(self, state: Pool, index: Index, service_type: ServiceType, now: datetime) -> None:
+        self._state = state
         self._index = index
         self._service_type = service_type
         self._now = now
@@ -127,8 +125,8 @@ class _Search:
             requested.units,
             requested.avoid_sessions,
             regions,
-            trials_first=requested.number == 1,
-            preferred=self._line.affinities.get(requested.affinity),
+            kinds=kinds_wanted(self._state, requested, self._now),
+            preferred=self._state.line.affinities.get(requested.affinity),
         )
         if choice is None:
             self._tries += 1

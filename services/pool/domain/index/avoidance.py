@@ -1,4 +1,4 @@
-"""Sessions that a request must not be given."""
+"""Sessions that a call does not want: those that disappointed it, those that no server serves."""
 
 from collections.abc import Container, Mapping
 
