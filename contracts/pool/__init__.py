@@ -2,6 +2,7 @@
 
 words            refusals, outcomes, verdicts, policy, attempts
 sessions         events about sessions
+upkeep           events about how the pool keeps itself filled
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
@@ -62,6 +63,7 @@ from contracts.pool.sessions import (
     SessionRevived,
     SessionSuspected,
 )
+from contracts.pool.upkeep import GrowthHeld, GrowthResumed
 from contracts.pool.words import (
     Attempt,
     Candidate,
@@ -89,6 +91,8 @@ __all__ = [
     "EndLeases",
     "Free",
     "Granted",
+    "GrowthHeld",
+    "GrowthResumed",
     "LeaderElected",
     "LeaseAnswers",
     "LeaseCancelled",

@@ -77,6 +77,10 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     leases: list[LeaseView] = []
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
+    places: int = 0
+    """Sessions neither retired nor disabled: those that count towards `min_size`, `max_size`."""
+    growth_held: str = ""
+    """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from contracts.pool.sessions import (
     SessionRevived,
     SessionSuspected,
 )
+from contracts.pool.upkeep import GrowthHeld, GrowthResumed
 from contracts.pool.words import Attempt, Outcome, Policy, Refusal, Verdict
 
 
@@ -224,6 +225,8 @@ PoolEvent = (
     | SessionSuspected
     | SessionRecovered
     | QuotaObserved
+    | GrowthHeld
+    | GrowthResumed
     | PoolCheckpointed
     | LeaderElected
 )

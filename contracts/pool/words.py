@@ -65,6 +65,8 @@ class Policy(Part, frozen=True, kw_only=True):
     reset_guard_s: float = 2.0
     reconcile_after_s: float = 3600.0
     quota_timezone: str = "UTC"
+    refresh_threshold: float = 0.0
+    """Share of the countable sessions; while fewer of them have a unit left, the pool grows."""
 
 
 class Candidate(Part, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
 from services.pool.committer import Committer
 from services.pool.handlers import PoolDoors
+from services.pool.keeping import SessionKeeper
 from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
@@ -115,14 +116,17 @@ def assemble_parts(
         leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
     )
     doors = PoolDoors(nats_broker, client, committer, leadership, credentials, SHARD)
+    keeper = SessionKeeper(keys[1], ledger, credentials, committer, logger=logger)
     leader = PoolLeader(
-        load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
+        load, keeper, log, writer, ledger, credentials, committer, doors, logger=logger
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
     metrics.full.set_function(lambda: committer.full)
     metrics.leading.set_function(lambda: leadership.leading)
     metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
+    metrics.places.set_function(lambda: ledger.state.places)
+    metrics.growth_held.set_function(lambda: ledger.state.upkeep.held is not None)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
     return PoolParts(ledger, credentials, leadership, leader, metrics, logger)

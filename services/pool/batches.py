@@ -108,6 +108,13 @@ POLICY = CommandKind(
     lambda _items, why: Failed(code="ledger_unavailable", message=why),
 )
 """Items are (policy, source, by)."""
+GROWTH = CommandKind(
+    "growth",
+    domain.decide_growth,
+    _admin_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items say whether what adds sessions buys none."""
 
 
 def _beside_bytes(item: Any) -> int:

@@ -45,6 +45,10 @@ class Metrics:
         self.unwritable = self._gauge(
             "log_unwritable_seconds", "How long the log has taken no write; 0 below ten."
         )
+        self.places = self._gauge("places", "Sessions neither retired nor disabled.")
+        self.growth_held = self._gauge(
+            "growth_held", "1 while sessions are lacking and none is asked for."
+        )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
     def count_events(self, events: Sequence[PoolEvent]) -> None:

@@ -63,9 +63,14 @@ class PoolSection(Section, frozen=True, kw_only=True):
     """How many sessions there are, and how long and how often they are leased."""
 
     min_size: int = 50
+    """Sessions, neither retired nor disabled, below which the pool asks for more."""
     max_size: int = 500
+    """Sessions, neither retired nor disabled, above which none is added, and as many as are made by
+    `generated` or `http` on one day."""
     refresh_threshold: float = 0.2
-    """Share of sessions with quota left under which the pool refills. Not acted upon yet."""
+    """While fewer than this share of the sessions that can be granted have a unit left of a type
+    that was asked for in the last hour, the pool asks for `min_size` times this many more. 0: never
+    more than `min_size`."""
     health_check_interval: Seconds = Seconds(300)
     """How often sessions are checked. Not acted upon yet."""
     stale_threshold: Seconds = Seconds(86400)
@@ -141,6 +146,7 @@ def policy_of(settings: Settings) -> Policy:
         reset_guard_s=float(pool.reset_guard),
         reconcile_after_s=float(pool.reconcile_after),
         quota_timezone=pool.quota_timezone,
+        refresh_threshold=pool.refresh_threshold,
     )
 
 

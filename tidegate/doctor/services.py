@@ -96,10 +96,8 @@ def _ciphertext_findings(
 
 def _session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
     """Compare the pool's sessions and their units with what is wanted."""
-    summary = (
-        f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
-        f" {reply.min_size} are wanted"
-    )
+    active = f"{reply.sessions_active} of {reply.sessions_total} sessions are active"
+    summary = f"{active}, at least {reply.min_size} are wanted"
     if (
         reply.sessions_active == 0 < reply.min_size
         or reply.sessions_total > reply.sessions_active == 0
@@ -109,6 +107,8 @@ def _session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
         yield wrong("sessions", "sessions_short", summary)
     else:
         yield fine("sessions", summary)
+    if reply.growth_held:
+        yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
     yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:

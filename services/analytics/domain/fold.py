@@ -227,6 +227,8 @@ class RowFold:
             **self.keys.routes,
             pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
+            pool.GrowthHeld: lambda event, place: record(event, "", place),
+            pool.GrowthResumed: lambda event, place: record(event, "", place),
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
             base.LeaderElected: lambda event, place: record(event, event.writer, place),
             balancer.StrategyChanged: lambda event, place: record(event, "", place),

@@ -13,6 +13,7 @@ views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
 quota           quota days in their time zones
 records         session, lease, account
+upkeep          what was asked for, who joined lately, whether growth is held
 violations      what can be wrong with a history
 """
 
@@ -20,6 +21,12 @@ from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
+from services.pool.domain.decide.keeping import (
+    Growth,
+    decide_growth,
+    free_places,
+    growth_of,
+)
 from services.pool.domain.decide.lease import decide_lease, grant_as_sent
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
@@ -27,7 +34,6 @@ from services.pool.domain.decide.upkeep import (
     decide_renew,
     next_wakeup,
     sweep_overdue,
-    wanted_sessions,
 )
 from services.pool.domain.evolve.fold import fold_envelope
 from services.pool.domain.state import Pool
@@ -37,6 +43,7 @@ from services.pool.domain.violations import Violation, ViolationKind
 __all__ = [
     "HASH_VERSION",
     "Decision",
+    "Growth",
     "Pool",
     "Violation",
     "ViolationKind",
@@ -44,14 +51,16 @@ __all__ = [
     "decide_admin",
     "decide_cancel",
     "decide_end",
+    "decide_growth",
     "decide_lease",
     "decide_policy",
     "decide_renew",
     "fold_envelope",
+    "free_places",
     "grant_as_sent",
+    "growth_of",
     "next_wakeup",
     "pool_status",
     "state_hash",
     "sweep_overdue",
-    "wanted_sessions",
 ]

@@ -49,6 +49,7 @@ from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
 from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, Session
+from services.pool.domain.upkeep import Upkeep
 from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
@@ -105,6 +106,7 @@ class Pool:
         self.leader = WriterId("")
         self.used_at: dict[SessionId, datetime] = {}
         """When each session was last leased for a call that was sent, or may have been."""
+        self.upkeep = Upkeep()
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""
@@ -118,7 +120,7 @@ class Pool:
         self.growing = False
         """A provisioner is about to add sessions; see `note_supply`."""
         self.provisioner_empty = False
-        """Too few sessions, and the provisioner had none when asked last."""
+        """The provisioner makes none, or had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
         self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
@@ -183,7 +185,7 @@ class Pool:
     def note_supply(self, *, growing: bool | None = None, empty: bool | None = None) -> None:
         """Know what the provisioner is at, as far as it is said: no event tells it.
 
-        `growing`: it is about to add sessions. `empty`: there are too few, and it had none.
+        `growing`: it is about to add sessions. `empty`: it makes none, or had none.
         """
         if growing is not None:
             self.growing = growing
@@ -196,6 +198,11 @@ class Pool:
     def size(self) -> int:
         """Sessions that have not been retired."""
         return len(self.sessions) - self.standing[SessionStatus.RETIRED]
+
+    @property
+    def places(self) -> int:
+        """Places held: by every session that is neither retired nor disabled."""
+        return self.size - self.standing[SessionStatus.DISABLED]
 
     def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""

@@ -34,6 +34,8 @@ def pool_status(
         min_size=policy.min_size,
         max_size=policy.max_size,
         open_leases=len(state.opened),
+        places=state.places,
+        growth_held=state.upkeep.held_message(),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
         sessions=[
             _session_view(state, index, session, now)

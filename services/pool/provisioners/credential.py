@@ -18,6 +18,8 @@ Known = Callable[[Credential], bool]
 class Provisioner:
     """The kind `none`, and what the others have in common."""
 
+    has_source = False
+    """Whether there is anything to ask."""
     complaint = ""
     """What of the credentials looked at last is of no use, and where it stands; names none."""
     _standing: Sequence[Credential] = ()

@@ -39,7 +39,8 @@ decided anew.
 lease     grant, refuse, or hold at a change of the quota day
 refusals  why none, for how long, and the budget of refusals in the log
 end       usages, and whom a verdict blames
-upkeep    renewals, cancellations, deadlines, size, checkpoints
+keeping   how many sessions are lacking, and what holds growth
+upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
 bounds    what a command may bring into the log
 decision  what deciding yields, and the one way in which it becomes state

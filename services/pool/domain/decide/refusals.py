@@ -26,6 +26,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
+from services.pool.domain.decide.keeping import may_grow
 from services.pool.domain.index.choice import Index
 from services.pool.domain.state import Pool, RefusalBudget
 
@@ -57,6 +58,15 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
 
     0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
     """
+    refused = _refusal_by_standing(draft, index, requested)
+    reason = draft.pool.upkeep.held_message()
+    if not reason:
+        return refused
+    return msgspec.structs.replace(refused, message=f"{refused.message}; {reason}")
+
+
+def _refusal_by_standing(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
+    """Say the same by what stands in the way of a grant, whether the pool grows or not."""
     pool, now = draft.pool, draft.now
     standing = pool.standing
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
@@ -67,9 +77,10 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
     if barred == pool.size:
         waking_s = _seconds_until(now, index.next_waking())
         return refusal_for(Refusal.CREDENTIALS_EXHAUSTED, waking_s)
-    if not standing[SessionStatus.ACTIVE]:
+    grows = may_grow(pool, now)
+    if grows or not standing[SessionStatus.ACTIVE]:
         # They drain: what they have left is no less, and somebody will let them work again.
-        return refusal_for(Refusal.SATURATED, _RETRY_S_MAX)
+        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN if grows else _RETRY_S_MAX)
     if index.has_units(requested.service_type, requested.units):
         freed = index.deadlines.first_deadline()
         soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)

@@ -17,6 +17,7 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
+from services.pool.domain.evolve.keeping import forget_types, note_joined
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
@@ -30,6 +31,7 @@ _SET_BY_HAND = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISA
 def _on_policy_changed(state: Pool, event: PolicyChanged) -> None:
     state.set_field(state, "policy", event.policy)
     state.set_field(state, "policy_source", event.source)
+    forget_types(state, event)
     # Limits, zones and the guard of the reset are built into the index.
     state.set_field(state, "index", None)
 
@@ -53,6 +55,7 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
     _count_status(state, session)
+    note_joined(state, event)
     if state.index is None:
         return
     if state.index.is_reordered_by(session):
@@ -81,6 +84,7 @@ def _on_session_revived(state: Pool, session: Session, event: SessionRevived) ->
     state.set_field(session, "origin", event.origin)
     state.set_field(session, "reason", "")
     _drop_suspicion(state, session)
+    note_joined(state, event)
 
 
 def _on_session_retired(state: Pool, session: Session, event: SessionRetired) -> None:

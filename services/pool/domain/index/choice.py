@@ -165,20 +165,19 @@ class Index:
                     return Choice(session, shelf.zone, shelf.kind is ShelfKind.TRIAL)
         return None
 
+    def countable_shelves(self, service_type: ServiceType) -> list[Shelf]:
+        """List where the countable sessions stand that have an unreserved unit today."""
+        order = self._best_shelves(service_type)
+        return [shelf for shelf in order if shelf.kind is not ShelfKind.TRIAL]
+
     def has_units(self, service_type: ServiceType, units: int) -> bool:
         """Whether a countable session has `units` unreserved, busy or cooling though it be."""
-        return any(
-            shelf.kind is not ShelfKind.TRIAL and shelf.first_session(units, ()) is not None
-            for shelf in self._best_shelves(service_type)
-        )
+        shelves = self.countable_shelves(service_type)
+        return any(shelf.first_session(units, ()) is not None for shelf in shelves)
 
     def units_left(self, service_type: ServiceType) -> int:
         """Sum the unreserved units of all countable sessions today."""
-        return sum(
-            shelf.units
-            for shelf in self._best_shelves(service_type)
-            if shelf.kind is not ShelfKind.TRIAL
-        )
+        return sum(shelf.units for shelf in self.countable_shelves(service_type))
 
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
         """Tell what `session` has left today of every service type."""

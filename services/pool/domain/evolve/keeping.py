@@ -1,0 +1,70 @@
+"""What growth goes by into state: what was asked for, who joined, whether it is held."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from contracts.base import ServiceType
+from contracts.pool import (
+    GrowthHeld,
+    GrowthResumed,
+    PolicyChanged,
+    SessionAdded,
+    SessionRequested,
+    SessionRevived,
+)
+from services.pool.domain.state import Pool
+from services.pool.domain.upkeep import PROVISIONER, RECENTLY, REMADE, Bought, Joined
+
+_GRAIN = timedelta(minutes=1)
+
+
+def note_asked(state: Pool, service_type: ServiceType) -> None:
+    """Note that a type was asked for; one that the policy does not name is nobody's to serve."""
+    asked_at = state.upkeep.asked_at
+    before = asked_at.get(service_type)
+    if before is None:
+        if service_type in state.policy.daily_limits:
+            state.put_entry(asked_at, service_type, state.at)
+    elif state.at - before >= _GRAIN:
+        state.put_entry(asked_at, service_type, state.at)
+
+
+def note_joined(state: Pool, event: SessionAdded | SessionRevived) -> None:
+    """Note that a session was added, or added again, and by whom."""
+    upkeep, at = state.upkeep, state.at
+    while upkeep.joined and at - upkeep.joined[0].at >= RECENTLY:
+        state.on_rollback(upkeep.joined.appendleft, upkeep.joined.popleft())
+    upkeep.joined.append(Joined(event.session_id, at))
+    state.on_rollback(upkeep.joined.pop)
+    if event.by == PROVISIONER and event.origin in REMADE:
+        day = at.date().isoformat()
+        before = upkeep.bought.count if upkeep.bought.day == day else 0
+        state.set_field(upkeep, "bought", Bought(day, before + 1))
+
+
+def forget_types(state: Pool, event: PolicyChanged) -> None:
+    """Forget when types were asked for that there are no more."""
+    limits, asked_at = event.policy.daily_limits, state.upkeep.asked_at
+    if not asked_at.keys() <= limits.keys():
+        kept = {name: at for name, at in asked_at.items() if name in limits}
+        state.set_field(state.upkeep, "asked_at", kept)
+
+
+def _on_session_requested(state: Pool, event: SessionRequested) -> None:
+    note_asked(state, event.service_type)
+
+
+def _on_growth_held(state: Pool, event: GrowthHeld) -> None:
+    state.set_field(state.upkeep, "held", event)
+
+
+def _on_growth_resumed(state: Pool, _: GrowthResumed) -> None:
+    state.set_field(state.upkeep, "held", None)
+
+
+KEEPING_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
+    SessionRequested: _on_session_requested,
+    GrowthHeld: _on_growth_held,
+    GrowthResumed: _on_growth_resumed,
+}
