@@ -31,13 +31,13 @@ from tests.waiting import until
 pytestmark = pytest.mark.anyio
 
 
-def hooked(server: HookServer, sessions: int, **fields: object) -> Settings:
+def hook_settings(server: HookServer, sessions: int, **fields: object) -> Settings:
     """A pool of this many sessions, each for two images a day, and up to ten more."""
     section = ProvisionerSection(kind="http", url=server.url)
     return settings(sessions, 2, **{"max_size": sessions + 10, "provisioner": section, **fields})
 
 
-def counted(wanted: list[int]) -> HookServer:
+def counting_hook(wanted: list[int]) -> HookServer:
     """A hook with as many new credentials as it is asked for, and a list of what it was asked."""
 
     def answer(asked: dict[str, int]) -> dict[str, list[dict[str, str]]]:
@@ -49,11 +49,11 @@ def counted(wanted: list[int]) -> HookServer:
     return hook(answer)
 
 
-async def grants(client: Client, count: int) -> list[Granted | Refused]:
+async def ask_images(client: Client, count: int) -> list[Granted | Refused]:
     return await lease(client, *(image_wanted() for _ in range(count)))
 
 
-async def change(client: Client, room: Room, new: SessionStatus) -> None:
+async def set_every_status(client: Client, room: Room, new: SessionStatus) -> None:
     for session_id in [*room.parts.ledger.state.sessions]:
         await administer(client, ChangeSession(session_id=session_id, status=new, by="me"))
 
@@ -63,19 +63,19 @@ async def test_a_pool_that_runs_short_asks_its_hook_for_a_step_more(
 ) -> None:
     wanted: list[int] = []
     async with (
-        counted(wanted) as server,
-        pool(nats_url, lambda: hooked(server, 10)) as room,
+        counting_hook(wanted) as server,
+        pool(nats_url, lambda: hook_settings(server, 10)) as room,
     ):
         await room.leading()
-        await grants(nats_client, 16)
+        await ask_images(nats_client, 16)
         before = [*wanted]
 
-        await grants(nats_client, 4)
+        await ask_images(nats_client, 4)
         await until(lambda: room.parts.ledger.state.places == 14)
 
         assert (before, wanted) == ([10], [10, 2, 2])
         assert (await status(nats_client)).places == 14
-        again = await grants(nats_client, 8)
+        again = await ask_images(nats_client, 8)
         assert all(isinstance(answer, Granted) for answer in again)
 
 
@@ -84,15 +84,15 @@ async def test_a_pool_grows_to_its_greatest_size_and_no_further(
 ) -> None:
     wanted: list[int] = []
     async with (
-        counted(wanted) as server,
-        pool(nats_url, lambda: hooked(server, 1, max_size=3)) as room,
+        counting_hook(wanted) as server,
+        pool(nats_url, lambda: hook_settings(server, 1, max_size=3)) as room,
     ):
         await room.leading()
         for number in range(1, 4):
             await until(lambda size=number: room.parts.ledger.state.places == size)
-            await grants(nats_client, 2)
+            await ask_images(nats_client, 2)
 
-        (refused,) = await grants(nats_client, 1)
+        (refused,) = await ask_images(nats_client, 1)
 
         assert isinstance(refused, Refused)
         assert refused.reason is Refusal.QUOTA_EXHAUSTED
@@ -101,17 +101,17 @@ async def test_a_pool_grows_to_its_greatest_size_and_no_further(
 
 async def test_sizes_move_with_the_configuration(nats_url: str, nats_client: Client) -> None:
     wanted: list[int] = []
-    async with counted(wanted) as server:
-        current = [hooked(server, 2, max_size=4)]
+    async with counting_hook(wanted) as server:
+        current = [hook_settings(server, 2, max_size=4)]
         async with pool(nats_url, lambda: current[0]) as room:
             await room.leading()
-            current[0] = hooked(server, 5, max_size=5)
+            current[0] = hook_settings(server, 5, max_size=5)
             await until(lambda: room.parts.ledger.state.places == 5)
 
-            current[0] = hooked(server, 1, max_size=3)
+            current[0] = hook_settings(server, 1, max_size=3)
             await until(lambda: room.parts.ledger.state.policy.max_size == 3)
-            await grants(nats_client, 10)
-            (refused,) = await grants(nats_client, 1)
+            await ask_images(nats_client, 10)
+            (refused,) = await ask_images(nats_client, 1)
 
             assert isinstance(refused, Refused)
             assert refused.reason is Refusal.QUOTA_EXHAUSTED
@@ -124,8 +124,8 @@ async def test_a_pool_whose_logins_are_all_refused_buys_nothing_and_says_so(
 ) -> None:
     wanted: list[int] = []
     async with (
-        counted(wanted) as server,
-        pool(nats_url, lambda: hooked(server, 2)) as room,
+        counting_hook(wanted) as server,
+        pool(nats_url, lambda: hook_settings(server, 2)) as room,
     ):
         await room.leading()
         for session_id in [*room.parts.ledger.state.sessions]:
@@ -137,7 +137,8 @@ async def test_a_pool_whose_logins_are_all_refused_buys_nothing_and_says_so(
             )
             await administer(nats_client, disabled)
         await until(lambda: room.parts.ledger.state.upkeep.held is not None)
-        (refused,) = await grants(nats_client, 1)
+        # Told to a caller, to operators and in the log; and over once a login is believed again.
+        (refused,) = await ask_images(nats_client, 1)
 
         assert await events(nats_client, GrowthHeld) == [
             GrowthHeld(reason="logins_refused", wanted=2)
@@ -148,7 +149,7 @@ async def test_a_pool_whose_logins_are_all_refused_buys_nothing_and_says_so(
         assert "every login is refused" in (await status(nats_client)).growth_held
         assert wanted == [2]
 
-        await change(nats_client, room, SessionStatus.ACTIVE)
+        await set_every_status(nats_client, room, SessionStatus.ACTIVE)
         await until(lambda: room.parts.ledger.state.upkeep.held is None)
 
         assert await events(nats_client, GrowthResumed) == [GrowthResumed(reason="logins_refused")]
@@ -158,17 +159,18 @@ async def test_a_new_leader_goes_on_holding_and_says_nothing_twice(
     nats_url: str, nats_client: Client
 ) -> None:
     wanted: list[int] = []
-    async with counted(wanted) as server:
-        async with pool(nats_url, lambda: hooked(server, 2, max_size=2)) as room:
+    async with counting_hook(wanted) as server:
+        async with pool(nats_url, lambda: hook_settings(server, 2, max_size=2)) as room:
             await room.leading()
-            await change(nats_client, room, SessionStatus.RETIRED)
+            await set_every_status(nats_client, room, SessionStatus.RETIRED)
             await until(lambda: room.parts.ledger.state.upkeep.held is not None)
             await room.stopped()
-        async with pool(nats_url, lambda: hooked(server, 2, max_size=2)) as room:
+        async with pool(nats_url, lambda: hook_settings(server, 2, max_size=2)) as room:
             await until(lambda: room.parts.leadership.leading)
             await until(lambda: room.parts.unready_reason() == "")
 
             (told,) = await events(nats_client, GrowthHeld)
+
             assert (told.reason, wanted) == ("day_used_up", [2])
 
 
