@@ -61,6 +61,7 @@ from contracts.pool.sessions import (
     SessionRecovered,
     SessionRetired,
     SessionRevived,
+    SessionsForgotten,
     SessionSuspected,
 )
 from contracts.pool.upkeep import GrowthHeld, GrowthResumed
@@ -129,6 +130,7 @@ __all__ = [
     "SessionStatus",
     "SessionSuspected",
     "SessionView",
+    "SessionsForgotten",
     "UsageRecorded",
     "Verdict",
 ]

@@ -45,6 +45,8 @@ class SessionView(Part, frozen=True, kw_only=True):
     origin: str = ""
     created_at: Instant
     last_used_at: Instant | None = None
+    stale: bool = False
+    """It was neither added nor leased for `stale_threshold`."""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from contracts.pool.sessions import (
     SessionRecovered,
     SessionRetired,
     SessionRevived,
+    SessionsForgotten,
     SessionSuspected,
 )
 from contracts.pool.upkeep import GrowthHeld, GrowthResumed
@@ -212,6 +213,7 @@ PoolEvent = (
     | SessionChanged
     | SessionRevived
     | SessionRetired
+    | SessionsForgotten
     | SessionRequested
     | LeaseGranted
     | LeaseRefused

@@ -67,6 +67,8 @@ class Policy(Part, frozen=True, kw_only=True):
     quota_timezone: str = "UTC"
     refresh_threshold: float = 0.0
     """Share of the countable sessions; while fewer of them have a unit left, the pool grows."""
+    stale_threshold_s: float = 0.0
+    """After how long without use a session is stale; 0: never."""
 
 
 class Candidate(Part, frozen=True, kw_only=True):

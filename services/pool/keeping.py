@@ -1,4 +1,7 @@
-"""What a leader does to keep its pool filled: it asks the provisioner, and adds what it names.
+"""What a leader does to keep its pool filled, and no larger than it is used.
+
+It asks the provisioner and adds what it names; every few seconds it looks for sessions that were
+not used for long, and for those that retired long ago.
 
 How many are wanted, and whether growth is held, the domain decides (`decide/keeping.py`); here is
 what asks, seals, and has it journalled. A provisioner that has none is left alone for a while: a
@@ -7,12 +10,12 @@ hook by itself, for up to a minute (`provisioners/hook.py`).
 
 import asyncio
 
-from contracts.base import Failed
+from contracts.base import Failed, SessionId
 from contracts.pool import AddSessions, SessionStatus
 from runtime.credentials import Credential
 from runtime.process.logs import Log
-from services.pool import generated
-from services.pool.batches import ADMIN, GROWTH, CommandBatch, admin_kind
+from services.pool import domain, generated
+from services.pool.batches import ADMIN, FORGET, GROWTH, RETIRE_STALE, CommandBatch, admin_kind
 from services.pool.committer import Committer
 from services.pool.domain import Growth, free_places, growth_of
 from services.pool.domain.upkeep import PROVISIONER, REMADE
@@ -23,12 +26,16 @@ from services.pool.provisioners import (
     account_lookup,
     make_provisioner,
     session_addition,
+    session_of_account,
     texts_of_sessions,
 )
 from services.pool.settings import Settings
 from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
 _PAUSE_S = 0.5
+_SWEEP_EVERY_S = 5.0
+_LOOKED_AT_ONCE = 1000
+"""Sessions that a sweep looks at before it lets others have their turn."""
 
 
 class SessionKeeper:
@@ -84,6 +91,32 @@ class SessionKeeper:
             await self._provision_sessions()
             await asyncio.sleep(_PAUSE_S)
 
+    async def sweep_sessions(self) -> None:
+        """Retire, for ever, what is stale and can be made again; forget what retired long ago."""
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            await self._sweep_once()
+
+    async def _sweep_once(self) -> None:
+        """Look at every session, some at a time; retire and forget a hundred at the most."""
+        state, kind = self._ledger.state, self.settings.provisioner_kind
+        names, now = [*state.sessions], self._committer.log_now()
+        stale: list[SessionId] = []
+        retired: list[SessionId] = []
+        for start in range(0, len(names), _LOOKED_AT_ONCE):
+            some = names[start : start + _LOOKED_AT_ONCE]
+            stale += domain.stale_sessions(state, some, kind, now)
+            retired += domain.long_retired(state, some, now)
+            await asyncio.sleep(0)
+        before = state.size
+        if stale:
+            items = [(name, kind) for name in stale[: domain.SWEPT_MAX]]
+            await self._committer.submit_own(CommandBatch(RETIRE_STALE, items))
+        if retired:
+            await self._committer.submit_own(CommandBatch(FORGET, [retired[: domain.SWEPT_MAX]]))
+        if (count := before - state.size) > 0:
+            self._logger.info("stale_sessions_retired", count=count)
+
     async def _provision_sessions(self) -> None:
         """Add sessions until the provisioner has no more that the pool wants."""
         if self._demo_is_to_come():
@@ -135,7 +168,7 @@ class SessionKeeper:
         wanted = growth.wanted if self._may_ask(growth) else 0
         room = min(free_places(state), SESSIONS_MAX)
         state.note_supply(growing=state.growing or wanted > 0)
-        is_known = account_lookup(state.sessions, key)
+        is_known = account_lookup(self._is_kept_out, key)
         lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
         self._log_complaint(self._provisioner.complaint)
         texts = texts_of_sessions(self._provisioner.take_standing(), state.sessions, key)
@@ -145,6 +178,11 @@ class SessionKeeper:
         state.note_supply(empty=has_none or not self._provisioner.has_source)
         self.missing = self.missing if lacking else ""
         return lacking
+
+    def _is_kept_out(self, session_id: SessionId) -> bool:
+        """Whether there is such a session, which a provisioner may not bring back."""
+        session = self._ledger.state.sessions.get(session_id)
+        return session is not None and not session.retired_by_pool
 
     def _never_grows(self) -> bool:
         """Whether no call makes this pool ask for a first session."""
@@ -171,7 +209,7 @@ class SessionKeeper:
         state.note_supply(growing=True)
         if self.missing:  # one that is ready stays so while its pool grows
             self.missing = f"sessions are being made: {state.places} of {state.policy.min_size}"
-        named = [(new.session_identity(key), new) for new in lacking]
+        named = [session_of_account(new, state.sessions, key) for new in lacking]
         # The ciphertext first: a session of the log always has a credential.
         sealed = self._credentials.seal_credentials((name, new.credential) for name, new in named)
         await self._credentials.put_ciphertexts(sealed)

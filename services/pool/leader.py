@@ -134,7 +134,12 @@ class PoolLeader:
         await self._doors.open_doors()
         # A hook may take its time; settings are followed meanwhile.
         never = asyncio.Event()
-        await lifecycle.until_stopped(never, self._follow_settings(), self._keeper.keep_sessions())
+        await lifecycle.until_stopped(
+            never,
+            self._follow_settings(),
+            self._keeper.keep_sessions(),
+            self._keeper.sweep_sessions(),
+        )
 
     async def _follow_settings(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from contracts.pool import (
     LeaseRefused,
     Outcome,
     PoolEvent,
+    SessionRetired,
     UsageRecorded,
 )
 
@@ -49,6 +50,9 @@ class Metrics:
         self.growth_held = self._gauge(
             "growth_held", "1 while sessions are lacking and none is asked for."
         )
+        self.stale_retired = self._counter(
+            "stale_sessions_retired", "Sessions that retired because they were not used."
+        )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
     def count_events(self, events: Sequence[PoolEvent]) -> None:
@@ -66,12 +70,14 @@ class Metrics:
                     tally[self.ended, (Outcome.CANCELLED,)] += bool(event.session_id)
                 case LeaseExpired():
                     tally[self.ended, (Outcome.EXPIRED,)] += 1
+                case SessionRetired(by_pool=True):
+                    tally[self.stale_retired, ()] += 1
                 case LeaseReconciled():
                     tally[self.ended, ("reconciled",)] += 1
                 case _:
                     pass
         for (counter, labels), count in tally.items():
-            counter.labels(*labels).inc(count)
+            (counter.labels(*labels) if labels else counter).inc(count)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"tidegate_pool_{name}", help_text, labels, registry=self.registry)

@@ -74,7 +74,9 @@ class PoolSection(Section, frozen=True, kw_only=True):
     health_check_interval: Seconds = Seconds(300)
     """How often sessions are checked. Not acted upon yet."""
     stale_threshold: Seconds = Seconds(86400)
-    """Idle time after which a session may be retired. Not acted upon yet."""
+    """After so long without a lease a session is stale. One that `generated` or `http` made retires
+    then, unless `min_size` or a service type needs it, and may come back; others are only shown as
+    stale. `"0s"`: none is."""
     lease_ttl: Seconds = Seconds(900)
     session_concurrency: int = 2
     """Leases one session may hold at once; 0 is no bound. Where it is left out and one of
@@ -147,6 +149,7 @@ def policy_of(settings: Settings) -> Policy:
         reconcile_after_s=float(pool.reconcile_after),
         quota_timezone=pool.quota_timezone,
         refresh_threshold=pool.refresh_threshold,
+        stale_threshold_s=float(pool.stale_threshold),
     )
 
 

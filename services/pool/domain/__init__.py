@@ -28,6 +28,13 @@ from services.pool.domain.decide.keeping import (
     growth_of,
 )
 from services.pool.domain.decide.lease import decide_lease, grant_as_sent
+from services.pool.domain.decide.shrinking import (
+    SWEPT_MAX,
+    decide_forget,
+    decide_retire_stale,
+    long_retired,
+    stale_sessions,
+)
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
@@ -42,6 +49,7 @@ from services.pool.domain.violations import Violation, ViolationKind
 
 __all__ = [
     "HASH_VERSION",
+    "SWEPT_MAX",
     "Decision",
     "Growth",
     "Pool",
@@ -51,16 +59,20 @@ __all__ = [
     "decide_admin",
     "decide_cancel",
     "decide_end",
+    "decide_forget",
     "decide_growth",
     "decide_lease",
     "decide_policy",
     "decide_renew",
+    "decide_retire_stale",
     "fold_envelope",
     "free_places",
     "grant_as_sent",
     "growth_of",
+    "long_retired",
     "next_wakeup",
     "pool_status",
+    "stale_sessions",
     "state_hash",
     "sweep_overdue",
 ]

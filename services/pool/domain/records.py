@@ -52,6 +52,18 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
     days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
+    revived_at: datetime | None = None
+    """When it was added again last."""
+    retired_at: datetime | None = None
+    """Since when it is retired; None also once nothing but what identifies it is kept."""
+    retired_by_pool: bool = False
+    """It retired because it was not used: a provisioner may bring it back."""
+
+    @property
+    def idle_since(self) -> datetime:
+        """When it was added, added again or leased last."""
+        instants = (self.created_at, self.revived_at, self.last_used_at)
+        return max(instant for instant in instants if instant is not None)
 
     def lasting_status(self) -> SessionStatus:
         """Tell what it is but for cooling, which time alone ends."""

@@ -13,9 +13,11 @@ from contracts.pool import (
     SessionView,
 )
 from services.pool.domain.index.choice import Index
+from services.pool.domain.quota import is_stale
 from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
+_KEPT = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 _NOTHING: dict[ServiceType, DayAccount] = {}
 
 
@@ -96,6 +98,8 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         origin=session.origin,
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
+        stale=session.status in _KEPT
+        and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
     )
 
 

@@ -1,5 +1,7 @@
 """A pool that grows by a real hook, and one that does not: whole pool processes."""
 
+from datetime import timedelta
+
 import pytest
 from nats.aio.client import Client
 
@@ -12,17 +14,24 @@ from contracts.pool import (
     Refusal,
     Refused,
     SessionAdded,
+    SessionRetired,
+    SessionRevived,
+    SessionsForgotten,
     SessionStatus,
 )
+from runtime.clock import Clock, system_clock
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.pool.room import (
     Room,
+    audit_log,
+    end,
     events,
     image_wanted,
     lease,
     pool,
     settings,
     status,
+    usage_of,
 )
 from tests.integration.pool.test_hook import HookServer, hook
 from tests.integration.pool.test_provisioners import administer
@@ -49,13 +58,20 @@ def counting_hook(wanted: list[int]) -> HookServer:
     return hook(answer)
 
 
-async def ask_images(client: Client, count: int) -> list[Granted | Refused]:
-    return await lease(client, *(image_wanted() for _ in range(count)))
+async def ask_images(
+    client: Client, count: int, now: Clock = system_clock
+) -> list[Granted | Refused]:
+    return await lease(client, *(image_wanted(asked_at=now()) for _ in range(count)))
 
 
 async def set_every_status(client: Client, room: Room, new: SessionStatus) -> None:
     for session_id in [*room.parts.ledger.state.sessions]:
         await administer(client, ChangeSession(session_id=session_id, status=new, by="me"))
+
+
+def clock_ahead(offset: list[float]) -> Clock:
+    """A clock that is so many seconds ahead, whatever they are by then."""
+    return lambda: system_clock() + timedelta(seconds=offset[0])
 
 
 async def test_a_pool_that_runs_short_asks_its_hook_for_a_step_more(
@@ -186,3 +202,57 @@ async def test_a_session_that_was_disabled_is_replaced(nats_url: str, nats_clien
         await until(lambda: room.parts.ledger.state.places == 2)
 
         assert len(await events(nats_client, SessionAdded)) == 3
+
+
+async def test_what_nobody_uses_retires_and_the_hook_brings_it_back(
+    nats_url: str, nats_client: Client
+) -> None:
+    """A pool that grew to six by calls, and two days on."""
+    names = [f"credential-{number}" for number in range(9)]
+    offset = [0.0]
+    async with hook(lambda _: {"credentials": [{"credential": name} for name in names]}) as server:
+        section = ProvisionerSection(kind="http", url=server.url)
+        wanted = settings(3, 1, max_size=6, refresh_threshold=0.5, provisioner=section)
+        async with pool(nats_url, lambda: wanted, now=clock_ahead(offset)) as room:
+            await room.leading()
+            state = room.parts.ledger.state
+            for answer in await ask_images(nats_client, 3):
+                assert isinstance(answer, Granted)
+                await end(nats_client, usage_of(answer))
+            await until(lambda: state.places == 6)
+
+            offset[0] = 2 * 86_400.0
+            await until(lambda: state.places == 3, seconds=20)
+            retired = await events(nats_client, SessionRetired)
+            assert [(event.reason, event.by_pool) for event in retired] == [("stale", True)] * 3
+
+            for answer in await ask_images(nats_client, 3, clock_ahead(offset)):
+                assert isinstance(answer, Granted)
+            await until(lambda: state.places == 6)
+            revived = await events(nats_client, SessionRevived)
+
+            assert {event.session_id for event in revived} == {
+                event.session_id for event in retired
+            }
+            assert {event.origin for event in revived} == {"http"}
+            assert len(state.sessions) == 6
+            assert not (await audit_log(nats_client)).violations
+
+
+async def test_of_what_retired_long_ago_the_name_alone_is_kept(
+    nats_url: str, nats_client: Client
+) -> None:
+    offset = [0.0]
+    async with pool(nats_url, lambda: settings(1, max_size=3), now=clock_ahead(offset)) as room:
+        await room.leading()
+        (answer,) = await ask_images(nats_client, 1)
+        assert isinstance(answer, Granted)
+        await end(nats_client, usage_of(answer))
+        await set_every_status(nats_client, room, SessionStatus.RETIRED)
+
+        offset[0] = 16 * 86_400.0
+        await until(lambda: not room.parts.ledger.state.sessions[answer.session_id].days, 20)
+
+        assert await events(nats_client, SessionsForgotten) == [
+            SessionsForgotten(session_ids=[answer.session_id])
+        ]

@@ -51,10 +51,10 @@ def under_suspicion(name: str) -> SessionSuspected:
     )
 
 
-def use_avatars(pool: Pool, *names: str) -> None:
+def use_avatars(pool: Pool, *names: str, at: datetime = NOON) -> None:
     """Use the one avatar that each of these has."""
     for name in names:
         lease = lease_granted(name, AVATAR, f"use-{name}")
         for event in (session_requested(AVATAR, f"use-{name}"), lease, usage(lease)):
-            evolve(pool, event, NOON, 2)
+            evolve(pool, event, at, 2)
     pool.commit()

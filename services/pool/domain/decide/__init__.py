@@ -40,6 +40,7 @@ lease     grant, refuse, or hold at a change of the quota day
 refusals  why none, for how long, and the budget of refusals in the log
 end       usages, and whom a verdict blames
 keeping   how many sessions are lacking, and what holds growth
+shrinking which sessions retire unused, and what is kept of those that did
 upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
 bounds    what a command may bring into the log

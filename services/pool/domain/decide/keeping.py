@@ -84,7 +84,7 @@ def decide_growth(state: Pool, exempt: bool, now: datetime) -> Decision:  # noqa
 
 def _growth_step(state: Pool) -> int:
     """Tell how many are asked for at once where a type runs short; 0: it makes no difference."""
-    share = _threshold(state)
+    share = refresh_share(state)
     return max(1, ceil(min(state.policy.min_size, _SIZE_MAX) * share)) if share else 0
 
 
@@ -96,10 +96,11 @@ def _runs_short(state: Pool, service_type: ServiceType, now: datetime) -> bool:
         return False
     countable = state.standing[SessionStatus.ACTIVE]
     having = sum(map(len, state.index_at(now).countable_shelves(service_type)))
-    return not countable or having < _threshold(state) * countable
+    return not countable or having < refresh_share(state) * countable
 
 
-def _threshold(state: Pool) -> float:
+def refresh_share(state: Pool) -> float:
+    """Tell the share of the countable sessions below which a service type runs short."""
     return min(max(state.policy.refresh_threshold, 0.0), 1.0)
 
 

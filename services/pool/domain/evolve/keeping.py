@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from contracts.base import ServiceType
+from contracts.base import LeaseId, ServerId, ServiceType
 from contracts.pool import (
     GrowthHeld,
     GrowthResumed,
@@ -12,11 +12,26 @@ from contracts.pool import (
     SessionAdded,
     SessionRequested,
     SessionRevived,
+    SessionsForgotten,
+    SessionStatus,
 )
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import PROVISIONER, RECENTLY, REMADE, Bought, Joined
 
 _GRAIN = timedelta(minutes=1)
+_NO_DAYS: dict[Any, Any] = {}
+_FORGOTTEN: dict[str, Any] = {
+    "days": _NO_DAYS,
+    "last_used_at": None,
+    "cooling_until": None,
+    "risks": 0,
+    "suspected_at": None,
+    "accuser": ServerId(""),
+    "trial": LeaseId(""),
+    "reason": "",
+    "retired_at": None,
+}
+"""What is left of the fields of a session that is forgotten; the others identify it."""
 
 
 def note_asked(state: Pool, service_type: ServiceType) -> None:
@@ -51,6 +66,16 @@ def forget_types(state: Pool, event: PolicyChanged) -> None:
         state.set_field(state.upkeep, "asked_at", kept)
 
 
+def _on_sessions_forgotten(state: Pool, event: SessionsForgotten) -> None:
+    """Keep of each what identifies it; one that is not retired, or is leased, stays as it is."""
+    for session in filter(None, map(state.sessions.get, event.session_ids)):
+        if session.status is not SessionStatus.RETIRED or session.open_leases:
+            continue
+        for name, value in _FORGOTTEN.items():
+            state.set_field(session, name, value)
+        state.drop_entry(state.used_at, session.session_id)
+
+
 def _on_session_requested(state: Pool, event: SessionRequested) -> None:
     note_asked(state, event.service_type)
 
@@ -67,4 +92,5 @@ KEEPING_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
     SessionRequested: _on_session_requested,
     GrowthHeld: _on_growth_held,
     GrowthResumed: _on_growth_resumed,
+    SessionsForgotten: _on_sessions_forgotten,
 }

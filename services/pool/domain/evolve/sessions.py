@@ -83,6 +83,9 @@ def _on_session_revived(state: Pool, session: Session, event: SessionRevived) ->
     state.set_field(session, "status", SessionStatus.ACTIVE)
     state.set_field(session, "origin", event.origin)
     state.set_field(session, "reason", "")
+    state.set_field(session, "revived_at", state.at)
+    state.set_field(session, "retired_at", None)
+    state.set_field(session, "retired_by_pool", False)
     _drop_suspicion(state, session)
     note_joined(state, event)
 
@@ -90,6 +93,8 @@ def _on_session_revived(state: Pool, session: Session, event: SessionRevived) ->
 def _on_session_retired(state: Pool, session: Session, event: SessionRetired) -> None:
     state.set_field(session, "status", SessionStatus.RETIRED)
     state.set_field(session, "reason", event.reason)
+    state.set_field(session, "retired_at", state.at)
+    state.set_field(session, "retired_by_pool", event.by_pool)
 
 
 def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
