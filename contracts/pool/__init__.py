@@ -2,7 +2,7 @@
 
 words            refusals, outcomes, verdicts, policy, attempts
 sessions         events about sessions
-upkeep           events about how the pool keeps itself filled
+upkeep           how the pool keeps itself filled and healthy: growth, checks of accounts
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
@@ -64,7 +64,14 @@ from contracts.pool.sessions import (
     SessionsForgotten,
     SessionSuspected,
 )
-from contracts.pool.upkeep import GrowthHeld, GrowthResumed
+from contracts.pool.upkeep import (
+    CheckRecorded,
+    CheckSession,
+    GrowthHeld,
+    GrowthResumed,
+    RecordCheck,
+    SessionChecked,
+)
 from contracts.pool.words import (
     Attempt,
     Candidate,
@@ -86,6 +93,8 @@ __all__ = [
     "CancelLeases",
     "Candidate",
     "ChangeSession",
+    "CheckRecorded",
+    "CheckSession",
     "Done",
     "EndAnswer",
     "EndAnswers",
@@ -115,6 +124,7 @@ __all__ = [
     "PoolStatusReply",
     "QuotaObserved",
     "ReconcileLease",
+    "RecordCheck",
     "Refusal",
     "Refused",
     "RenewAnswers",
@@ -122,6 +132,7 @@ __all__ = [
     "Renewed",
     "SessionAdded",
     "SessionChanged",
+    "SessionChecked",
     "SessionCooled",
     "SessionRecovered",
     "SessionRequested",

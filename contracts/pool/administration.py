@@ -12,6 +12,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
+from contracts.pool.upkeep import RecordCheck
 from contracts.pool.words import SessionStatus
 
 
@@ -47,6 +48,8 @@ class SessionView(Part, frozen=True, kw_only=True):
     last_used_at: Instant | None = None
     stale: bool = False
     """It was neither added nor leased for `stale_threshold`."""
+    checked_at: Instant | None = None
+    """When a backend was asked last whether its account lives."""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):
@@ -136,4 +139,4 @@ class Done(Reply, frozen=True, kw_only=True, tag="done"):
     revived: list[str] = []
 
 
-PoolAdmin = AddSessions | ChangeSession | ReconcileLease
+PoolAdmin = AddSessions | ChangeSession | ReconcileLease | RecordCheck

@@ -25,7 +25,7 @@ from contracts.pool.sessions import (
     SessionsForgotten,
     SessionSuspected,
 )
-from contracts.pool.upkeep import GrowthHeld, GrowthResumed
+from contracts.pool.upkeep import CheckRecorded, GrowthHeld, GrowthResumed
 from contracts.pool.words import Attempt, Outcome, Policy, Refusal, Verdict
 
 
@@ -229,6 +229,7 @@ PoolEvent = (
     | QuotaObserved
     | GrowthHeld
     | GrowthResumed
+    | CheckRecorded
     | PoolCheckpointed
     | LeaderElected
 )

@@ -57,6 +57,8 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     reason: Refusal
     retry_after_s: float = 0.0
     message: str = ""
+    held: str = ""
+    """Why the pool, which lacks sessions, adds none; empty: it lacks none, or adds some."""
 
 
 class Free(Reply, frozen=True, kw_only=True, tag="free"):

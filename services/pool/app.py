@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
+from services.pool.checking import AccountChecks
 from services.pool.committer import Committer
 from services.pool.handlers import PoolDoors
 from services.pool.keeping import SessionKeeper
@@ -117,8 +119,18 @@ def assemble_parts(
     )
     doors = PoolDoors(nats_broker, client, committer, leadership, credentials, SHARD)
     keeper = SessionKeeper(keys[1], ledger, credentials, committer, logger=logger)
+    checks = AccountChecks(client, ledger, committer, random.Random(), logger=logger)  # noqa: S311
     leader = PoolLeader(
-        load, keeper, log, writer, ledger, credentials, committer, doors, logger=logger
+        load,
+        keeper,
+        log,
+        writer,
+        ledger,
+        credentials,
+        committer,
+        doors,
+        checks=checks,
+        logger=logger,
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
     metrics.full.set_function(lambda: committer.full)

@@ -13,6 +13,7 @@ from runtime.settings import SettingsError
 from services.pool import generated
 from services.pool import settings as configuration
 from services.pool.batches import POLICY, CommandBatch
+from services.pool.checking import AccountChecks
 from services.pool.committer import Committer
 from services.pool.handlers import PoolDoors
 from services.pool.keeping import SessionKeeper
@@ -38,12 +39,14 @@ class PoolLeader:
         committer: Committer,
         doors: PoolDoors,
         *,
+        checks: AccountChecks,
         logger: Log,
     ) -> None:
         """Read the settings. Raises `SettingsError`."""
         self._load = load
         self._settings = keeper.settings = load()
         self._keeper = keeper
+        self._checks = checks
         self._log = log
         self._writer = writer
         self._ledger = ledger
@@ -139,6 +142,7 @@ class PoolLeader:
             self._follow_settings(),
             self._keeper.keep_sessions(),
             self._keeper.sweep_sessions(),
+            self._checks.check_sessions(),
         )
 
     async def _follow_settings(self) -> None:

@@ -1,4 +1,4 @@
-"""What an operator may turn at the pool (`[pool]`, `[pool.provisioner]`, `[services]`)."""
+"""What an operator may turn at the pool: `[pool]`, its provisioner and checks, `[services]`."""
 
 import hashlib
 from typing import Literal
@@ -14,6 +14,7 @@ from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
 
 _TIMEOUT_MAX_S = 300
+_CHECKS_MAX = 600
 
 
 class ProvisionerSection(Section, frozen=True, kw_only=True):
@@ -59,6 +60,21 @@ def _is_plain_url(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
+class CheckSection(Section, frozen=True, kw_only=True):
+    """Whether accounts are asked after that no call has shown to live."""
+
+    kind: Literal["none", "token_check"] = "none"
+    """`token_check`: a gateway asks a server by `POST /token/check`, as the Jimeng family has it.
+    Off by default: checks themselves may call up risk control."""
+    per_minute: int = 6
+    """At most so many accounts a minute are asked after, at uneven times."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if not 1 <= self.per_minute <= _CHECKS_MAX:
+            raise ValueError(f"per_minute: expected a whole number from 1 to {_CHECKS_MAX}")
+
+
 class PoolSection(Section, frozen=True, kw_only=True):
     """How many sessions there are, and how long and how often they are leased."""
 
@@ -72,7 +88,8 @@ class PoolSection(Section, frozen=True, kw_only=True):
     that was asked for in the last hour, the pool asks for `min_size` times this many more. 0: never
     more than `min_size`."""
     health_check_interval: Seconds = Seconds(300)
-    """How often sessions are checked. Not acted upon yet."""
+    """For how long a success or a check says enough of a session's account: only one that had
+    neither is checked. See `check`."""
     stale_threshold: Seconds = Seconds(86400)
     """After so long without a lease a session is stale. One that `generated` or `http` made retires
     then, unless `min_size` or a service type needs it, and may come back; others are only shown as
@@ -86,6 +103,7 @@ class PoolSection(Section, frozen=True, kw_only=True):
     """How long before a reset nothing is granted for the ending day."""
     quota_timezone: str = "UTC"
     provisioner: ProvisionerSection = ProvisionerSection()
+    check: CheckSection = CheckSection()
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -150,6 +168,8 @@ def policy_of(settings: Settings) -> Policy:
         quota_timezone=pool.quota_timezone,
         refresh_threshold=pool.refresh_threshold,
         stale_threshold_s=float(pool.stale_threshold),
+        check_interval_s=float(pool.health_check_interval),
+        checks_per_minute=0.0 if pool.check.kind == "none" else float(pool.check.per_minute),
     )
 
 

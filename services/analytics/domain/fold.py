@@ -227,6 +227,7 @@ class RowFold:
             **self.keys.routes,
             pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
+            pool.CheckRecorded: lambda event, place: record(event, event.session_id, place),
             pool.SessionsForgotten: lambda event, place: record(event, "", place),
             pool.GrowthHeld: lambda event, place: record(event, "", place),
             pool.GrowthResumed: lambda event, place: record(event, "", place),

@@ -19,6 +19,7 @@ violations      what can be wrong with a history
 
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
+from services.pool.domain.decide.checks import session_to_check
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.keeping import (
@@ -72,6 +73,7 @@ __all__ = [
     "long_retired",
     "next_wakeup",
     "pool_status",
+    "session_to_check",
     "stale_sessions",
     "state_hash",
     "sweep_overdue",

@@ -56,6 +56,10 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """When it was added again last."""
     retired_at: datetime | None = None
     """Since when it is retired; None also once nothing but what identifies it is kept."""
+    succeeded_at: datetime | None = None
+    """When a call or a check showed last that its account lives, to within half a minute."""
+    checked_at: datetime | None = None
+    """When a backend was asked after its account last."""
     retired_by_pool: bool = False
     """It retired because it was not used: a provisioner may bring it back."""
 

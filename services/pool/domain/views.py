@@ -98,6 +98,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         origin=session.origin,
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
+        checked_at=session.checked_at,
         stale=session.status in _KEPT
         and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
     )

@@ -161,7 +161,7 @@ async def test_a_pool_whose_logins_are_all_refused_buys_nothing_and_says_so(
         ]
         assert isinstance(refused, Refused)
         assert refused.reason is Refusal.CREDENTIALS_EXHAUSTED
-        assert "while every login is refused" in refused.message
+        assert "while every login is refused" in refused.held
         assert "every login is refused" in (await status(nats_client)).growth_held
         assert wanted == [2]
 

@@ -92,6 +92,8 @@ def refusal_error(
     message = message.format(service=service_type)
     if unserved and refused.reason is Refusal.SATURATED:
         message += f"; no server serves those of {', '.join(unserved)} now"
+    if refused.held:
+        message += f"; {refused.held}"
     return GatewayError(code, message, retry_after_s=wait)
 
 

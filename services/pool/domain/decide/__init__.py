@@ -41,6 +41,7 @@ refusals  why none, for how long, and the budget of refusals in the log
 end       usages, and whom a verdict blames
 keeping   how many sessions are lacking, and what holds growth
 shrinking which sessions retire unused, and what is kept of those that did
+checks    accounts asked after: who is due, and what comes of it
 upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
 bounds    what a command may bring into the log

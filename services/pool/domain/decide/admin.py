@@ -14,6 +14,7 @@ from contracts.pool import (
     PoolAdmin,
     PoolEvent,
     ReconcileLease,
+    RecordCheck,
     SessionAdded,
     SessionChanged,
     SessionCooled,
@@ -23,6 +24,7 @@ from contracts.pool import (
 )
 from runtime.texts import as_quoted
 from services.pool.domain.decide.bounds import too_great
+from services.pool.domain.decide.checks import decide_check
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import close_day
 from services.pool.domain.quota import zone_named
@@ -45,6 +47,8 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
         return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
         return _change_session(draft, command)
+    if isinstance(command, RecordCheck):
+        return decide_check(draft, command)
     return _reconcile_lease(draft, command)
 
 

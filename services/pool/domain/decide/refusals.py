@@ -60,9 +60,7 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
     """
     refused = _refusal_by_standing(draft, index, requested)
     reason = draft.pool.upkeep.held_message()
-    if not reason:
-        return refused
-    return msgspec.structs.replace(refused, message=f"{refused.message}; {reason}")
+    return msgspec.structs.replace(refused, held=reason) if reason else refused
 
 
 def _refusal_by_standing(draft: Draft, index: Index, requested: SessionRequested) -> Refused:

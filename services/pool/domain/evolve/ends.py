@@ -12,6 +12,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.pool.domain.evolve.keeping import note_success
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
@@ -112,8 +113,10 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
     if event.units > lease.units or event.session_id != lease.session.session_id:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
         state.note_violation(ViolationKind.USAGE_BEYOND_LEASE, lease.lease_id, message)
-    if succeeded and lease.session.risks:
-        state.set_field(lease.session, "risks", 0)
+    if succeeded:
+        note_success(state, lease.session)
+        if lease.session.risks:
+            state.set_field(lease.session, "risks", 0)
     if lease.reported:
         state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
         return

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, ServerId, ServiceType
 from contracts.pool import (
+    CheckRecorded,
     GrowthHeld,
     GrowthResumed,
     PolicyChanged,
@@ -15,10 +16,12 @@ from contracts.pool import (
     SessionsForgotten,
     SessionStatus,
 )
+from services.pool.domain.records import Session
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import PROVISIONER, RECENTLY, REMADE, Bought, Joined
 
 _GRAIN = timedelta(minutes=1)
+_SUCCESS_GRAIN = timedelta(seconds=30)
 _NO_DAYS: dict[Any, Any] = {}
 _FORGOTTEN: dict[str, Any] = {
     "days": _NO_DAYS,
@@ -30,6 +33,9 @@ _FORGOTTEN: dict[str, Any] = {
     "trial": LeaseId(""),
     "reason": "",
     "retired_at": None,
+    "revived_at": None,
+    "succeeded_at": None,
+    "checked_at": None,
 }
 """What is left of the fields of a session that is forgotten; the others identify it."""
 
@@ -56,6 +62,20 @@ def note_joined(state: Pool, event: SessionAdded | SessionRevived) -> None:
         day = at.date().isoformat()
         before = upkeep.bought.count if upkeep.bought.day == day else 0
         state.set_field(upkeep, "bought", Bought(day, before + 1))
+
+
+def note_success(state: Pool, session: Session) -> None:
+    """Note that an account lives."""
+    before = session.succeeded_at
+    if before is None or state.at - before >= _SUCCESS_GRAIN:
+        state.set_field(session, "succeeded_at", state.at)
+
+
+def note_check(state: Pool, session: Session, event: CheckRecorded) -> None:
+    """Note that a backend was asked after an account, and whether it lives."""
+    state.set_field(session, "checked_at", state.at)
+    if event.judged == "alive":
+        note_success(state, session)
 
 
 def forget_types(state: Pool, event: PolicyChanged) -> None:

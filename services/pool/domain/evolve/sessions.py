@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, RequestId, ServerId, SessionId
 from contracts.pool import (
+    CheckRecorded,
     PolicyChanged,
     QuotaObserved,
     SessionAdded,
@@ -17,7 +18,7 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
-from services.pool.domain.evolve.keeping import forget_types, note_joined
+from services.pool.domain.evolve.keeping import forget_types, note_check, note_joined
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
@@ -198,6 +199,7 @@ _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionSuspected: _on_session_suspected,
     SessionRecovered: _on_session_recovered,
     QuotaObserved: _on_quota_observed,
+    CheckRecorded: note_check,
 }
 SESSION_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
     PolicyChanged: _on_policy_changed,
