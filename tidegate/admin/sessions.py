@@ -22,6 +22,7 @@ _COLUMNS = (
     "quota_day",
     "region",
     "cooling_s",
+    "stale",
     "origin",
 )
 _BATCH = 1000

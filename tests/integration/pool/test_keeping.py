@@ -256,3 +256,4 @@ async def test_of_what_retired_long_ago_the_name_alone_is_kept(
         assert await events(nats_client, SessionsForgotten) == [
             SessionsForgotten(session_ids=[answer.session_id])
         ]
+        assert not (await audit_log(nats_client)).violations

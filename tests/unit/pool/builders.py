@@ -240,9 +240,23 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
+_NOT_HASHED = ("revived_at", "retired_at", "retired_by_pool", "succeeded_at", "checked_at")
+
+
 def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical_json(pool), {
+    """The ledger as it is hashed, and what of it the hash does not hold.
+
+    That is each lease, of which it has but the open, and how the pool is kept.
+    """
+    upkeep = pool.upkeep
+    kept = {
+        "upkeep": [dict(upkeep.asked_at), list(upkeep.joined), upkeep.bought, upkeep.held],
+        **{
+            name: [getattr(session, field) for field in _NOT_HASHED]
+            for name, session in pool.sessions.items()
+        },
+    }
+    leases = {
         lease.lease_id: [
             lease.session.session_id,
             lease.expires_at,
@@ -253,6 +267,7 @@ def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
         ]
         for lease in pool.leases.values()
     }
+    return canonical_json(pool), {**kept, **leases}
 
 
 class WrittenLog:

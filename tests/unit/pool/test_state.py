@@ -6,6 +6,9 @@ import pytest
 
 from contracts.base import LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.pool import (
+    CheckRecorded,
+    GrowthHeld,
+    GrowthResumed,
     LeaseCancelled,
     LeaseExpired,
     LeaseReconciled,
@@ -38,6 +41,7 @@ from tests.unit.pool.builders import (
     placed,
     policy_changed,
     session_added,
+    session_requested,
     usage,
     whole,
 )
@@ -154,6 +158,10 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([LEASE], EXPIRED),
         ([LEASE, EXPIRED], usage(LEASE, Verdict.REJECTED)),
         ([LEASE, EXPIRED], RECONCILED),
+        ([], session_requested(IMAGE, "r7")),
+        ([], GrowthHeld(reason="logins_refused")),
+        ([GrowthHeld(reason="logins_refused")], GrowthResumed(reason="logins_refused")),
+        ([], CheckRecorded(session_id=ONE, judged="alive")),
         ([], LeaderElected(writer=WriterId("pool-2"), epoch=2)),
     ],
     ids=lambda event: type(event).__name__,
