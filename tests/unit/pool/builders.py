@@ -244,10 +244,7 @@ _NOT_HASHED = ("revived_at", "retired_at", "retired_by_pool", "succeeded_at", "c
 
 
 def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and what of it the hash does not hold.
-
-    That is each lease, of which it has but the open, and how the pool is kept.
-    """
+    """The ledger as it is hashed; and what the hash lacks: ended leases, how the pool is kept."""
     upkeep = pool.upkeep
     kept = {
         "upkeep": [dict(upkeep.asked_at), list(upkeep.joined), upkeep.bought, upkeep.held],
