@@ -18,7 +18,7 @@ EXPIRED = {"kind": "code", "code": -2001, "message": "[请求失败]: login erro
 
 
 class GivingHook:
-    """A hook that has as many credentials as it is asked for, and notes what it was asked."""
+    """A hook that answers all it ever gave and as many new ones as it is asked for."""
 
     def __init__(self) -> None:
         self.wanted: list[int] = []
@@ -44,8 +44,7 @@ class GivingHook:
         wanted = json.loads(body)["wanted"]
         self.wanted.append(wanted)
         self.given += [f"token-of-account-{len(self.given) + n}" for n in range(wanted)]
-        fresh = [{"credential": name} for name in self.given[len(self.given) - wanted :]]
-        return json.dumps({"credentials": fresh}).encode()
+        return json.dumps({"credentials": [{"credential": name} for name in self.given]}).encode()
 
 
 @pytest.fixture
@@ -100,6 +99,16 @@ def found_alive(stack: Stack) -> set[str]:
 
 def judged_dead(stack: Stack) -> list[dict[str, Any]]:
     return [one for one in journalled(stack, "check_recorded") if one["judged"] == "dead"]
+
+
+def call_until(stack: Stack, true: Callable[[], bool]) -> None:
+    """Ask for images, one after another, until something holds."""
+
+    def holds() -> bool:
+        stack.image()
+        return true()
+
+    stack.eventually(holds, expected=True, seconds=40)
 
 
 def wrong_codes(stack: Stack) -> set[str]:
@@ -170,6 +179,27 @@ def test_a_pool_whose_every_login_expires_says_so_and_buys_nothing(
     stack.eventually(lambda: len(journalled(stack, "growth_resumed")), 1)
     assert stack.image().status_code == 200
     assert hook.wanted == [2]
+    assert stack.audit()["exit"] == 0
+
+
+def test_what_nobody_uses_retires_and_is_brought_back_by_the_hook(
+    new_stack: Callable[..., Stack], hook: GivingHook
+) -> None:
+    """Calls make a pool of one grow to three; two days later it is one again, and grows anew."""
+    sizes = "min_size = 1\nmax_size = 3\nrefresh_threshold = 0.5\nsession_concurrency = 0"
+    stack = hooked_stack(new_stack, hook, sizes, "drraw", "drraw")
+    call_until(stack, lambda: statuses(stack) == ["active"] * 3)
+
+    stack.set_clock(2 * 86_400)
+    stack.eventually(lambda: statuses(stack), ["active", "retired", "retired"], 40)
+    stack.eventually(lambda: len(journalled(stack, "session_retired")), 2)
+    retired = journalled(stack, "session_retired")
+    call_until(stack, lambda: statuses(stack) == ["active"] * 3)
+    stack.eventually(lambda: len(journalled(stack, "session_revived")), 2)
+
+    assert [(one["reason"], one["by_pool"]) for one in retired] == [("stale", True)] * 2
+    revived = journalled(stack, "session_revived")
+    assert {one["session_id"] for one in revived} == {one["session_id"] for one in retired}
     assert stack.audit()["exit"] == 0
 
 
