@@ -60,7 +60,9 @@ class AccountChecks:
                 continue
             # From half to one and a half times the pause: a beat would be known by its evenness.
             await asyncio.sleep(60.0 / per_minute * (0.5 + self._chance.random()))
-            await self._check_next()
+            # The policy may be another by now.
+            if self._ledger.state.policy.checks_per_minute > 0:
+                await self._check_next()
 
     async def _check_next(self) -> None:
         """Check the one of some that was heard of longest ago, if it is due."""

@@ -1,6 +1,6 @@
 """What a leader does to keep its pool filled, and no larger than it is used.
 
-It asks the provisioner and adds what it names; every few seconds it looks for sessions that were
+It asks the provisioner and adds what it names; every ten seconds it looks for sessions that were
 not used for long, and for those that retired long ago.
 
 How many are wanted, and whether growth is held, the domain decides (`decide/keeping.py`); here is
@@ -33,7 +33,7 @@ from services.pool.settings import Settings
 from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
 _PAUSE_S = 0.5
-_SWEEP_EVERY_S = 5.0
+_SWEEP_EVERY_S = 10.0
 _LOOKED_AT_ONCE = 1000
 """Sessions that a sweep looks at before it lets others have their turn."""
 

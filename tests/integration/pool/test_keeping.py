@@ -222,7 +222,7 @@ async def test_what_nobody_uses_retires_and_the_hook_brings_it_back(
             await until(lambda: state.places == 6)
 
             offset[0] = 2 * 86_400.0
-            await until(lambda: state.places == 3, seconds=20)
+            await until(lambda: state.places == 3)
             retired = await events(nats_client, SessionRetired)
             assert [(event.reason, event.by_pool) for event in retired] == [("stale", True)] * 3
 
@@ -251,7 +251,7 @@ async def test_of_what_retired_long_ago_the_name_alone_is_kept(
         await set_every_status(nats_client, room, SessionStatus.RETIRED)
 
         offset[0] = 16 * 86_400.0
-        await until(lambda: not room.parts.ledger.state.sessions[answer.session_id].days, 20)
+        await until(lambda: not room.parts.ledger.state.sessions[answer.session_id].days)
 
         assert await events(nats_client, SessionsForgotten) == [
             SessionsForgotten(session_ids=[answer.session_id])
