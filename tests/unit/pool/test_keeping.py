@@ -75,6 +75,14 @@ def test_never_are_more_wanted_than_there_are_places() -> None:
     assert growth_of(full, NOON) == Growth(0)
 
 
+def test_a_step_takes_no_more_places_than_are_left() -> None:
+    names = [f"s{number}" for number in range(5)]
+    pool = folded(sized(5, 6, share=0.6), *map(session_added, names))
+    use_avatars(pool, *names)
+
+    assert growth_of(pool, NOON) == Growth(1)
+
+
 def test_one_that_was_disabled_by_hand_is_replaced() -> None:
     pool = folded(
         sized(2), provisioned("one"), provisioned("two"), with_status("one", SessionStatus.DISABLED)
