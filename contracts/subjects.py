@@ -37,6 +37,9 @@ BALANCER_ADMIN = "rpc.balancer.admin"
 BALANCER_PROBE = "rpc.balancer.probe"
 BALANCER_PING = "rpc.balancer.ping"
 BALANCER_LEADS = "ctl.balancer"
+GATEWAY_CHECK = "rpc.gateway.check"
+"""Any one gateway asks a backend after an account here (queue group `gateway`)."""
+GATEWAY_GROUP = "gateway"
 ANALYTICS_QUERY = "rpc.analytics.query"
 ANALYTICS_SQL = "rpc.analytics.sql"
 ANALYTICS_EXPORT = "rpc.analytics.export"
@@ -173,6 +176,13 @@ TABLE = (
         callers=("pool",),
     ),
     Subject(pattern=pool_leads(_ALL), message=base.Pong, owner="pool"),
+    Subject(
+        pattern=GATEWAY_CHECK,
+        message=pool.CheckSession,
+        reply=pool.SessionChecked | base.Failed,
+        owner="gateway",
+        callers=("pool",),
+    ),
     Subject(
         pattern=BALANCER_SELECT,
         message=balancer.SelectServers,

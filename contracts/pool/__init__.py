@@ -3,6 +3,7 @@
 words            refusals, outcomes, verdicts, policy, attempts
 sessions         events about sessions
 rotation         the rotation of the master key: events, commands, replies
+upkeep           how the pool keeps itself filled and healthy: growth, checks of accounts
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
@@ -80,7 +81,16 @@ from contracts.pool.sessions import (
     SessionRecovered,
     SessionRetired,
     SessionRevived,
+    SessionsForgotten,
     SessionSuspected,
+)
+from contracts.pool.upkeep import (
+    CheckRecorded,
+    CheckSession,
+    GrowthHeld,
+    GrowthResumed,
+    RecordCheck,
+    SessionChecked,
 )
 from contracts.pool.words import (
     Attempt,
@@ -104,6 +114,8 @@ __all__ = [
     "CancelLeases",
     "Candidate",
     "ChangeSession",
+    "CheckRecorded",
+    "CheckSession",
     "CredentialsRefused",
     "DeliverGrants",
     "Done",
@@ -114,6 +126,8 @@ __all__ = [
     "Free",
     "Granted",
     "GrantsDelivered",
+    "GrowthHeld",
+    "GrowthResumed",
     "KeyHolder",
     "KeyRotation",
     "KeyRotationBegan",
@@ -141,6 +155,7 @@ __all__ = [
     "PoolStatusReply",
     "QuotaObserved",
     "ReconcileLease",
+    "RecordCheck",
     "Refusal",
     "Refused",
     "RenewAnswers",
@@ -149,6 +164,7 @@ __all__ = [
     "RotateKey",
     "SessionAdded",
     "SessionChanged",
+    "SessionChecked",
     "SessionCooled",
     "SessionDoubted",
     "SessionRecovered",
@@ -158,6 +174,7 @@ __all__ = [
     "SessionStatus",
     "SessionSuspected",
     "SessionView",
+    "SessionsForgotten",
     "UsageRecorded",
     "Verdict",
     "WaitEnd",

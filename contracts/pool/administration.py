@@ -14,6 +14,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
+from contracts.pool.upkeep import RecordCheck
 from contracts.pool.words import SessionStatus
 
 
@@ -53,6 +54,10 @@ class SessionView(Part, frozen=True, kw_only=True):
     last_used_at: Instant | None = None
     doubts: Count = 0
     """Failures in a row that speak against it; above 0 it stands behind all others."""
+    stale: bool = False
+    """It was neither added nor leased for `stale_threshold`."""
+    checked_at: Instant | None = None
+    """When a backend was asked last whether its account lives."""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):
@@ -109,6 +114,10 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Since when every session has been suspect or disabled, by what servers said; None: not so."""
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
+    places: int = 0
+    """Sessions neither retired nor disabled: those that count towards `min_size`, `max_size`."""
+    growth_held: str = ""
+    """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):
@@ -171,4 +180,4 @@ class Done(Reply, frozen=True, kw_only=True, tag="done"):
     revived: list[str] = []
 
 
-PoolAdmin = AddSessions | ChangeSession | ReconcileLease | DropWaits
+PoolAdmin = AddSessions | ChangeSession | ReconcileLease | RecordCheck | DropWaits

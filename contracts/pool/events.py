@@ -26,8 +26,10 @@ from contracts.pool.sessions import (
     SessionRecovered,
     SessionRetired,
     SessionRevived,
+    SessionsForgotten,
     SessionSuspected,
 )
+from contracts.pool.upkeep import CheckRecorded, GrowthHeld, GrowthResumed
 from contracts.pool.words import Attempt, Outcome, Policy, Refusal, Verdict
 
 
@@ -254,6 +256,7 @@ PoolEvent = (
     | SessionChanged
     | SessionRevived
     | SessionRetired
+    | SessionsForgotten
     | SessionRequested
     | LeaseQueued
     | WaitsEnded
@@ -273,6 +276,9 @@ PoolEvent = (
     | QuotaObserved
     | KeyRotationBegan
     | KeyRotationEnded
+    | GrowthHeld
+    | GrowthResumed
+    | CheckRecorded
     | PoolCheckpointed
     | LeaderElected
 )

@@ -61,6 +61,8 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     message: str = ""
     resets_at: Instant | None = None
     """Of an exhausted quota: when the next quota day begins; None where nobody knows."""
+    held: str = ""
+    """Why the pool, which lacks sessions, adds none; empty: it lacks none, or adds some."""
 
 
 class Free(Reply, frozen=True, kw_only=True, tag="free"):

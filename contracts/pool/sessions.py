@@ -50,6 +50,14 @@ class SessionRetired(Event, frozen=True, kw_only=True, tag="session_retired"):
     session_id: SessionId
     reason: str
     by: str = ""
+    by_pool: bool = False
+    """It was not used for `stale_threshold`: a provisioner may bring it back."""
+
+
+class SessionsForgotten(Event, frozen=True, kw_only=True, tag="sessions_forgotten"):
+    """They retired 16 days ago: of each the pool keeps what identifies it, and no more."""
+
+    session_ids: list[SessionId]
 
 
 class SessionCooled(Event, frozen=True, kw_only=True, tag="session_cooled"):

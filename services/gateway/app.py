@@ -25,6 +25,7 @@ from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
 from services.gateway.accounts.caller import Caller
+from services.gateway.accounts.checking import PoolChecks
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
 from services.gateway.accounts.trial import ServerTrial
@@ -191,7 +192,8 @@ class Gateway:
         )
 
     async def hear_leaders(self) -> None:
-        """Ask again what a leader may have died with, once there is another; hear of grants."""
+        """Ask again what a leader may have died with; hear of grants and of what is asked."""
+        await PoolChecks(self._client, Inquiry(self.caller), self.log).hear_questions()
         await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
         await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
         granted = subjects.gateway_granted(self.gateway_id)

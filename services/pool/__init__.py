@@ -2,7 +2,9 @@
 
 app            composition root: the only place where adapters are made
 settings       what an operator may turn (`[pool]`, `[services]`)
-leader         what a process does while it leads: policy, doors, sessions
+leader         what a process does while it leads: policy, doors, the writer's loop
+keeping        what it does to keep its pool filled
+checking       what it does to know that its accounts live
 handlers       the doors on `rpc.pool.<shard>.*`: they only take in
 committer      the writer's loop: decide, append one envelope, answer
 deliveries     grants for those who waited, told to their gateways

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 from collections.abc import Callable
@@ -24,8 +25,10 @@ from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
 from services.pool.bucket import CredentialsUnavailableError
+from services.pool.checking import AccountChecks
 from services.pool.committer import Committer
 from services.pool.handlers import PoolDoors
+from services.pool.keeping import SessionKeeper
 from services.pool.keys.holders import KeyHolders
 from services.pool.keys.rotator import KeyRotator
 from services.pool.leader import PoolLeader
@@ -142,9 +145,11 @@ def assemble_parts(
     holders = KeyHolders(writer.writer, sealer)
     rotator = KeyRotator(ledger, credentials, committer, holders, logger=logger)
     doors = PoolDoors(make_door, bus, committer, leadership, credentials, rotator, SHARD)
+    keeper = SessionKeeper(keys[1], ledger, credentials, committer, logger=logger)
+    checks = AccountChecks(bus, ledger, committer, random.Random(), logger=logger)  # noqa: S311
     leader = PoolLeader(
         load,
-        keys[1],
+        keeper,
         log,
         writer,
         ledger,
@@ -152,6 +157,7 @@ def assemble_parts(
         committer,
         doors,
         rotator=rotator,
+        checks=checks,
         logger=logger,
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
@@ -160,6 +166,8 @@ def assemble_parts(
     metrics.leading.set_function(lambda: leadership.leading)
     metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
+    metrics.places.set_function(lambda: ledger.state.places)
+    metrics.growth_held.set_function(lambda: ledger.state.upkeep.held is not None)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.doubted.set_function(lambda: len(ledger.state.evidence.doubted))
     metrics.logins_refused.set_function(lambda: ledger.state.evidence.refused_at is not None)

@@ -47,6 +47,7 @@ FindingCode = Literal[
     "credentials_missing",
     "credentials_short",
     "sessions_short",
+    "growth_held",
     "quota_used_up",
     "no_servers",
     "server_down",
@@ -167,6 +168,9 @@ CURES: dict[FindingCode, str] = {
     " what servers answer, so that a server which repeats one shows it to clients.",
     "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
     " add`.",
+    "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
+    " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
+    " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
     "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",
     "no_servers": "Name servers in `[[servers]]` of the configuration.",
     "server_down": "Start the server, or take it out of the configuration; until then the others"

@@ -38,6 +38,8 @@ def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
         yield wrong("sessions", "sessions_short", summary)
     else:
         yield fine("sessions", summary)
+    if reply.growth_held:
+        yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
     yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:

@@ -228,6 +228,10 @@ class RowFold:
             pool.PolicyChanged: self._on_policy_changed,
             pool.QuotaObserved: lambda event, place: record(event, event.session_id, place),
             pool.CredentialsRefused: lambda event, place: record(event, "", place),
+            pool.CheckRecorded: lambda event, place: record(event, event.session_id, place),
+            pool.SessionsForgotten: lambda event, place: record(event, "", place),
+            pool.GrowthHeld: lambda event, place: record(event, "", place),
+            pool.GrowthResumed: lambda event, place: record(event, "", place),
             pool.PoolCheckpointed: lambda event, place: record(event, "", place),
             # How long it was waited for stands at the lease; here only who waited in vain, and why.
             pool.LeaseQueued: lambda _event, _place: None,

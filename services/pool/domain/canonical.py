@@ -13,11 +13,29 @@ from typing import Any
 import msgspec
 
 from contracts.base import LeaseId, SessionId
+from contracts.pool import Policy
 from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool
 
 HASH_VERSION = 2
 _encoder = msgspec.json.Encoder(order="deterministic")
+_POLICY = (
+    "daily_limits",
+    "min_size",
+    "max_size",
+    "session_concurrency",
+    "lease_ttl_s",
+    "reset_guard_s",
+    "reconcile_after_s",
+    "quota_timezone",
+)
+"""The fields of a policy that `HASH_VERSION` stands for."""
+_LATER = {
+    field.name: field.default
+    for field in msgspec.structs.fields(Policy)
+    if field.name not in _POLICY
+}
+"""Those that came later, as they are left out."""
 
 
 class _HashedSession(msgspec.Struct):
@@ -45,7 +63,7 @@ def canonical_json(state: Pool) -> bytes:
     """Lay the ledger out as JSON, its keys in order."""
     return _encoder.encode(
         {
-            "policy": state.policy,
+            "policy": msgspec.structs.replace(state.policy, **_LATER),
             "policy_source": state.policy_source,
             "epoch": state.epoch,
             "leader": state.leader,

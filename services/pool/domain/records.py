@@ -72,6 +72,22 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """Of a suspect: the last two servers that called its login expired, the later one last."""
     doubts: int = 0
     """Those in a row that speak against it, since its last success: see `SessionDoubted`."""
+    revived_at: datetime | None = None
+    """When it was added again last."""
+    retired_at: datetime | None = None
+    """Since when it is retired; None also once nothing but what identifies it is kept."""
+    succeeded_at: datetime | None = None
+    """When a call or a check showed last that its account lives, to within half a minute."""
+    checked_at: datetime | None = None
+    """When a backend was asked after its account last."""
+    retired_by_pool: bool = False
+    """It retired because it was not used: a provisioner may bring it back."""
+
+    @property
+    def idle_since(self) -> datetime:
+        """When it was added, added again or leased last."""
+        instants = (self.created_at, self.revived_at, self.last_used_at)
+        return max(instant for instant in instants if instant is not None)
 
     def lasting_status(self) -> SessionStatus:
         """Tell what it is but for cooling, which time alone ends."""

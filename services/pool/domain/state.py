@@ -51,6 +51,7 @@ from services.pool.domain.line import WaitingLine
 from services.pool.domain.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
+from services.pool.domain.upkeep import Upkeep
 from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
@@ -107,6 +108,7 @@ class Pool:
         """When each session was last leased for a call that was sent, or may have been."""
         self.rotation: KeyRotation | None = None
         """The last rotation of the master key that began."""
+        self.upkeep = Upkeep()
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""
@@ -120,7 +122,7 @@ class Pool:
         self.growing = False
         """A provisioner is about to add sessions; see `note_supply`."""
         self.provisioner_empty = False
-        """Too few sessions, and the provisioner had none when asked last."""
+        """The provisioner makes none, or had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
         self.line = WaitingLine()
@@ -188,7 +190,7 @@ class Pool:
     def note_supply(self, *, growing: bool | None = None, empty: bool | None = None) -> None:
         """Know what the provisioner is at, as far as it is said: no event tells it.
 
-        `growing`: it is about to add sessions. `empty`: there are too few, and it had none.
+        `growing`: it is about to add sessions. `empty`: it makes none, or had none.
         """
         if growing is not None:
             self.growing = growing
@@ -213,6 +215,11 @@ class Pool:
         if standing[SessionStatus.ACTIVE] or standing[SessionStatus.DRAINING]:
             return False
         return standing[SessionStatus.SUSPECT] + standing[SessionStatus.DISABLED] > 0
+
+    @property
+    def places(self) -> int:
+        """Places held: by every session that is neither retired nor disabled."""
+        return self.size - self.standing[SessionStatus.DISABLED]
 
     def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""

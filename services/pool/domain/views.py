@@ -16,9 +16,11 @@ from contracts.pool import (
 from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
 from services.pool.domain.line import Wait
+from services.pool.domain.quota import is_stale
 from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
+_KEPT = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 _NOTHING: dict[ServiceType, DayAccount] = {}
 
 
@@ -37,6 +39,8 @@ def pool_status(
         min_size=policy.min_size,
         max_size=policy.max_size,
         open_leases=len(state.opened),
+        places=state.places,
+        growth_held=state.upkeep.held_message(),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
         refused_since=state.evidence.refused_at,
         sessions=[
@@ -133,6 +137,9 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
         doubts=session.doubts,
+        checked_at=session.checked_at,
+        stale=session.status in _KEPT
+        and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
     )
 
 

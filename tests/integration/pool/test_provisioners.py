@@ -84,7 +84,7 @@ async def test_five_hundred_generated_sessions_have_a_credential_each(
 async def test_generated_pool_is_kept_at_its_smallest_size(
     nats_url: str, nats_client: Client
 ) -> None:
-    async with pool(nats_url, lambda: settings(3)) as room:
+    async with pool(nats_url, lambda: settings(3, max_size=9)) as room:
         await room.leading()
         (first, *_) = room.parts.ledger.state.sessions
         retired = ChangeSession(session_id=first, status=SessionStatus.RETIRED, by="me")

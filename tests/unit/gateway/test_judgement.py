@@ -284,6 +284,12 @@ def test_exhausted_quota_is_told_with_the_time_of_the_next_day_if_that_is_known(
     )
 
 
+def test_a_refusal_says_why_the_pool_adds_no_session() -> None:
+    refused = Refused(reason=Refusal.CREDENTIALS_EXHAUSTED, held="none is bought")
+
+    assert refusal_error(refused, "image").message.endswith("is invalid; none is bought")
+
+
 def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None:
     secret = "x" * 30
     said = "y" * 480 + f" token us-{secret} expired"

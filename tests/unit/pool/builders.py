@@ -243,12 +243,21 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
+_NOT_HASHED = ("revived_at", "retired_at", "retired_by_pool", "succeeded_at", "checked_at")
+
+
 def whole(pool: Pool) -> tuple[bytes, dict[str, Any], dict[str, list[Any]], dict[LeaseId, Any]]:
-    """The ledger as it is hashed, what is held against whom, the leases one by one, the waits."""
-    evidence = pool.evidence
+    """The ledger as it is hashed; what the hash lacks: evidence, upkeep, ended leases, waits."""
+    evidence, upkeep = pool.evidence, pool.upkeep
     shown: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__slots__}
+    shown["upkeep"] = [dict(upkeep.asked_at), list(upkeep.joined), upkeep.bought, upkeep.held]
     shown |= {
-        name: (known.doubts, known.failures, known.accusers)
+        name: (
+            known.doubts,
+            known.failures,
+            known.accusers,
+            [getattr(known, field) for field in _NOT_HASHED],
+        )
         for name, known in pool.sessions.items()
     }
     leases = {

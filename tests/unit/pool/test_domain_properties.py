@@ -20,6 +20,7 @@ from contracts.pool import (
     AddSessions,
     CancelLease,
     ChangeSession,
+    CheckRecorded,
     DropWaits,
     Granted,
     LeaseExpired,
@@ -31,6 +32,7 @@ from contracts.pool import (
     PoolEvent,
     QuotaObserved,
     ReconcileLease,
+    RecordCheck,
     Refused,
     SessionChanged,
     SessionCooled,
@@ -49,11 +51,16 @@ from services.pool.domain import (
     decide_admin,
     decide_cancel,
     decide_end,
+    decide_forget,
+    decide_growth,
     decide_lease,
     decide_policy,
     decide_renew,
+    decide_retire_stale,
     fold_envelope,
+    growth_of,
     serve_waiting,
+    stale_sessions,
     state_hash,
     sweep_overdue,
     tend_waits,
@@ -84,6 +91,7 @@ NAMES = ("one", "two", "three")
 SERVERS = ("server-1", "server-2")
 KEYS = ("key-1", "key-2", "")
 ZONES = ("", "Asia/Shanghai")
+ORIGINS = ("admin", "http")
 REGIONS = {"one": "us", "two": "jp", "three": ""}
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
 GATEWAYS_FAULT = {ViolationKind.SETTLED_AFTER_CANCEL, ViolationKind.USAGE_AFTER_RECONCILIATION}
@@ -119,7 +127,14 @@ class Leading(RuleBasedStateMachine):
 
     @initialize(concurrency=st.integers(0, 2))
     def policy(self, concurrency: int) -> None:
-        policy = Policy(daily_limits=BOUNDS, session_concurrency=concurrency, min_size=0)
+        policy = Policy(
+            daily_limits=BOUNDS,
+            session_concurrency=concurrency,
+            min_size=1,
+            max_size=3,
+            refresh_threshold=0.2,
+            stale_threshold_s=40_000,
+        )
         self.pool.begin()
         self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now)
         self.add(["one", "two"], 0)
@@ -263,7 +278,8 @@ class Leading(RuleBasedStateMachine):
             )
             for name in names
         ]
-        self.decided(decide_admin(self.pool, AddSessions(items=items, by="me"), self.now))
+        command = AddSessions(items=items, by="me")
+        self.decided(decide_admin(self.pool, command, self.now, ORIGINS[zone]))
 
     @rule(
         name=_names,
@@ -278,12 +294,32 @@ class Leading(RuleBasedStateMachine):
     @rule(image=st.integers(0, 4), concurrency=st.integers(0, 2))
     def configure(self, image: int, concurrency: int) -> None:
         policy = Policy(
-            daily_limits={**BOUNDS, IMAGE: image}, session_concurrency=concurrency, min_size=0
+            daily_limits={**BOUNDS, IMAGE: image},
+            session_concurrency=concurrency,
+            min_size=image,
+            max_size=3,
+            refresh_threshold=0.5,
+            stale_threshold_s=4000,
         )
         source = f"{image} {concurrency}"
         self.pending += decide_policy(self.pool, policy, source, "configuration", self.now)
 
-    @rule(seconds=st.sampled_from((1, 30, 61, 900, 4000, 43_198, 86_400, 700_000)))
+    @rule(name=_names, judged=st.sampled_from(("alive", "dead", "unknown")))
+    def check(self, name: str, judged: str) -> None:
+        recorded = CheckRecorded(session_id=SessionId(name), judged=judged, server_id=SERVERS[0])
+        self.decided(decide_admin(self.pool, RecordCheck(recorded=recorded), self.now))
+
+    @rule()
+    def keep(self) -> None:
+        """Growth held or not, what is stale retired, what retired long ago forgotten."""
+        pool, now = self.pool, self.now
+        assert growth_of(pool, now).wanted <= pool.policy.max_size - min(pool.places, 3)
+        self.decided(decide_growth(pool, False, now))
+        for name in stale_sessions(pool, [*pool.sessions], "http", now):
+            self.decided(decide_retire_stale(pool, (name, "http"), now))
+        self.decided(decide_forget(pool, [*pool.sessions], now))
+
+    @rule(seconds=st.sampled_from((1, 30, 61, 900, 4000, 43_198, 86_400, 700_000, 1_400_000)))
     def time_goes_by(self, seconds: int) -> None:
         self.append()
         self.now += timedelta(seconds=seconds)

@@ -7,7 +7,10 @@ from msgspec.structs import replace
 
 from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.pool import (
+    CheckRecorded,
     CredentialsRefused,
+    GrowthHeld,
+    GrowthResumed,
     LeaseCancelled,
     LeaseExpired,
     LeaseReconciled,
@@ -19,6 +22,7 @@ from contracts.pool import (
     SessionRecovered,
     SessionRetired,
     SessionRevived,
+    SessionsForgotten,
     SessionStatus,
     SessionSuspected,
     Verdict,
@@ -40,6 +44,7 @@ from tests.unit.pool.builders import (
     placed,
     policy_changed,
     session_added,
+    session_requested,
     usage,
     whole,
 )
@@ -151,6 +156,7 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([], SessionChanged(session_id=ONE, limits={IMAGE: 1})),
         ([], RETIRED),
         ([RETIRED], SessionRevived(session_id=ONE)),
+        ([LEASE, usage(LEASE), RETIRED], SessionsForgotten(session_ids=[ONE])),
         ([], COOLED),
         ([], SUSPECTED),
         ([SUSPECTED], SUSPECTED_TOO),
@@ -177,6 +183,10 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([LEASE], EXPIRED),
         ([LEASE, EXPIRED], usage(LEASE, Verdict.REJECTED)),
         ([LEASE, EXPIRED], RECONCILED),
+        ([], session_requested(IMAGE, "r7")),
+        ([], GrowthHeld(reason="logins_refused")),
+        ([GrowthHeld(reason="logins_refused")], GrowthResumed(reason="logins_refused")),
+        ([], CheckRecorded(session_id=ONE, judged="alive")),
         ([], LeaderElected(writer=WriterId("pool-2"), epoch=2)),
     ],
     ids=lambda event: type(event).__name__,

@@ -96,6 +96,8 @@ def refusal_error(
         message += f"; the next quota day begins at {resets_at:%Y-%m-%dT%H:%M:%SZ}"
     if unserved and refused.reason is Refusal.SATURATED:
         message += f"; no server serves those of {', '.join(unserved)} now"
+    if refused.held:
+        message += f"; {refused.held}"
     return GatewayError(code, message, retry_after_s=wait)
 
 

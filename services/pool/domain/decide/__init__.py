@@ -52,7 +52,10 @@ waiting/  who may wait, who is served first, whose wait is over
 refusals  why none, for how long, and the budget of refusals in the log
 end       usages
 blame     whom a verdict blames, and what follows for it
-upkeep    renewals, cancellations, deadlines, size, checkpoints
+keeping   how many sessions are lacking, and what holds growth
+shrinking which sessions retire unused, and what is kept of those that did
+checks    accounts asked after: who is due, and what comes of it
+upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
 rotation  when a rotation of the master key begins and ends
 bounds    what a command may bring into the log

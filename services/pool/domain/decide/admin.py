@@ -15,6 +15,7 @@ from contracts.pool import (
     PoolAdmin,
     PoolEvent,
     ReconcileLease,
+    RecordCheck,
     SessionAdded,
     SessionChanged,
     SessionCooled,
@@ -25,6 +26,7 @@ from contracts.pool import (
 from runtime.texts import as_quoted
 from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
+from services.pool.domain.decide.checks import decide_check
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.waiting.ending import drop_waits
 from services.pool.domain.quota import zone_named
@@ -50,6 +52,8 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     if isinstance(command, DropWaits):
         dropped = drop_waits(draft, command)
         return Decision(draft.events, Done(changed=[str(name) for name in dropped]))
+    if isinstance(command, RecordCheck):
+        return decide_check(draft, command)
     return _reconcile_lease(draft, command)
 
 

@@ -26,6 +26,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
+from services.pool.domain.decide.keeping import may_grow
 from services.pool.domain.index.choice import SUSPICION, Index
 from services.pool.domain.index.shelves import ShelfKind
 from services.pool.domain.memory import RefusalBudget
@@ -60,7 +61,14 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
 
     0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
     """
-    pool = draft.pool
+    refused = _refusal_by_standing(draft, index, requested)
+    reason = draft.pool.upkeep.held_message()
+    return msgspec.structs.replace(refused, held=reason) if reason else refused
+
+
+def _refusal_by_standing(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
+    """Say the same by what stands in the way of a grant, whether the pool grows or not."""
+    pool, now = draft.pool, draft.now
     standing = pool.standing
     if pool.all_barred and standing[SessionStatus.SUSPECT]:
         # At once, whatever a provisioner is about to bring: what is refused now is refused.
@@ -71,9 +79,10 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
         return refusal_for(Refusal.QUOTA_EXHAUSTED)
     if pool.all_barred:
         return refusal_for(Refusal.CREDENTIALS_EXHAUSTED)
-    if not standing[SessionStatus.ACTIVE]:
+    grows = may_grow(pool, now)
+    if grows or not standing[SessionStatus.ACTIVE]:
         # They drain: what they have left is no less, and somebody will let them work again.
-        return refusal_for(Refusal.SATURATED, _RETRY_S_MAX)
+        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN if grows else _RETRY_S_MAX)
     return _refusal_by_units(draft, index, requested)
 
 

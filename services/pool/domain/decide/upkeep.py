@@ -1,4 +1,4 @@
-"""What keeps leases and pool in order: renewals, cancellations, deadlines, size, hash."""
+"""What keeps leases in order, and the ledger: renewals, cancellations, deadlines, hash."""
 
 from datetime import datetime
 
@@ -104,8 +104,3 @@ def next_wakeup(state: Pool, now: datetime) -> datetime | None:
         # A cool-down or a quota day that ends may be what somebody waits for.
         due += [index.next_waking(), index.next_reset()]
     return min((instant for instant in due if instant is not None), default=None)
-
-
-def wanted_sessions(state: Pool) -> int:
-    """Tell how many sessions are missing to `min_size`; disabled ones count until retired."""
-    return max(0, min(state.policy.min_size, state.policy.max_size) - state.size)

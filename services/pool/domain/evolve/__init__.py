@@ -5,4 +5,5 @@ leases    granted, renewed, refused        ends      settled, released, expired,
 sessions  added, changed, cooled, suspected, retired
 rotation  the master key's rotation began, ended
 blame     what speaks for and against them
+keeping   what was asked for, who joined, growth held
 """

@@ -13,6 +13,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain.evolve.blame import note_failure, note_success
+from services.pool.domain.evolve.keeping import note_account_lives
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
@@ -115,6 +116,7 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
         state.note_violation(ViolationKind.USAGE_BEYOND_LEASE, lease.lease_id, message)
     if succeeded:
+        note_account_lives(state, lease.session)
         if lease.session.risks:
             state.set_field(lease.session, "risks", 0)
         note_success(state, lease.session, event)

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, RequestId, ServerId, SessionId
 from contracts.pool import (
+    CheckRecorded,
     CredentialsRefused,
     PolicyChanged,
     QuotaObserved,
@@ -27,6 +28,7 @@ from services.pool.domain.evolve.blame import (
     on_credentials_refused,
     on_session_doubted,
 )
+from services.pool.domain.evolve.keeping import forget_types, note_check, note_joined
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
@@ -40,6 +42,7 @@ _SET_BY_HAND = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISA
 def _on_policy_changed(state: Pool, event: PolicyChanged) -> None:
     state.set_field(state, "policy", event.policy)
     state.set_field(state, "policy_source", event.source)
+    forget_types(state, event)
     # Limits, zones and the guard of the reset are built into the index.
     state.set_field(state, "index", None)
 
@@ -63,6 +66,7 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
     _count_status(state, session)
+    note_joined(state, event)
     if state.index is None:
         return
     if state.index.is_reordered_by(session):
@@ -91,8 +95,12 @@ def _on_session_revived(state: Pool, session: Session, event: SessionRevived) ->
     state.set_field(session, "status", SessionStatus.ACTIVE)
     state.set_field(session, "origin", event.origin)
     state.set_field(session, "reason", "")
+    state.set_field(session, "revived_at", state.at)
+    state.set_field(session, "retired_at", None)
+    state.set_field(session, "retired_by_pool", False)
     _drop_suspicion(state, session)
     clear_doubts(state, session)
+    note_joined(state, event)
 
 
 def _on_session_retired(state: Pool, session: Session, event: SessionRetired) -> None:
@@ -100,6 +108,8 @@ def _on_session_retired(state: Pool, session: Session, event: SessionRetired) ->
     state.set_field(session, "reason", event.reason)
     clear_doubts(state, session)
     drop_accusations(state, session)
+    state.set_field(session, "retired_at", state.at)
+    state.set_field(session, "retired_by_pool", event.by_pool)
 
 
 def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
@@ -208,6 +218,7 @@ _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionSuspected: _on_session_suspected,
     SessionRecovered: _on_session_recovered,
     QuotaObserved: _on_quota_observed,
+    CheckRecorded: note_check,
 }
 SESSION_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
     PolicyChanged: _on_policy_changed,

@@ -167,20 +167,22 @@ class Index:
         unguarded = shelf.zone.guard_at > self.now
         return shelf.kind is ShelfKind.FREE and placing.left >= units and unguarded
 
+    def countable_shelves(
+        self, service_type: ServiceType, kinds: Container[ShelfKind] = COUNTABLE
+    ) -> list[Shelf]:
+        """List where the sessions of these kinds stand that have an unreserved unit today."""
+        return [shelf for shelf in self._best_shelves(service_type) if shelf.kind in kinds]
+
     def has_units(
         self, service_type: ServiceType, units: int, kinds: Container[ShelfKind] = COUNTABLE
     ) -> bool:
         """Whether a session of these kinds has `units` unreserved, busy or cooling though it be."""
-        return any(
-            shelf.kind in kinds and shelf.first_session(units, ()) is not None
-            for shelf in self._best_shelves(service_type)
-        )
+        shelves = self.countable_shelves(service_type, kinds)
+        return any(shelf.first_session(units, ()) is not None for shelf in shelves)
 
     def units_left(self, service_type: ServiceType) -> int:
         """Sum the unreserved units of all countable sessions today."""
-        return sum(
-            shelf.units for shelf in self._best_shelves(service_type) if shelf.kind in COUNTABLE
-        )
+        return sum(shelf.units for shelf in self.countable_shelves(service_type))
 
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
         """Tell what `session` has left today of every service type."""

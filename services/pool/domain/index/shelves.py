@@ -54,6 +54,10 @@ class Shelf:
         self.tops: list[int] = []
         """The levels that have sessions, ascending."""
 
+    def __len__(self) -> int:
+        """Count its sessions; its levels are as few as a daily limit."""
+        return sum(map(len, self.levels.values()))
+
     def put_session(self, session_id: SessionId, left: int) -> None:
         """Add a session with `left` units, behind its equals."""
         level = self.levels.get(left)

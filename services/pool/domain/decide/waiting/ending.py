@@ -21,7 +21,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.refusals import refusal_of_all, refuse_lease
-from services.pool.domain.estimates import hope_at
+from services.pool.domain.decide.waiting.entering import hope_of
 from services.pool.domain.line import Wait
 from services.pool.domain.state import Pool
 
@@ -94,7 +94,7 @@ def _end_those_over(draft: Draft) -> None:
     late: list[Wait] = []
     vain: list[Wait] = []
     unheard: list[Wait] = []
-    hope = lru_cache(64)(lambda service_type, units: hope_at(pool, service_type, units, now))
+    hope = lru_cache(64)(lambda service_type, units: hope_of(draft, service_type, units))
     for wait in line.waits.values():
         requested = wait.requested
         if now >= wait.deadline:

@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import LeaseId, lease_id
+from contracts.base import LeaseId, ServiceType, lease_id
 from contracts.pool import Refusal, Refused, SessionRequested, Waiting
 from services.pool.domain.decide.decision import Draft
+from services.pool.domain.decide.keeping import may_grow
 from services.pool.domain.estimates import hope_at, told_of
 from services.pool.domain.line import Wait
 
@@ -30,7 +31,7 @@ def enter_line(
     deadline = now + min(timedelta(milliseconds=requested.wait_ms), WAIT_MAX)
     if until_reset is not None:
         deadline = max(deadline, until_reset + _AFTER_RESET)
-    hope = until_reset or hope_at(pool, requested.service_type, requested.units, now)
+    hope = until_reset or hope_of(draft, requested.service_type, requested.units)
     if hope is None or hope > deadline:
         wait_s = requested.wait_ms / 1000
         return _refusal(refused, f"{refused.message}; nothing will come free within {wait_s:g} s")
@@ -56,6 +57,13 @@ def enter_line(
     line.add_wait(wait)
     pool.on_rollback(line.remove_wait, name)
     return told_of(pool, wait, now)
+
+
+def hope_of(draft: Draft, service_type: ServiceType, units: int) -> datetime | None:
+    """Tell when such a lease may come free at the earliest: at once where the pool may grow."""
+    if may_grow(draft.pool, draft.now):
+        return draft.now
+    return hope_at(draft.pool, service_type, units, draft.now)
 
 
 def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
