@@ -48,11 +48,16 @@ class SelectServer(Part, frozen=True, kw_only=True):
 
 
 class SelectServers(Command, frozen=True, kw_only=True, tag="select_servers"):
-    """Select for each item; `open_exchanges` is the gateway's true count per server."""
+    """Select for each item; `open_exchanges` is the gateway's true count per server.
+
+    `answered_s`: seconds since an answer last began at each of these servers; only where it is told
+    beside all selections, for of what has ended the log tells.
+    """
 
     gateway_id: GatewayId
     items: list[SelectServer]
     open_exchanges: dict[ServerId, int] = {}
+    answered_s: dict[ServerId, float] = {}
 
 
 class Selected(Reply, frozen=True, kw_only=True, tag="selected"):

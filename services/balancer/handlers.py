@@ -44,10 +44,10 @@ from services.balancer.custom.questions import batch_questions
 from services.balancer.domain import (
     NOBODY_PICKED,
     administration_events,
+    hear_gateway,
     select_server,
     server_views,
     strategy_trouble,
-    take_report,
 )
 from services.balancer.metrics import Metrics
 from services.balancer.settings import server_objection
@@ -138,7 +138,7 @@ class BalancerDoors:
         if len(command.items) > _ITEMS_MAX:
             return Failed(code="bad_request", message=f"items: expected at most {_ITEMS_MAX}")
         now = self._journal.log_now()
-        take_report(self._balancer, command.gateway_id, command.open_exchanges, now)
+        hear_gateway(self._balancer, command, now)
         picks = await self._own_picks(command.items, now) if self._balancer.asks_own else {}
         answers = []
         for place, item in enumerate(command.items):

@@ -12,15 +12,17 @@ from nats.aio.client import Client
 
 from contracts.base import Instant
 from contracts.subjects import STANDING_STREAM, STANDING_SUBJECT
-from runtime.eventlog import EventLog, FenceError, LogUnavailableError
+from runtime.eventlog import EventLog, FenceError, LogError, LogUnavailableError
 from runtime.process.logs import Log
-from services.balancer.domain import Balancer, memory_of, recall
+from services.balancer.domain import Balancer, lighten_memory, memory_of, recall
 from services.balancer.domain.memory import BalancerMemory
 from services.balancer.store import BalancerJournal
 
 _HAND_ON_EVERY_S = 10.0
 _READ_BACK_S = 60.0
 """What the leader before saw no longer than this ago is read again, behind open doors."""
+_HEAD_BYTES = 1024
+"""What a message's head may take of what NATS lets it weigh."""
 _decoder = msgspec.json.Decoder(BalancerMemory)
 
 
@@ -29,6 +31,7 @@ class Handover:
 
     def __init__(self, client: Client, logger: Log) -> None:
         """Nothing is read yet."""
+        self._client = client
         self._bucket = EventLog(client, STANDING_STREAM)
         self._logger = logger
         self._revision = 0
@@ -51,8 +54,9 @@ class Handover:
         while True:
             await asyncio.sleep(_HAND_ON_EVERY_S)
             sequence = journal.read_upto
-            if sequence != kept:
-                await self._save_memory(memory_of(balancer, sequence, journal.log_now()))
+            if sequence == kept:
+                continue
+            if await self._save_memory(memory_of(balancer, sequence, journal.log_now())):
                 kept = sequence
 
     async def _load_memory(self) -> BalancerMemory | None:
@@ -71,15 +75,40 @@ class Handover:
             self._logger.warning("standing_unreadable", reason=str(error))
             return None
 
-    async def _save_memory(self, memory: BalancerMemory) -> None:
-        """Leave it for the next leader; what cannot be stored is left out."""
+    async def _save_memory(self, memory: BalancerMemory) -> bool:
+        """Leave it for the next leader; whether it is known to lie there."""
+        body = self._encode_fitting(memory)
+        if body is None:
+            return False
         try:
-            self._revision = await self._bucket.append_after(
-                STANDING_SUBJECT, msgspec.json.encode(memory), self._revision
-            )
+            self._revision = await self._bucket.append_after(STANDING_SUBJECT, body, self._revision)
         except FenceError:
-            # A late acknowledgement of ours, or a later leader: that one's stays.
+            await self._find_revision()
+            return False
+        except LogError as error:
+            # Stored or not where nobody acknowledged it: the fence tells, at the next time.
+            self._logger.warning("standing_not_kept", reason=str(error))
+            return False
+        return True
+
+    def _encode_fitting(self, memory: BalancerMemory) -> bytes | None:
+        """Write it as small as NATS wants it, of a large fleet without all its times."""
+        bytes_max = self._client.max_payload - _HEAD_BYTES
+        fitting: BalancerMemory | None = memory
+        while fitting is not None:
+            body = msgspec.json.encode(fitting)
+            if len(body) <= bytes_max:
+                return body
+            fitting = lighten_memory(fitting)
+        reason = f"it is {len(body):,} bytes, more than the {bytes_max:,} that NATS takes at once"
+        self._logger.warning("standing_not_kept", reason=reason)
+        return None
+
+    async def _find_revision(self) -> None:
+        """Look what is stored: a late one of ours, or a later leader's, which stays."""
+        try:
             stored = await self._bucket.last_stored(STANDING_SUBJECT)
-            self._revision = 0 if stored is None else stored.sequence
         except LogUnavailableError as error:
             self._logger.warning("standing_not_kept", reason=str(error))
+            return
+        self._revision = 0 if stored is None else stored.sequence

@@ -165,14 +165,16 @@ class BalancerLeader:
     def _apply_bounds(self) -> None:
         """Let health be judged by the settings in force."""
         section = self._settings.balancer
-        self._balancer.bounds = HealthBounds(
-            probe_failures=section.probe_failures,
-            consecutive_failures=section.consecutive_failures,
-            max_ejected=section.max_ejected,
-            ejection_base_s=float(section.ejection_base),
-            ejection_cap_s=float(section.ejection_cap),
-            slow_start_s=float(section.slow_start),
-            eject_slower=section.eject_slower,
+        self._balancer.judge_by(
+            HealthBounds(
+                probe_failures=section.probe_failures,
+                consecutive_failures=section.consecutive_failures,
+                max_ejected=section.max_ejected,
+                ejection_base_s=float(section.ejection_base),
+                ejection_cap_s=float(section.ejection_cap),
+                slow_start_s=float(section.slow_start),
+                eject_slower=section.eject_slower,
+            )
         )
 
     def _open_up(self) -> None:
@@ -251,7 +253,7 @@ class BalancerLeader:
         return [
             *health_due(balancer, now),
             *switched,
-            *self._custom.failures_due(balancer.strategy_failed_at, now),
+            *self._custom.failures_due(balancer.strategies_failed, now),
         ]
 
     def _hold_configuration(self, wanted: HeldConfiguration | None) -> None:

@@ -1,7 +1,8 @@
 """Active probes: GET `probe_path` of every server, each on a watch of its own.
 
 A server that is up is asked every `probe_interval`; one that is not, sooner at first (a boot must
-not wait for an interval), then ever more slowly up to that interval.
+not wait for an interval), then ever more slowly up to that interval. Of a large fleet at most
+`_AT_ONCE_MAX` are asked at once.
 """
 
 import asyncio
@@ -26,6 +27,11 @@ from services.balancer.settings import BalancerSection
 _AGAIN_FIRST_S = 0.1
 _PORTS = {"http": 80, "https": 443}
 _FAILURE_CHARACTERS_MAX = 200
+_AT_ONCE_MAX = 128
+"""Whoever is not asked yet waits outside of the time that its answer may take."""
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+"""A bound of the client's own would be waited for within that time: those that hang would have
+those that are well called silent."""
 _BODY_BYTES_MAX = 65_536
 
 Report = Callable[[ServerId, str | None], None]
@@ -37,7 +43,7 @@ class Way(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         """Go straight."""
-        self._straight = httpx.AsyncHTTPTransport(trust_env=False)
+        self._straight = httpx.AsyncHTTPTransport(trust_env=False, limits=_LIMITS)
         self._proxied: httpx.AsyncHTTPTransport | None = None
         # Not closed at once: a probe may still be under way there.
         self._left: list[httpx.AsyncHTTPTransport] = []
@@ -55,10 +61,11 @@ class Way(httpx.AsyncBaseTransport):
         self._url = proxy_url
         if self._proxied is not None:
             self._left.append(self._proxied)
-        transport = (
-            httpx.AsyncHTTPTransport(proxy=proxy_url, trust_env=False) if proxy_url else None
+        self._proxied = (
+            httpx.AsyncHTTPTransport(proxy=proxy_url, trust_env=False, limits=_LIMITS)
+            if proxy_url
+            else None
         )
-        self._proxied = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Ask."""
@@ -161,6 +168,7 @@ class Probes:
         self._chance = chance
         self._changed = asyncio.Event()
         self._hastened: dict[ServerId, asyncio.Event] = {}
+        self._places = asyncio.Semaphore(_AT_ONCE_MAX)
 
     def go_through(self, proxy_url: str) -> None:
         """Go through this proxy from now on, or straight where it is empty."""
@@ -205,9 +213,10 @@ class Probes:
         again_s = _AGAIN_FIRST_S
         hastened = self._hastened[server.server_id]
         while True:
-            was_up = self._is_up(server.server_id)
-            section = settings()
-            failure = await probe_failure(self._client, server, section.probe_timeout)
+            async with self._places:
+                was_up = self._is_up(server.server_id)
+                section = settings()
+                failure = await probe_failure(self._client, server, section.probe_timeout)
             report(server.server_id, failure)
             # `was_up` is of before this probe: the first failure waits a whole interval.
             if failure is not None and not was_up:

@@ -34,7 +34,7 @@ class RuleSection(Section, frozen=True, kw_only=True):
     when: str
     """A measure, `>` or `<`, a number and a span (`"failure_rate > 0.2 for 60s"`): `failure_rate`
     and `p99_s` of the last minute's calls, `load` (in flight by limits), `out` (share of servers
-    that are out)."""
+    that are out); `failure_rate` and `out` are shares, from 0 to 1."""
     use: str
     """The strategy that chooses then."""
     service_type: str = ""

@@ -17,7 +17,9 @@ _REGION = typer.Option(None, help="Its region.")
 _PRIORITY = typer.Option(None, help="Servers of a smaller one are preferred where it counts.")
 _WEIGHT = typer.Option(None, min=1, help="Its share of the work where it counts.")
 _SESSIONS = typer.Option(None, min=1, help="Exchanges it may carry at once.")
-_CAPABILITIES = typer.Option([], "--capability", help="A service type it does; repeatable.")
+_CAPABILITIES = typer.Option(
+    [], "--capability", help="A service type it does; repeatable, `any`: every one."
+)
 _DIALECT = typer.Option(None, help="What it understands: plain, jimeng, drraw, jimeng-free-all, …")
 _LEVEL = typer.Option(
     None, min=1, help="Servers of a lower one are used first, up to 80 % of what they may carry."
@@ -80,11 +82,11 @@ def add_server(
         priority=priority,
         weight=weight,
         max_sessions=max_sessions,
-        capabilities=capabilities or None,
+        capabilities=_names_given(capabilities),
         idempotent=idempotent,
         dialect=dialect,
         level=level,
-        serves=_regions_given(serves),
+        serves=_names_given(serves),
         probe_path=probe_path,
         probe_status=probe_status,
         probe_body=probe_body,
@@ -121,11 +123,11 @@ def change_server(
         priority=priority,
         weight=weight,
         max_sessions=max_sessions,
-        capabilities=capabilities or None,
+        capabilities=_names_given(capabilities),
         idempotent=idempotent,
         dialect=dialect,
         level=level,
-        serves=_regions_given(serves),
+        serves=_names_given(serves),
         probe_path=probe_path,
         probe_status=probe_status,
         probe_body=probe_body,
@@ -275,11 +277,11 @@ def _servers_by_id() -> dict[str, dict[str, Any]]:
     return {view["server"]["server_id"]: view["server"] for view in views}
 
 
-def _regions_given(serves: list[str]) -> list[str] | None:
-    """Name the regions that were given; `any` stands for none in particular."""
-    if not serves:
+def _names_given(named: list[str]) -> list[str] | None:
+    """Tell which regions or service types were given; `any` stands for none in particular."""
+    if not named:
         return None
-    return [] if serves == ["any"] else serves
+    return [] if named == ["any"] else named
 
 
 def _given_fields(**given: Any) -> dict[str, Any]:

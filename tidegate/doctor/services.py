@@ -125,7 +125,7 @@ def _server_findings(view: ServerView) -> Iterator[DoctorFinding]:
     if view.state == "draining":
         message = f"{name} is drained: no new exchange begins there, {view.connections} go on"
         yield note("servers", "server_draining", message)
-    if not view.healthy:
+    if not view.healthy or any(one.state == "ejected" for one in view.service_types):
         told = view.words or view.reason or view.health
         yield wrong("servers", "server_down", f"{name}: {told}; {here}")
     elif why:

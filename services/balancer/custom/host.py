@@ -15,6 +15,8 @@ alone, and its child goes on.
 """
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -32,6 +34,7 @@ from services.balancer.strategies import custom_objection, is_custom
 
 ANSWER_S = 0.05
 START_S = 10.0
+_END_S = 2.0
 AGAIN_FIRST_S = 0.5
 AGAIN_MAX_S = 60.0
 _LINE_BYTES_MAX = 1 << 20
@@ -148,6 +151,7 @@ class CustomStrategy:
                 stdout=asyncio.subprocess.PIPE,
                 env=self._environment,
                 limit=_LINE_BYTES_MAX,
+                start_new_session=True,  # so that whatever it starts ends with it
             )
         except OSError as error:
             self._begin_anew(f"its process cannot be started: {error}")
@@ -210,11 +214,18 @@ class CustomStrategies:
                 strategy.note_failure(f"it named {as_quoted(picked)}, which may not be chosen")
         return picks
 
-    def failures_due(self, told_at: Instant | None, now: Instant) -> list[StrategyFailed]:
-        """Decide what is to be journalled of what went wrong, once a minute at most."""
-        if told_at is not None and now - told_at < _TOLD_EVERY:
-            return []
-        troubles = [one.trouble for one in self._running.values()]
+    def failures_due(
+        self, told: Mapping[str, tuple[StrategyFailed, Instant]], now: Instant
+    ) -> list[StrategyFailed]:
+        """Decide what is to be journalled of what went wrong, of each once a minute at most.
+
+        `told`: what was last, by strategy, and when.
+        """
+        troubles = [
+            one.trouble
+            for name, one in self._running.items()
+            if name not in told or now - told[name][1] >= _TOLD_EVERY
+        ]
         return [
             StrategyFailed(
                 strategy=trouble.strategy, reason=trouble.reason, failures=trouble.failures
@@ -235,7 +246,13 @@ class CustomStrategies:
 
 
 async def _end_process(child: asyncio.subprocess.Process) -> None:
-    """Kill a child and read what it leaves: until then its pipes are open."""
-    with suppress(ProcessLookupError):
-        child.kill()
-    await child.communicate()
+    """Kill a child with all that it started, and read what it leaves: its pipes are open till then.
+
+    What left its session, and holds the pipes, is not waited for.
+    """
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            await child.communicate()

@@ -37,8 +37,8 @@ from services.balancer.domain.health import (
     take_probe,
 )
 from services.balancer.domain.inflight import release_overdue
-from services.balancer.domain.inheritance import take_report
-from services.balancer.domain.memory import memory_of, recall
+from services.balancer.domain.inheritance import hear_answers, hear_gateway, take_report
+from services.balancer.domain.memory import lighten_memory, memory_of, recall
 from services.balancer.domain.observation import observe_envelope
 from services.balancer.domain.rules import parse_condition, switch_events
 from services.balancer.domain.selection import (
@@ -66,6 +66,9 @@ __all__ = [
     "eligible_servers",
     "evolve",
     "health_due",
+    "hear_answers",
+    "hear_gateway",
+    "lighten_memory",
     "memory_of",
     "observe_envelope",
     "options_for",

@@ -40,7 +40,7 @@ def start_exchange(
     """Count the exchange at the server that `answer` names."""
     assert placement.answer is None, "it is counted at a server already"
     standing = balancer.standings[answer.server_id]
-    placement.answer, placement.began_at = answer, now
+    placement.answer, placement.began_at, placement.lost = answer, now, False
     placement.term = standing.term_of(placement.service_type)
     standing.in_flight += 1
     if standing.open_of is not None:
@@ -64,7 +64,7 @@ def _uncount_exchange(balancer: Balancer, placement: Placement, server_id: Serve
     standing = balancer.standings[server_id]
     standing.in_flight -= 1
     assert standing.in_flight >= 0
-    if standing.open_of is not None and _is_of_term(placement, standing):
+    if standing.open_of is not None and _is_counted(placement, standing):
         _count_opened(standing.open_of, placement.service_type, -1)
     of = placement.gateway_id, server_id
     balancer.placed[of] -= 1
@@ -89,9 +89,14 @@ def count_open(balancer: Balancer, standing: ServerStanding, service_type: Servi
         for placement in balancer.placements.values():
             at = placement.answer
             here = at is not None and at.server_id == standing.server_id
-            if here and _is_of_term(placement, standing):
+            if here and _is_counted(placement, standing):
                 _count_opened(standing.open_of, placement.service_type, 1)
     return standing.open_of.get(service_type, 0)
+
+
+def _is_counted(placement: Placement, standing: ServerStanding) -> bool:
+    """Tell whether it keeps others away: what nobody waits for any more shows nothing."""
+    return not placement.lost and _is_of_term(placement, standing)
 
 
 def _is_of_term(placement: Placement, standing: ServerStanding) -> bool:
@@ -140,4 +145,29 @@ def release_overdue(balancer: Balancer, now: Instant) -> list[LeaseId]:
     for gateway_id in [*balancer.inherited]:
         if balancer.inherited[gateway_id].until <= now:
             forget_gateway(balancer, gateway_id)
+            _lose_exchanges(balancer, gateway_id)
     return late
+
+
+def is_waited_for(balancer: Balancer, standing: ServerStanding) -> bool:
+    """Tell whether a gateway may still wait for an answer of a server."""
+    server_id = standing.server_id
+    if not standing.in_flight:
+        return False
+    return any(server_id in inherited.open for inherited in balancer.inherited.values()) or any(
+        placement.answer is not None
+        and placement.answer.server_id == server_id
+        and not placement.lost
+        for placement in balancer.placements.values()
+    )
+
+
+def _lose_exchanges(balancer: Balancer, gateway_id: GatewayId) -> None:
+    """Let what a gateway had open keep nobody away any more; in flight it is as the log has it."""
+    for placement in balancer.placements.values():
+        if placement.gateway_id != gateway_id or placement.answer is None or placement.lost:
+            continue
+        standing = balancer.standings[placement.answer.server_id]
+        if standing.open_of is not None and _is_counted(placement, standing):
+            _count_opened(standing.open_of, placement.service_type, -1)
+        placement.lost = True

@@ -11,11 +11,21 @@ It is never more than the gateway's first report had open, nor than any later on
 from collections.abc import Mapping
 from datetime import timedelta
 
+from contracts.balancer import SelectServers
 from contracts.base import GatewayId, Instant, ServerId
 from services.balancer.domain.state import Balancer, Inheritance
 
 KEPT = timedelta(seconds=15)
 """A gateway with open exchanges reports every second; a silent one has none, or is no more."""
+_HEARD_WITHIN = timedelta(seconds=3)
+_ANSWERED_MAX_S = 86_400.0
+
+
+def hear_gateway(balancer: Balancer, told: SelectServers, now: Instant) -> None:
+    """Take in what a gateway says beside its selections."""
+    take_report(balancer, told.gateway_id, told.open_exchanges, now)
+    if told.answered_s:
+        hear_answers(balancer, told.answered_s, now)
 
 
 def take_report(
@@ -30,9 +40,9 @@ def take_report(
             server_id: count - balancer.placed.get((gateway_id, server_id), 0)
             for server_id, count in open_exchanges.items()
         }
-        inherited = Inheritance(until=until, most=most)
+        inherited = Inheritance(until=until, said_at=now, most=most)
         balancer.inherited[gateway_id] = inherited
-    inherited.until = until
+    inherited.until, inherited.said_at, inherited.said = until, now, open_exchanges
     for server_id in [*inherited.most]:
         # A gateway may name a server that the fleet has no more, or never had.
         gone = server_id not in balancer.standings
@@ -44,6 +54,25 @@ def take_report(
         )
         if inherited.most[server_id] <= 0:
             del inherited.most[server_id]
+
+
+def says_open(balancer: Balancer, gateway_id: GatewayId, server_id: ServerId, now: Instant) -> bool:
+    """Tell whether a gateway said, a moment ago, that it has exchanges open at a server."""
+    gateway = balancer.inherited.get(gateway_id)
+    return (
+        gateway is not None
+        and now - gateway.said_at <= _HEARD_WITHIN
+        and gateway.said.get(server_id, 0) > 0
+    )
+
+
+def hear_answers(balancer: Balancer, answered_s: Mapping[ServerId, float], now: Instant) -> None:
+    """Note how long ago answers began at servers, ended or not."""
+    for server_id, seconds in answered_s.items():
+        standing = balancer.standings.get(server_id)
+        at = now - timedelta(seconds=min(max(seconds, 0.0), _ANSWERED_MAX_S))
+        if standing is not None and (standing.answered_at is None or standing.answered_at < at):
+            standing.answered_at = at
 
 
 def forget_gateway(balancer: Balancer, gateway_id: GatewayId) -> None:

@@ -17,6 +17,7 @@ from services.balancer.domain.standing import (
     Pace,
     ServerStanding,
     Streak,
+    moved_trial,
 )
 from services.balancer.domain.state import Balancer
 
@@ -40,6 +41,8 @@ class BalancerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     sequence: int
     taken_at: Instant
+    failures_max: int = 0
+    """Failures in a row that put a server out by then; 0: an earlier version did not say."""
     servers: list[ServerMemory] = []
     first_bytes: dict[ServiceType, list[int]] = {}
     latencies: dict[ServiceType, FleetLatency] = {}
@@ -51,6 +54,7 @@ def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory
     return BalancerMemory(
         sequence=sequence,
         taken_at=now,
+        failures_max=balancer.bounds.failures_max,
         servers=[_server_memory(standing) for standing in balancer.standings.values()],
         first_bytes={name: seen.counts() for name, seen in balancer.first_bytes.items()},
         latencies=balancer.latencies,
@@ -58,11 +62,22 @@ def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory
     )
 
 
+def lighten_memory(memory: BalancerMemory) -> BalancerMemory | None:
+    """Leave out what weighs most and is seen anew soonest: times, then outcomes; None: no more."""
+    if any(server.latencies for server in memory.servers):
+        return replace(memory, servers=[replace(one, latencies={}) for one in memory.servers])
+    if any(server.recent for server in memory.servers):
+        return replace(memory, servers=[replace(one, recent={}) for one in memory.servers])
+    return None
+
+
 def recall(balancer: Balancer, memory: BalancerMemory) -> None:
     """Know again what was taken down; the log has told everything it has to tell."""
     balancer.first_bytes = {name: FirstBytes(counts) for name, counts in memory.first_bytes.items()}
     balancer.latencies = memory.latencies
     balancer.doubted = dict.fromkeys(memory.doubted)
+    limit = balancer.bounds.failures_max
+    more = limit - (memory.failures_max or limit)
     for known in memory.servers:
         standing = balancer.standings.get(known.server_id)
         member = balancer.fleet.members.get(known.server_id)
@@ -74,7 +89,7 @@ def recall(balancer: Balancer, memory: BalancerMemory) -> None:
         standing.spans = known.spans
         standing.latencies = known.latencies
         standing.streaks.update(
-            (key, streak)
+            (key, moved_trial(streak, more))
             for key, streak in known.streaks.items()
             if _is_of_now(standing, key, memory.taken_at)
         )

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from contracts.balancer import Server
 from contracts.base import Instant, ServerId, ServiceType, SessionId
@@ -48,6 +49,11 @@ class Streak(msgspec.Struct, kw_only=True):
     service_types: set[ServiceType] = msgspec.field(default_factory=set)
     on_probation: bool = False
     """It comes back from an ejection: the next failure puts it out, whoever's session it was."""
+
+
+def moved_trial(streak: Streak, more: int) -> Streak:
+    """Leave a trial as far from the next ejection as it was, where that takes so many more."""
+    return replace(streak, failures=streak.failures + more) if streak.on_probation else streak
 
 
 class Pace(msgspec.Struct, kw_only=True, gc=False):
@@ -204,6 +210,10 @@ class ServerStanding(msgspec.Struct, kw_only=True):
                 on_probation=True,
             )
         self.note_restraint()
+
+    def move_trials(self, more: int) -> None:
+        """Let trials be as far from the next ejection as before, where it takes so many more."""
+        self.streaks = {key: moved_trial(streak, more) for key, streak in self.streaks.items()}
 
     def warm_up(self, now: Instant) -> None:
         """Let its bounds grow as far as a slow start has come; what is over is forgotten."""

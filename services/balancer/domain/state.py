@@ -1,7 +1,7 @@
 """The balancer's whole state: the fleet of the log, and what is open at whom right now."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -35,12 +35,17 @@ class Placement(msgspec.Struct, kw_only=True):
     """The server whose failure the last selection reported."""
     reported: frozenset[ServerId] = frozenset()
     """All of those: the lease's end tells of them once more."""
+    lost: bool = False
+    """Nothing is heard of its gateway any more: nobody waits for its answer."""
 
 
 class Inheritance(msgspec.Struct, kw_only=True):
-    """One gateway's exchanges that an earlier leader placed."""
+    """What one gateway said last, and its exchanges that an earlier leader placed."""
 
     until: Instant
+    said_at: Instant
+    said: Mapping[ServerId, int] = {}
+    """How many exchanges it had open at each server."""
     most: dict[ServerId, int] = {}
     """More cannot be left of an earlier leader's: no report had fewer open."""
     open: dict[ServerId, int] = {}
@@ -100,18 +105,24 @@ class Balancer(msgspec.Struct, kw_only=True):
     turn: int = 0
     asks_own: bool = False
     """Whether a strategy in force is an operator's own."""
-    strategy_failed: StrategyFailed | None = None
-    """What the log says last of one that failed, and when."""
-    strategy_failed_at: Instant | None = None
+    strategies_failed: dict[str, tuple[StrategyFailed, Instant]] = {}
+    """What the log says last of each that is in force and failed, and when."""
     unknown_events: int = 0
     """Events of a later version, of this log and of the pool's, that were skipped."""
     skipped: set[str] = set()
     """Their tags, of this log alone."""
 
+    def judge_by(self, bounds: HealthBounds) -> None:
+        """Let health be judged by these bounds; who is on trial stays one failure short."""
+        more = bounds.failures_max - self.bounds.failures_max
+        self.bounds = bounds
+        for standing in self.standings.values():
+            standing.move_trials(more)
+
     def take_event(self, event: Event, at: Instant | None = None) -> None:
         """Fold one event of `evt.balancer`, of an envelope of the time `at`."""
-        if isinstance(event, StrategyFailed):
-            self.strategy_failed, self.strategy_failed_at = event, at
+        if isinstance(event, StrategyFailed) and at is not None:
+            self._note_failed_strategy(event, at)
         if isinstance(event, UnknownEvent):
             self.unknown_events += 1
             self.skipped.add(event.tag)
@@ -135,6 +146,13 @@ class Balancer(msgspec.Struct, kw_only=True):
                 del self.standings[server_id]
         if isinstance(event, EjectionEvent):
             self._on_ejection(event.server_id, event.service_type)
+
+    def _note_failed_strategy(self, event: StrategyFailed, at: Instant) -> None:
+        """Remember it; of those that are not in force any more nobody asks."""
+        in_force = self.fleet.strategies_in_force()
+        before = self.strategies_failed.items()
+        still_there = {name: failure for name, failure in before if name in in_force}
+        self.strategies_failed = {**still_there, event.strategy: (event, at)}
 
     def start_anew(self) -> None:
         """Drop what is in no event: a process that takes the lead knows nothing else."""

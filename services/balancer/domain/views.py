@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from contracts.balancer import ServerView, TypeView
+from contracts.balancer import ServerView, StrategyFailed, TypeView
 from contracts.base import Instant
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.health.outcomes import ALL, recent_outcomes
@@ -20,12 +20,16 @@ def server_views(balancer: Balancer, now: Instant) -> list[ServerView]:
 
 
 def strategy_trouble(balancer: Balancer, now: Instant) -> str:
-    """Say which strategy has failed lately, and why; empty when none did."""
-    failed, at = balancer.strategy_failed, balancer.strategy_failed_at
-    if failed is None or at is None or now - at > _TOLD_FOR:
-        return ""
-    if failed.strategy not in balancer.fleet.strategies_in_force():
-        return ""
+    """Say which strategies have failed lately, and why; empty when none did."""
+    in_force = balancer.fleet.strategies_in_force()
+    return "; ".join(
+        _failure_words(failed)
+        for failed, at in balancer.strategies_failed.values()
+        if failed.strategy in in_force and now - at <= _TOLD_FOR
+    )
+
+
+def _failure_words(failed: StrategyFailed) -> str:
     times = f" {failed.failures} times" if failed.failures > 1 else ""
     return f"{failed.strategy} failed{times}: {failed.reason}"
 

@@ -58,6 +58,8 @@ class OpenExchanges:
     ) -> None:
         """Nothing is told or renewed before `run`."""
         self.per_server: Counter[ServerId] = Counter()
+        self._answered_at: dict[ServerId, float] = {}
+        """The loop's time when an answer last began, of the servers at which any is open."""
         self._gateway_id = gateway_id
         self._told: dict[ServerId, int] = {}
         self._client = client
@@ -86,6 +88,11 @@ class OpenExchanges:
             self.per_server[exchange.server_id] = left
         else:
             del self.per_server[exchange.server_id]
+            self._answered_at.pop(exchange.server_id, None)
+
+    def note_answer(self, exchange: OpenExchange) -> None:
+        """Note that its answer has begun: the server is not silent, however long it takes."""
+        self._answered_at[exchange.server_id] = asyncio.get_running_loop().time()
 
     def __len__(self) -> int:
         """Count the exchanges under way."""
@@ -116,7 +123,13 @@ class OpenExchanges:
 
     async def _tell_balancer(self) -> None:
         """Tell the balancer what is open, and once that nothing is any more; want no answer."""
-        command = self.selection_command([])
+        now = asyncio.get_running_loop().time()
+        command = SelectServers(
+            gateway_id=self._gateway_id,
+            items=[],
+            open_exchanges=dict(self.per_server),
+            answered_s={name: round(now - at, 3) for name, at in self._answered_at.items()},
+        )
         if self._client.is_connected and (command.open_exchanges or self._told):
             self._told = command.open_exchanges
             with suppress(NatsError, ConnectionError):

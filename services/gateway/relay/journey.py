@@ -272,6 +272,7 @@ class Journey:
             judged = await exchange.send_and_judge()
             if judged.judgement.verdict is not Verdict.SUCCESS:
                 return judged
+            relay.exchanges.note_answer(under_way)
             self._go_on(judged)
             return await exchange.pass_on()
         finally:

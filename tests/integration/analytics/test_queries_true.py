@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from contracts.base import GatewayId, KeyId, ServiceType
+from contracts.balancer import Health, ServerDrained, ServerHealthChanged
+from contracts.base import GatewayId, KeyId, ServerId, ServiceType
 from contracts.pool import CallsRefused, LeaseCancelled, Outcome, Refusal, Refused, Verdict
 from services.analytics import sql
 from services.analytics.domain.fold import RowFold
@@ -328,6 +329,18 @@ def test_the_servers_rate_is_that_of_the_load_balancer(readers: Readers) -> None
 
     assert row["success_rate"] == 1 - sum(one in blamed for (one,) in tries) / len(tries)
     assert row["success_rate"] == 1 - row["failed"] / row["attempts"] == 5 / 6
+
+
+def test_a_server_that_is_drained_is_not_said_to_be_so_for_its_last_probe(tmp_path: Path) -> None:
+    a, drained = ServerId("server-1"), ServerDrained(server_id=ServerId("server-1"), by="op")
+    well = ServerHealthChanged(server_id=a, health=Health.UP, reason="answered a probe")
+    told = Story().tell(policy(), session(), server_added(), well, drained)
+    told.lease("a", used("a"), at=NOON)
+
+    with stored(tmp_path / "a.duckdb", told) as readers:
+        (row,) = named(readers, "report_servers", since="2026-01-01", until="2026-01-02")
+
+    assert (row["health"], row["why"]) == ("draining", "an operator drained it")
 
 
 # ----------------------------------------------------------------------------- when

@@ -1,6 +1,7 @@
 """An operator's own strategy in its process: asked, waited for so long, killed, begun anew."""
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,6 +111,41 @@ def choose(servers, criteria):
         assert await strategies.ask_picks(QUESTION) == ["b", "b"]
 
 
+@pytest.mark.parametrize("leaves", ["", "os.setsid()"])
+async def test_what_it_started_ends_with_it_and_what_left_it_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaves: str
+) -> None:
+    monkeypatch.setattr(host, "_END_S", 0.2)
+    started = tmp_path / "started"
+    code = f"""
+import os, time
+def choose(servers, criteria):
+    if os.fork() == 0:
+        {leaves or "pass"}
+        open({str(started)!r}, "w").write(str(os.getpid()) + "\\n")
+        time.sleep(60)
+        os._exit(0)
+    return "a"
+"""
+    async with child_running(tmp_path, code) as strategies:
+        await until_loaded(strategies)
+        await strategies.ask_picks(PickQuestion(servers=SERVERS, calls=QUESTION.calls[:1]))
+        await until(lambda: started.exists() and started.read_text().endswith("\n"))
+    left = int(started.read_text())
+
+    if leaves:
+        os.kill(left, signal.SIGKILL)  # closed all the same
+    await until(lambda: not is_running(left))
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -165,9 +201,10 @@ async def test_those_in_force_run_and_no_others(tmp_path: Path) -> None:
     await eventually(lambda: picks("ours.py:b"))
 
     assert await picks("ours.py:a") == ["a", "a"]
-    (failed,) = every.failures_due(None, NOON)
+    (failed,) = every.failures_due({}, NOON)
     assert failed.reason == "it named 'stranger', which may not be chosen"
-    assert every.failures_due(NOON, NOON) == []
+    assert every.failures_due({"ours.py:b": (failed, NOON)}, NOON) == []
+    assert every.failures_due({"ours.py:a": (failed, NOON)}, NOON) == [failed]
     every.use_strategies({"ours.py:a"})
-    assert (await picks("ours.py:b"), every.failures_due(None, NOON)) == ([], [])
+    assert (await picks("ours.py:b"), every.failures_due({}, NOON)) == ([], [])
     await every.close()

@@ -190,7 +190,7 @@ async def test_unexpected_fault_is_answered_too(
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(handlers, "take_report", broken)
+    monkeypatch.setattr(handlers, "hear_gateway", broken)
     opened, made = await doors(nats_client, nats_url)
     await opened.open_doors()
 

@@ -1,5 +1,7 @@
 """What a probe asks of a real server, and which answers are good."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,7 +11,7 @@ from runtime.nats import natsserver
 from runtime.quantities import Seconds
 from services.balancer.domain import Fleet, Member
 from services.balancer.measuring import Measuring
-from services.balancer.probes import probe_client, probe_failure
+from services.balancer.probes import Probes, probe_client, probe_failure
 from services.balancer.settings import BalancerSection
 from tests.tinyserver import listening
 from tests.unit.balancer.builders import server
@@ -90,3 +92,35 @@ async def test_servers_are_measured_and_the_fastest_comes_first() -> None:
     assert isinstance(single, ServersProbed)
     assert [(one.probes, one.weight) for one in single.servers] == [(1, 10)]
     assert all(isinstance(one, Failed) for one in refused)
+
+
+async def test_hundreds_that_hang_have_nobody_called_silent_who_is_well() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    mute = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}"
+    told: dict[ServerId, str | None] = {}
+    well = ServerId("well")
+    heard = asyncio.Event()
+
+    def report(server_id: ServerId, failure: str | None) -> None:
+        told.setdefault(server_id, failure)
+        if server_id == well:
+            heard.set()
+
+    async with mute, listening() as port, probe_client() as client:
+        hung = [server(f"hung-{number}", url=url) for number in range(300)]
+        named = [*hung, server(well, url=f"http://127.0.0.1:{port}")]
+        fleet = Fleet(members={one.server_id: Member(server=one) for one in named})
+        probes = Probes(client, lambda: fleet, lambda: 0.5)
+        section = BalancerSection(probe_timeout=Seconds(1))
+        watching = asyncio.create_task(probes.run(lambda: section, report))
+        async with asyncio.timeout(30):
+            await heard.wait()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    assert told[well] is None
+    assert {failure for name, failure in told.items() if name != well} == {"no answer within 1 s"}

@@ -265,6 +265,7 @@ async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None
     serving = ["servers", "change", "server-5", "--serves"]
     bound = await terminal.read(*serving, "us", "--serves", "hk")
     free = await terminal.read(*serving, "any")
+    every = await terminal.read("servers", "change", "server-5", "--capability", "any")
     shown = await terminal.shown("servers", "change", "server-5", "--idempotent", "--region", "us")
     removed = await terminal.shown("servers", "remove", "server-5")
 
@@ -272,6 +273,7 @@ async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None
     assert (changed["server"]["max_sessions"], changed["server"]["weight"]) == (7, 3)
     assert (added["server"]["level"], changed["server"]["level"]) == (2, 2)
     assert (bound["server"]["serves"], free["server"].get("serves", [])) == (["us", "hk"], [])
+    assert every["server"].get("capabilities", []) == []
     assert "server-5" in shown
     assert removed == "server-5 is removed; 0 exchanges go on\n"
     assert "there is no server 'server-5'" in await terminal.refused(

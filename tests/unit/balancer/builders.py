@@ -34,6 +34,7 @@ from services.balancer.domain import (
     health_due,
     observe_envelope,
     select_server,
+    take_report,
 )
 from tests.moments import NOON
 
@@ -136,14 +137,16 @@ def attempt_at(name: str, verdict: Verdict = Verdict.SUCCESS, **rest: float) -> 
 
 
 def chosen(balancer: Balancer, lease: str = "", **rest: object) -> str:
-    """Whom a selection names; fails when it names nobody."""
-    answer = select_server(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
+    """Whom a selection names, after so many `seconds`; fails when it names nobody."""
+    at = after(rest.pop("seconds", 0))  # type: ignore[arg-type]
+    answer = select_server(balancer, wanted(lease, **rest), ONE, at)  # type: ignore[arg-type]
     assert isinstance(answer, Selected), answer
     return answer.server_id
 
 
 def no_server(balancer: Balancer, lease: str = "", **rest: object) -> NoServer:
-    answer = select_server(balancer, wanted(lease, **rest), ONE, NOON)  # type: ignore[arg-type]
+    at = after(rest.pop("seconds", 0))  # type: ignore[arg-type]
+    answer = select_server(balancer, wanted(lease, **rest), ONE, at)  # type: ignore[arg-type]
     assert isinstance(answer, NoServer), answer
     return answer
 
@@ -206,6 +209,11 @@ def fail_calls(balancer: Balancer, name: str, times: int = 1, **more: Any) -> No
             usage_at(name, **{"verdict": Verdict.OUTCOME_UNKNOWN, **rest}, session=session),
             at=at,
         )
+
+
+def still_waits(balancer: Balancer, name: str, seconds: float) -> None:
+    """Let the gateway say that it has an exchange open there."""
+    take_report(balancer, ONE, {ServerId(name): 1}, after(seconds))
 
 
 def settle_health(balancer: Balancer, seconds: float = 0) -> list[Event]:

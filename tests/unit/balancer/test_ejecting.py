@@ -1,8 +1,9 @@
 """Failures, and the pool's word, put servers out: when, for how long, and when they do not."""
 
 import pytest
+from msgspec.structs import replace
 
-from contracts.balancer import Selected, ServerEjected, StrategyFailed
+from contracts.balancer import Selected, ServerEjected, StrategyChanged, StrategyFailed
 from contracts.base import LeaseId, ServerId, ServiceType, SessionId
 from contracts.pool import SessionRecovered, Verdict
 from services.balancer.domain import (
@@ -358,5 +359,12 @@ def test_a_strategy_that_failed_is_told_while_it_is_in_force_and_lately() -> Non
 
     assert strategy_trouble(balancer, after(60)) == "ours.py:choose failed 3 times: no answer"
     assert strategy_trouble(balancer, after(601)) == ""
+    films = StrategyChanged(strategy="b.py:f", reason="test", service_type=ServiceType("video"))
+    balancer.take_event(films)
+    balancer.take_event(StrategyFailed(strategy="b.py:f", reason="it raised"), NOON)
+    assert strategy_trouble(balancer, after(60)) == (
+        "ours.py:choose failed 3 times: no answer; b.py:f failed: it raised"
+    )
+    balancer.take_event(replace(films, strategy=""))
     balancer.take_event(strategy("round_robin"))
     assert strategy_trouble(balancer, after(60)) == ""

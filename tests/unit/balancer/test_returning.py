@@ -16,6 +16,7 @@ from contracts.base import ServerId, ServiceType, SessionId
 from contracts.pool import SessionRecovered, Verdict
 from services.balancer.domain import (
     Balancer,
+    HealthBounds,
     awaited_probes,
     memory_of,
     recall,
@@ -41,6 +42,7 @@ from tests.unit.balancer.builders import (
     see,
     server,
     settle_health,
+    still_waits,
     up,
     usage_at,
     wanted,
@@ -251,6 +253,7 @@ def fallen_silent() -> Balancer:
     for number in range(60):
         see(balancer, usage_at("b", lease=f"o.{number}"))
     chosen(balancer, "r.1", avoid=("b",))
+    still_waits(balancer, "a", 40)
     for event in silence_events(balancer, after(40)):
         balancer.take_event(event, after(40))
     return balancer
@@ -271,6 +274,7 @@ def test_who_answers_nothing_for_long_gets_nothing_more() -> None:
 def test_nobody_is_silent_who_has_answered_since_nor_before_the_fleet_is_known() -> None:
     balancer = well("a")
     chosen(balancer, "r.1")
+    still_waits(balancer, "a", 4000)
 
     assert silence_events(balancer, after(4000)) == []
     for number in range(60):
@@ -310,6 +314,7 @@ def test_silence_tells_what_was_waited_for() -> None:
         see(balancer, usage_at("a", lease=f"o.{number}", first_byte_ms=5000.0))
     chosen(balancer, "r.1")
     balancer.standings[A].answered_at = None
+    still_waits(balancer, "a", 18)
 
     assert silence_events(balancer, after(15)) == []
 
@@ -381,6 +386,7 @@ def test_a_silent_server_is_told_once_and_one_that_is_gone_not_at_all() -> None:
         see(balancer, usage_at("b", lease=f"o.{number}"))
     chosen(balancer, "r.1", avoid=("b",))
     chosen(balancer, "r.2", avoid=("b",))
+    still_waits(balancer, "a", 40)
 
     assert len(silence_events(balancer, after(40))) == 1
     balancer.take_event(ServerRemoved(server_id=A))
@@ -456,3 +462,50 @@ def test_what_the_pool_said_before_a_server_went_out_was_heard() -> None:
     see(balancer, blame, at=after(5))
 
     assert balancer.accused == {}
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 5, 10])
+def test_another_bound_leaves_a_trial_one_failure_short(limit: int) -> None:
+    balancer = half_open()
+
+    balancer.judge_by(HealthBounds(consecutive_failures=limit))
+
+    assert settle_health(balancer, 32) == []
+    chosen(balancer, "r.1")
+    no_server(balancer, "r.2")
+    fail_calls(balancer, "a", lease="r.1", seconds=40)
+    assert [type(event) for event in settle_health(balancer, 40)] == [ServerEjected]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 5, 10])
+def test_a_new_leader_with_another_bound_leaves_it_so_too(limit: int) -> None:
+    before = half_open()
+    memory = memory_of(before, 7, after(33))
+    balancer = Balancer(fleet=before.fleet, bounds=HealthBounds(consecutive_failures=limit))
+    balancer.start_anew()
+
+    recall(balancer, memory)
+
+    assert settle_health(balancer, 34) == []
+    chosen(balancer, "r.1")
+    no_server(balancer, "r.2")
+
+
+def test_a_server_that_is_up_says_for_which_service_type_it_is_out() -> None:
+    balancer = well("a")
+    see(balancer, usage_at("a", service_type=VIDEO))
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
+
+    (view,) = server_views(balancer, after(3))
+
+    words = "image: ejected 3 s ago: 5 failures in a row, back in 27 s"
+    assert (view.state, view.healthy, view.words, view.reason) == ("up", True, words, words)
+    take_probe(balancer, A, None, after(31))
+    settle_health(balancer, 31)
+    (view,) = server_views(balancer, after(32))
+    assert view.words == "image: half open, one call at a time after: 5 failures in a row"
+    see(balancer, usage_at("a"), at=after(33))
+    settle_health(balancer, 33)
+    assert server_views(balancer, after(48))[0].words == "image: starts slowly: 50%"
+    assert server_views(balancer, after(64))[0].words == ""

@@ -98,6 +98,12 @@ def test_condition_is_a_measure_a_sign_a_number_and_a_span(
         ),
         ("load > 0.2.1 for 60s", "expected a number behind `>`, got '0.2.1'"),
         ("out > 0 for 60s", "expected more than 0 behind `>`"),
+        (
+            "failure_rate > 20 for 60s",
+            "expected less than 1 behind `>`, got '20': failure_rate is a share, 0 to 1",
+        ),
+        ("out > 1 for 60s", "expected less than 1 behind `>`"),
+        ("out < 0.8 for 60s", "expected less than 0.8 behind `<`"),
         ("load > 0.2 for a while", "expected such as"),
         ("load > 0.2 for soon", "expected a duration such as"),
         ("load > 0.2 for 0s", 'expected a span from more than "0s" to "1d"'),

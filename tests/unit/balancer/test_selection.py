@@ -28,9 +28,11 @@ from tests.unit.balancer.builders import (
     chosen,
     down,
     eject,
+    fail_calls,
     in_flight,
     no_server,
     server,
+    settle_health,
     strategy,
     unreachable,
     up,
@@ -341,3 +343,14 @@ def test_the_one_server_that_is_wanted_is_refused_by_its_reason(
 
     assert isinstance(answer, NoServer)
     assert answer.reason.endswith(why)
+
+
+def test_who_has_no_room_at_this_moment_is_not_waited_for_as_long_as_who_is_ejected() -> None:
+    balancer = well("a", "b")
+    fail_calls(balancer, "a", 5)
+    settle_health(balancer)
+    fail_calls(balancer, "b", 4)
+    chosen(balancer, "r.1")
+
+    assert no_server(balancer, "r.2").back_in_s == 0
+    assert no_server(balancer, "r.3", avoid=("b",)).back_in_s == 30

@@ -20,7 +20,11 @@ select server,
         when health = 'up' and types_out <> '[]' then 'ejected for ' || types_out
         else health
     end) as health,
-    any_value(if(removed_at is null, reason, '')) as why
+    any_value(case
+        when removed_at is not null then ''
+        when health = 'up' and draining then 'an operator drained it'
+        else reason
+    end) as why
 from attempt_facts
 left join ledger.servers as known on known.server_id = server
 where day >= $since and day < $until

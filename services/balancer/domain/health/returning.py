@@ -13,7 +13,7 @@ from contracts.balancer import Health, ServerHalfOpened, ServerHeardAgain, Serve
 from contracts.base import Instant, ServerId, ServiceType
 from services.balancer.domain.fleet import Ejection, Member
 from services.balancer.domain.health.outcomes import ALL
-from services.balancer.domain.inflight import count_open
+from services.balancer.domain.inflight import count_open, is_waited_for
 from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer
 
@@ -27,9 +27,11 @@ def returns_due(balancer: Balancer, now: Instant) -> list[ReturnEvent]:
     """Decide who comes back, and how far."""
     due: list[ReturnEvent] = []
     for member, standing in balancer.member_standings():
-        due += _voice_events(member, standing)
+        due += _voice_events(balancer, member, standing)
         for service_type, ejection in member.ejections.items():
-            if ejection.is_time_over(now) and _is_due_half_open(member, standing, ejection):
+            if ejection.is_time_over(now) and _is_due_half_open(
+                balancer, member, standing, ejection
+            ):
                 due.append(
                     ServerHalfOpened(
                         server_id=standing.server_id,
@@ -54,7 +56,9 @@ def awaited_probes(balancer: Balancer, now: Instant) -> Iterator[ServerId]:
                 break
 
 
-def _voice_events(member: Member, standing: ServerStanding) -> list[ReturnEvent]:
+def _voice_events(
+    balancer: Balancer, member: Member, standing: ServerStanding
+) -> list[ReturnEvent]:
     """Whoever was silent has answered, or has nothing left to answer."""
     silence = member.silence
     if silence is None:
@@ -63,7 +67,7 @@ def _voice_events(member: Member, standing: ServerStanding) -> list[ReturnEvent]
     if answered_at is not None and (silence.since is None or answered_at > silence.since):
         heard = ServerHeardAgain(server_id=standing.server_id, service_type=silence.service_type)
         return [heard]
-    if standing.in_flight or member.is_out(ALL):
+    if member.is_out(ALL) or is_waited_for(balancer, standing):
         return []
     return [
         ServerHalfOpened(
@@ -72,11 +76,13 @@ def _voice_events(member: Member, standing: ServerStanding) -> list[ReturnEvent]
     ]
 
 
-def _is_due_half_open(member: Member, standing: ServerStanding, ejection: Ejection) -> bool:
+def _is_due_half_open(
+    balancer: Balancer, member: Member, standing: ServerStanding, ejection: Ejection
+) -> bool:
     if member.health is not Health.UP:
         return False
     # Silent: what still waits there would have it called silent again at once.
-    if member.silence is not None and standing.in_flight:
+    if member.silence is not None and is_waited_for(balancer, standing):
         return False
     return _was_probed_since(standing, ejection)
 

@@ -1,13 +1,14 @@
 """A server that answers nothing is asked nothing more, long before its exchanges time out.
 
 It is silent when an exchange there waits for longer than three times what 99 of 100 answers of that
-service type take to begin, over the whole fleet, and the server has answered nothing since that
-exchange began. It is heard again when it answers; when all its exchanges are over without one, it
-is half open.
+service type take to begin, over the whole fleet, and no answer of the server has begun since that
+exchange did. That it waits is the word of its gateway: one that died, or has ended it, waits for
+nothing. It is heard again when it answers; when nobody waits there any more, it is half open.
 """
 
 from contracts.balancer import ServerFellSilent
 from contracts.base import Instant, ServerId, ServiceType
+from services.balancer.domain.inheritance import says_open
 from services.balancer.domain.state import Balancer, Placement
 
 SAMPLES_MIN = 50
@@ -30,6 +31,8 @@ def silence_events(balancer: Balancer, now: Instant) -> list[ServerFellSilent]:
         if not 0 < expected[service_type] < waited_s:
             continue
         server_id = placement.answer.server_id
+        if not says_open(balancer, placement.gateway_id, server_id, now):
+            continue
         if _was_heard(balancer, server_id, placement):
             continue
         silent[server_id] = ServerFellSilent(

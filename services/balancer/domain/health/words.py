@@ -38,7 +38,7 @@ def server_state(member: Member, standing: ServerStanding, now: Instant) -> Stat
     coming_back = _return_state(member.ejections.get(ALL), ALL, standing, now)
     if coming_back is not None:
         return coming_back
-    return StateWords("up", _trouble_words(standing, now))
+    return StateWords("up", _trouble_words(member, standing, now))
 
 
 def type_state(
@@ -104,10 +104,14 @@ def _silence_words(member: Member, now: Instant) -> str:
     return f"silent: {name} has waited {duration_words(waited_s)}, and nothing else is answered"
 
 
-def _trouble_words(standing: ServerStanding, now: Instant) -> str:
+def _trouble_words(member: Member, standing: ServerStanding, now: Instant) -> str:
     """Say what is wrong with a server that is up; empty when nothing is."""
+    of_types = {
+        name: type_state(member, standing, name, now) for name in member.ejections if name != ALL
+    }
+    words = [f"{name}: {state.words}" for name, state in of_types.items() if state.state != "up"]
     resting = {name: rest_reason(standing, name, now) for name in standing.paces}
-    words = [f"{why} ({name})" for name, why in resting.items() if why]
+    words += [f"{why} ({name})" for name, why in resting.items() if why]
     streak = standing.streaks.get(ALL)
     if streak is not None:
         words.append(f"{streak.failures} failures in a row")

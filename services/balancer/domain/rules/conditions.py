@@ -17,6 +17,7 @@ Measure = Literal["failure_rate", "p99_s", "load", "out"]
 `out`           share of the servers that can do it which are down, ejected or drained, 0 to 1
 """
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+_SHARES: frozenset[Measure] = frozenset({"failure_rate", "out"})
 _WRITTEN = re.compile(r"\s*([a-z0-9_]+)\s*([<>])\s*([0-9.]+)\s+for\s+(\S+)\s*")
 _EXPECTED = "expected such as `failure_rate > 0.2 for 60s`"
 _RELIEF_BELOW, _RELIEF_ABOVE = 0.8, 1.25
@@ -60,6 +61,13 @@ def parse_condition(written: str) -> Condition:
     if bound <= 0:
         # Nothing is below 0, and of 0 there is no 0.8: the rule would never be taken back.
         raise ValueError(f"expected more than 0 behind `{sign}`, got {as_quoted(number)}")
+    # A share beyond which nothing is, in per cent maybe, or behind which no rule is taken back.
+    whole = 1.0 if sign == ">" else 1.0 / _RELIEF_ABOVE
+    if measure in _SHARES and bound >= whole:
+        raise ValueError(
+            f"expected less than {whole:g} behind `{sign}`, got {as_quoted(number)}:"
+            f" {measure} is a share, 0 to 1"
+        )
     span_s = parse_seconds(span)
     if not 0 < span_s <= _SPAN_MAX_S:
         raise ValueError(f'expected a span from more than "0s" to "1d", got {as_quoted(span)}')

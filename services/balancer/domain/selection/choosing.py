@@ -100,7 +100,7 @@ def _choose_server(
             reason=reason,
             candidates=[*refused, *options.refused][:CANDIDATES_MAX],
             rests_s=rests_s(options, wanted, now),
-            back_in_s=back_in_s(balancer, wanted, now),
+            back_in_s=back_in_s(balancer, options, wanted, now),
             region=region_shut_out(balancer, options, wanted, now),
         )
     if options.levels:

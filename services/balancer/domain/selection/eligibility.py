@@ -131,8 +131,13 @@ def restraint_of(
     return rest_reason(standing, wanted.service_type, now)
 
 
-def back_in_s(balancer: Balancer, wanted: SelectServer, now: Instant) -> float:
-    """How soon the first of those that are ejected may be tried again; 0: none of them is."""
+def back_in_s(balancer: Balancer, options: Options, wanted: SelectServer, now: Instant) -> float:
+    """How soon the first of those that are ejected may be tried again; 0: none of them is.
+
+    0 as well where somebody well could do it, who has no room at this moment.
+    """
+    if any(_could_do(standing, wanted) for standing in options.able):
+        return 0.0
     left = [
         (ejection.until - now).total_seconds()
         for server_id, member in balancer.fleet.members.items()
@@ -149,8 +154,15 @@ def rests_s(options: Options, wanted: SelectServer, now: Instant) -> float:
     left = [
         rest_s(standing, wanted.service_type, now)
         for standing in options.able
-        if standing.server_id not in wanted.avoid
-        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
-        and serves_region(standing, wanted.session_region)
+        if _could_do(standing, wanted)
     ]
     return min(filter(None, left), default=0.0)
+
+
+def _could_do(standing: ServerStanding, wanted: SelectServer) -> bool:
+    """Tell whether only its load, or what restrains it, keeps this call away."""
+    return (
+        standing.server_id not in wanted.avoid
+        and (not wanted.dialects or standing.server.dialect in wanted.dialects)
+        and serves_region(standing, wanted.session_region)
+    )
