@@ -49,7 +49,12 @@ from services.gateway.routes.admin.sessions import session_of
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import ConnectionBounds, ConnectionRegister, make_server
+from services.gateway.wire import (
+    ConnectionBounds,
+    ConnectionRegister,
+    listen_on,
+    make_server,
+)
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -270,22 +275,6 @@ class Gateway:
         ):
             metrics.batches.labels(question).set_function(batches)
             metrics.items.labels(question).set_function(items)
-
-
-def listen_on(host: str, port: int) -> socket.socket:
-    """Listen where other workers may listen too. Raises `SettingsError` when it cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise SettingsError(
-            f"TIDEGATE_HOST, TIDEGATE_PORT: cannot listen on {host}:{port} ({error.strerror})"
-        ) from None
-    return listening
 
 
 def _connection_bounds(settings: Settings) -> ConnectionBounds:

@@ -6,10 +6,7 @@ leader         what a process does while it leads: policy, doors, the writer's l
 keeping        what it does to keep its pool filled
 checking       what it does to know that its accounts live
 handlers       the doors on `rpc.pool.<shard>.*`: they only take in
-committer      the writer's loop: decide, append one envelope, answer
-deliveries     grants for those who waited, told to their gateways
-rounds         the queue, and what of it fits into one envelope
-batches        commands that wait, and how each sort is decided and answered
+commits/       the writer's loop: commands in, envelopes into the log, answers out
 generated      sessions that were made up, and whose servers they are for
 provisioners   where sessions come from: generated, a file, the API alone
 store          the fold of the log, and the ciphertexts in KV

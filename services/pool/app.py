@@ -26,7 +26,7 @@ from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.checking import AccountChecks
-from services.pool.committer import Committer
+from services.pool.commits.committer import Committer
 from services.pool.handlers import PoolDoors
 from services.pool.keeping import SessionKeeper
 from services.pool.keys.holders import KeyHolders

@@ -1,8 +1,8 @@
 """A leader's checks: at uneven times it has a gateway ask after one account that is due.
 
 What a backend says is journalled as the gateway told it, and decided like any command
-(`domain/decide/checks.py`). Where no gateway is there, or none has a server to ask, nothing is
-recorded, and the log line `check_not_made` says why, once.
+(`domain/decide/keeping/checks.py`). Where no gateway is there, or none has a server to ask,
+nothing is recorded, and the log line `check_not_made` says why, once.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from contracts.pool import CheckRecorded, CheckSession, RecordCheck, SessionChec
 from runtime.nats.bus import Bus
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
-from services.pool.batches import ADMIN, CommandBatch
-from services.pool.committer import Committer
+from services.pool.commits.batches import ADMIN, CommandBatch
+from services.pool.commits.committer import Committer
 from services.pool.domain import session_to_check
 from services.pool.domain.records import Session
 from services.pool.store import PoolLedger

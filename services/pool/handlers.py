@@ -37,7 +37,8 @@ from runtime.nats.broker import (
 from runtime.nats.bus import Bus
 from runtime.secrets import SealError
 from runtime.texts import as_quoted
-from services.pool.batches import (
+from services.pool.bucket import CredentialsUnavailableError
+from services.pool.commits.batches import (
     ADMIN,
     CANCEL,
     END,
@@ -47,8 +48,7 @@ from services.pool.batches import (
     CommandBatch,
     CommandKind,
 )
-from services.pool.bucket import CredentialsUnavailableError
-from services.pool.committer import Committer
+from services.pool.commits.committer import Committer
 from services.pool.keys.rotator import KeyRotator
 from services.pool.store import CredentialStore
 

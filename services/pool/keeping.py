@@ -3,9 +3,9 @@
 It asks the provisioner and adds what it names; every ten seconds it looks for sessions that were
 not used for long, and for those that retired long ago.
 
-How many are wanted, and whether growth is held, the domain decides (`decide/keeping.py`); here is
-what asks, seals, and has it journalled. A provisioner that has none is left alone for a while: a
-hook by itself, for up to a minute (`provisioners/hook.py`).
+How many are wanted, and whether growth is held, the domain decides (`decide/keeping/growth.py`);
+here is what asks, seals, and has it journalled. A provisioner that has none is left alone for a
+while: a hook by itself, for up to a minute (`provisioners/hook.py`).
 """
 
 import asyncio
@@ -15,9 +15,16 @@ from contracts.pool import AddSessions, SessionStatus
 from runtime.credentials import Credential
 from runtime.process.logs import Log
 from services.pool import domain, generated
-from services.pool.batches import ADMIN, FORGET, GROWTH, RETIRE_STALE, CommandBatch, admin_kind
 from services.pool.bucket import CredentialsUnavailableError
-from services.pool.committer import Committer
+from services.pool.commits.batches import (
+    ADMIN,
+    FORGET,
+    GROWTH,
+    RETIRE_STALE,
+    CommandBatch,
+    admin_kind,
+)
+from services.pool.commits.committer import Committer
 from services.pool.domain import Growth, free_places, growth_of
 from services.pool.domain.upkeep import PROVISIONER, REMADE
 from services.pool.handlers import SESSIONS_MAX

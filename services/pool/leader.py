@@ -12,10 +12,10 @@ from runtime.process.logs import Log
 from runtime.settings import SettingsError
 from services.pool import generated
 from services.pool import settings as configuration
-from services.pool.batches import POLICY, CommandBatch
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.checking import AccountChecks
-from services.pool.committer import Committer
+from services.pool.commits.batches import POLICY, CommandBatch
+from services.pool.commits.committer import Committer
 from services.pool.handlers import PoolDoors
 from services.pool.keeping import SessionKeeper
 from services.pool.keys.rotator import KeyRotator

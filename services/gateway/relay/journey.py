@@ -1,7 +1,4 @@
-"""One request on its course: how each of its steps is done; what follows from what is `course`'s.
-
-Whatever happens, its client's leaving at any moment too, the lease in hand gets its one end here.
-"""
+"""One request on its course: each of its steps is done; what follows from what is `course`'s."""
 
 import asyncio
 import time

@@ -24,25 +24,25 @@ violations      what can be wrong with a history
 
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
-from services.pool.domain.decide.checks import session_to_check
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.granting import grant_as_sent
-from services.pool.domain.decide.keeping import (
+from services.pool.domain.decide.keeping.checks import session_to_check
+from services.pool.domain.decide.keeping.growth import (
     Growth,
     decide_growth,
     free_places,
     growth_of,
 )
-from services.pool.domain.decide.lease import decide_lease
-from services.pool.domain.decide.rotation import RotationDone, RotationWanted, decide_rotation
-from services.pool.domain.decide.shrinking import (
+from services.pool.domain.decide.keeping.shrinking import (
     SWEPT_MAX,
     decide_forget,
     decide_retire_stale,
     long_retired,
     stale_sessions,
 )
+from services.pool.domain.decide.lease import decide_lease
+from services.pool.domain.decide.rotation import RotationDone, RotationWanted, decide_rotation
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,

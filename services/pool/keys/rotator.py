@@ -5,9 +5,9 @@ import asyncio
 from contracts.base import Failed
 from contracts.pool import KeyRotation, KeysReply, RotateKey
 from runtime.process.logs import Log
-from services.pool.batches import ROTATION, CommandBatch
 from services.pool.bucket import CredentialsUnavailableError
-from services.pool.committer import Committer
+from services.pool.commits.batches import ROTATION, CommandBatch
+from services.pool.commits.committer import Committer
 from services.pool.domain import RotationDone, RotationWanted
 from services.pool.keys.holders import KeyHolders
 from services.pool.store import CredentialStore, PoolLedger

@@ -10,7 +10,7 @@ from typing import Any
 from contracts.pool import LeaseExpired, Outcome, Refused, UsageRecorded
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
-from services.pool.committer import Committer
+from services.pool.commits.committer import Committer
 from services.pool.domain.decide import end, lease
 from services.pool.domain.evolve import ends, fold
 from tests.simulation.pool.disk import Disk

@@ -20,7 +20,7 @@ from tests.unit.gateway.courses import ENTERED, a_call, pool_grants, pool_refuse
 TOLD_TO_WAIT = Answered(Waiting(position=7, eta_s=4.5), 250.0, NOON)
 
 
-def waiting(wait_s: float = 5.0, at_s: float = 10.0) -> tuple[Stage, Steps]:
+def told_to_wait(wait_s: float = 5.0, at_s: float = 10.0) -> tuple[Stage, Steps]:
     """It asked for its lease at 9.75 s, and was told to wait at 10 s."""
     stage: Stage
     stage, _ = begin(a_call(wait_s=wait_s))
@@ -37,7 +37,7 @@ def asked_in(steps: Steps) -> AskLease:
 
 
 def test_it_asks_again_every_two_seconds_for_what_is_left() -> None:
-    stage, steps = waiting()
+    stage, steps = told_to_wait()
 
     assert steps == (AwaitGrant(1, 2.0),)
 
@@ -51,7 +51,7 @@ def test_it_asks_again_every_two_seconds_for_what_is_left() -> None:
 
 
 def test_the_last_question_waits_for_nothing() -> None:
-    stage, _ = waiting(wait_s=1.0)
+    stage, _ = told_to_wait(wait_s=1.0)
 
     stage, steps = advance(stage, NotYet(), 10.75)
 
@@ -63,7 +63,7 @@ def test_the_last_question_waits_for_nothing() -> None:
 
 
 def test_a_grant_that_is_delivered_is_taken_in_hand() -> None:
-    stage, _ = waiting()
+    stage, _ = told_to_wait()
 
     stage, steps = advance(stage, pool_grants(1), 11.0)
 
@@ -73,7 +73,7 @@ def test_a_grant_that_is_delivered_is_taken_in_hand() -> None:
 
 
 def test_what_it_has_waited_for_one_lease_it_does_not_wait_for_the_next() -> None:
-    stage, _ = waiting()
+    stage, _ = told_to_wait()
     stage, _ = advance(stage, pool_grants(1), 13.0)
 
     left_s = 5.0 - stage.trail.waited_s
@@ -83,7 +83,7 @@ def test_what_it_has_waited_for_one_lease_it_does_not_wait_for_the_next() -> Non
 
 
 def test_a_grant_that_was_taken_back_undelivered_keeps_its_place() -> None:
-    stage, _ = waiting()
+    stage, _ = told_to_wait()
     stage, _ = advance(stage, NotYet(), 12.0)
 
     stage, steps = advance(stage, pool_refuses(Refusal.CANCELLED), 12.1)
@@ -101,7 +101,7 @@ def cancelled_in(step: Step) -> tuple[int, str, str]:
 
 
 def test_a_key_that_may_no_more_gives_back_what_may_be_granted_by_now() -> None:
-    stage, _ = waiting()
+    stage, _ = told_to_wait()
 
     stage, steps = advance(stage, NotAsked(GatewayError("invalid_api_key", "revoked")), 11.0)
 
@@ -110,7 +110,7 @@ def test_a_key_that_may_no_more_gives_back_what_may_be_granted_by_now() -> None:
 
 
 def test_a_client_that_leaves_gives_its_place_up() -> None:
-    stage, _ = waiting()
+    stage, _ = told_to_wait()
 
     stage, steps = advance(stage, BrokenOff(), 11.0)
 

@@ -52,9 +52,7 @@ waiting/  who may wait, who is served first, whose wait is over
 refusals  why none, for how long, and the budget of refusals in the log
 end       usages
 blame     whom a verdict blames, and what follows for it
-keeping   how many sessions are lacking, and what holds growth
-shrinking which sessions retire unused, and what is kept of those that did
-checks    accounts asked after: who is due, and what comes of it
+keeping/  how many sessions are lacking, which retire unused, which are asked after
 upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
 rotation  when a rotation of the master key begins and ends

@@ -26,8 +26,8 @@ from contracts.pool import (
 from runtime.texts import as_quoted
 from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
-from services.pool.domain.decide.checks import decide_check
 from services.pool.domain.decide.decision import Decision, Draft
+from services.pool.domain.decide.keeping.checks import decide_check
 from services.pool.domain.decide.waiting.ending import drop_waits
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session

@@ -26,7 +26,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.keeping import may_grow
+from services.pool.domain.decide.keeping.growth import may_grow
 from services.pool.domain.index.choice import SUSPICION, Index
 from services.pool.domain.index.shelves import ShelfKind
 from services.pool.domain.memory import RefusalBudget

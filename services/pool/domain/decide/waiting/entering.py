@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from contracts.base import LeaseId, ServiceType, lease_id
 from contracts.pool import Refusal, Refused, SessionRequested, Waiting
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.keeping import may_grow
+from services.pool.domain.decide.keeping.growth import may_grow
 from services.pool.domain.estimates import hope_at, told_of
 from services.pool.domain.line import Wait
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from contracts.base import SessionId
 from contracts.pool import SessionRetired, SessionsForgotten, SessionStatus
 from services.pool.domain.decide.decision import Decision, Draft
-from services.pool.domain.decide.keeping import refresh_share
+from services.pool.domain.decide.keeping.growth import refresh_share
 from services.pool.domain.quota import KEPT_DAYS, is_stale
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import REMADE

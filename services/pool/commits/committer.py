@@ -25,10 +25,10 @@ from runtime.nats.broker import Call, send_reply
 from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
-from services.pool.batches import CANCEL, LEASE, CommandBatch, unavailable_refusal
-from services.pool.deliveries import Deliveries
+from services.pool.commits.batches import CANCEL, LEASE, CommandBatch, unavailable_refusal
+from services.pool.commits.deliveries import Deliveries
+from services.pool.commits.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.metrics import Metrics
-from services.pool.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.store import CredentialStore, PoolLedger
 
 ITEMS_MAX = 20_000

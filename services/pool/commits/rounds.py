@@ -12,7 +12,7 @@ import msgspec
 from contracts.envelope import BYTES_MAX, COMMANDS_MAX
 from contracts.pool import PoolCheckpointed, PoolEvent
 from services.pool import domain
-from services.pool.batches import LEASE, CommandBatch
+from services.pool.commits.batches import LEASE, CommandBatch
 from services.pool.domain import Pool, Served
 
 SWEEP_EVERY_S = 0.25
