@@ -40,7 +40,7 @@ def _eta_s(state: Pool, wait: Wait, position: int, now: datetime) -> float | Non
     service_type = wait.requested.service_type
     index = state.index_at(now)
     if index.has_units(service_type, wait.requested.units):
-        ends = state.recent_ends.get(service_type)
+        ends = state.line.recent_ends.get(service_type)
         if ends is None or len(ends) < _ENDS_MIN:
             return None
         spent_s = (now - ends[0]).total_seconds()

@@ -4,7 +4,7 @@ A new leader begins with nobody; gateways ask again for what they wait for, and 
 begin equal.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,6 +17,8 @@ from services.pool.domain.lanes import Lanes, Order
 _POSITIONS_FOR = timedelta(seconds=1)
 """How long positions are told that were counted once."""
 _AFFINITIES_KEPT = 10_000
+_ENDS_KEPT = 64
+_TYPES_MAX = 1000
 
 
 class Wait(msgspec.Struct, eq=False, kw_only=True):
@@ -67,6 +69,8 @@ class WaitingLine:
         self.second: datetime | None = None
         self.affinities = OrderedDict[str, SessionId]()
         """Which session served whom last, the latest last."""
+        self.recent_ends: dict[ServiceType, deque[datetime]] = {}
+        """When the last leases of a type ended."""
         self._served: tuple[Index, int] | None = None
         self._positions: dict[ServiceType, _Positions] = {}
         self._version = 0
@@ -115,6 +119,18 @@ class WaitingLine:
         self.affinities.move_to_end(affinity)
         if len(self.affinities) > _AFFINITIES_KEPT:
             self.affinities.popitem(last=False)
+
+    def note_end(self, service_type: ServiceType, at: datetime) -> None:
+        """Note that an exchange of this type ended: how fast they do tells who waits for how long.
+
+        Nobody takes it back: it is an estimate.
+        """
+        ends = self.recent_ends.get(service_type)
+        if ends is None:
+            if len(self.recent_ends) >= _TYPES_MAX:
+                return
+            ends = self.recent_ends[service_type] = deque(maxlen=_ENDS_KEPT)
+        ends.append(at)
 
     def is_served(self, index: Index) -> bool:
         """Whether nothing has come free since everybody was looked at."""

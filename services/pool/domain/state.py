@@ -56,8 +56,6 @@ from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
 """How long of log time an ended lease stays in the fold."""
-_ENDS_KEPT = 64
-_TYPES_MAX = 1000
 _REFUSALS_KEPT = 20_000
 """Refusals, and reports of them, that are known again: as many commands as may wait
 (`committer.ITEMS_MAX`)."""
@@ -126,8 +124,6 @@ class Pool:
         self.index: Index | None = None
         self.refusals = RefusalMemory()
         self.line = WaitingLine()
-        self.recent_ends: dict[ServiceType, deque[datetime]] = {}
-        """When the last leases of a type ended, while this process decides."""
         self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
 
     # ---------------------------------------------------------------- the undo journal
@@ -282,18 +278,6 @@ class Pool:
             # Nobody has settled it in 8 days: its units stay used for good.
             if departure.mapping is self.leases:
                 self.drop_entry(self.uncertain, departure.key)
-
-    def note_end(self, service_type: ServiceType) -> None:
-        """Note that an exchange of this type ended: how fast they do tells who waits for how long.
-
-        Nobody takes it back: it is an estimate.
-        """
-        ends = self.recent_ends.get(service_type)
-        if ends is None:
-            if len(self.recent_ends) >= _TYPES_MAX:
-                return
-            ends = self.recent_ends[service_type] = deque(maxlen=_ENDS_KEPT)
-        ends.append(self.at)
 
     def place_session(self, session: Session) -> None:
         """Put a changed session where it belongs now."""

@@ -597,9 +597,9 @@ def test_waits_of_very_many_keys_are_journalled_a_part_at_a_time() -> None:
 
 
 def test_ends_of_a_thousand_types_are_remembered_and_no_more() -> None:
-    pool = Pool()
+    line = WaitingLine()
 
     for number in range(1001):
-        pool.note_end(ServiceType(f"t{number}"))
+        line.note_end(ServiceType(f"t{number}"), NOON)
 
-    assert len(pool.recent_ends) == 1000
+    assert len(line.recent_ends) == 1000

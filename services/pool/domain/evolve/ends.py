@@ -45,7 +45,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     state.drop_later(state.leases, lease_id)
     if state.index is not None:
         state.index.place_session(session)
-        state.note_end(lease.service_type)
+        state.line.note_end(lease.service_type, state.at)
 
 
 def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:

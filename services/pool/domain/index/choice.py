@@ -2,12 +2,12 @@
 
 Order of preference (leases.md): quota that resets soonest; then sessions that have the
 fewest rarer service types left, so that rare capabilities stay for rare work; then the least
-used. Doubtful sessions come after all others. A call that avoids regions looks at every session of
-those on its way. A suspect whose minute is over gets its trial from the first request that comes
-along, unless that request has already been disappointed once.
+used. Doubtful ones come after all others. A call that avoids regions looks at every session of those
+on its way. A suspect whose minute is over gets its trial from the first request that comes along that
+was not disappointed yet.
 
-The index is derived from the records and from the time, and can be rebuilt from them at any
-moment: it is no part of the ledger. `place_session` must follow every change of a session.
+The index is derived from the records and the time, and can be rebuilt from them at any moment: it
+is no part of the ledger. `place_session` must follow every change of a session.
 """
 
 from collections.abc import Container, Sequence
@@ -27,6 +27,7 @@ from services.pool.domain.index.shelves import (
     Shelf,
     ShelfKind,
 )
+from services.pool.domain.index.supply import rank_types, supply_with
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
 from services.pool.domain.records import DayAccount, Lease, Session
 
@@ -73,18 +74,18 @@ class Index:
         self._next_reset: datetime | None = None
         self._supply = dict.fromkeys(policy.daily_limits, 0)
         for session in sessions.values():
-            self._supply = self._supply_with(session)
-        self._rarest_first = _rank_types(self._supply)
+            self._supply = supply_with(self._supply, self._policy, session)
+        self._rarest_first = rank_types(self._supply)
         for session in sessions.values():
             self.place_session(session)
 
     def is_reordered_by(self, session: Session) -> bool:
         """Whether a new session changes which types are rare: then the index is built anew."""
-        return _rank_types(self._supply_with(session)) != self._rarest_first
+        return rank_types(supply_with(self._supply, self._policy, session)) != self._rarest_first
 
     def add_session(self, session: Session) -> None:
         """Place a new session, by which it `is_reordered_by` not."""
-        self._supply = self._supply_with(session)
+        self._supply = supply_with(self._supply, self._policy, session)
         self.place_session(session)
 
     def advance_to(self, now: datetime) -> None:
@@ -163,9 +164,8 @@ class Index:
         return None
 
     def _is_free(self, placing: Placing, units: int) -> bool:
-        shelf = placing.shelf
-        unguarded = shelf.zone.guard_at > self.now
-        return shelf.kind is ShelfKind.FREE and placing.left >= units and unguarded
+        free = placing.shelf.kind is ShelfKind.FREE and placing.left >= units
+        return free and placing.shelf.zone.guard_at > self.now
 
     def countable_shelves(
         self, service_type: ServiceType, kinds: Container[ShelfKind] = COUNTABLE
@@ -299,15 +299,3 @@ class Index:
         for session in self._sessions.values():
             if self._zone_of(session) in turned:
                 self.place_session(session)
-
-    def _supply_with(self, session: Session) -> dict[ServiceType, int]:
-        """Count how much of each type the pool can do in a day with one more session."""
-        return {
-            name: self._supply[name] + session.limits.get(name, limit)
-            for name, limit in self._policy.daily_limits.items()
-        }
-
-
-def _rank_types(supply: dict[ServiceType, int]) -> list[ServiceType]:
-    """Order the types by how much of them the whole pool can do in a day, rarest first."""
-    return sorted(supply, key=lambda name: (supply[name], name))
