@@ -137,6 +137,7 @@ def test_doubt_is_recorded_in_words_and_changes_no_state() -> None:
 
     row: SessionRow = rows_of(batch, "sessions")[0]
     told = [(one.event, one.entity_id, one.reason) for one in rows_of(batch, "entity_events")]
+
     assert (row.status, row.suspected_at, row.reason) == ("active", None, "")
     assert told[1:] == [
         ("session_doubted", "s1", "answered 403; key k2 failed with it, too"),
