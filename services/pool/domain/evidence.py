@@ -82,14 +82,16 @@ class Evidence:
             return None
         return noted.other_id if now - noted.other_at <= COMPARED_FOR else None
 
-    def refuted_servers(self, now: datetime) -> list[ServerId]:
-        """List the servers that refused several logins while another one served."""
+    def refuted_servers(self) -> list[ServerId]:
+        """List the servers that refused several logins while another one served.
+
+        No charge is older than `COMPARED_FOR`: the fold sees to it.
+        """
         return [
             server_id
             for server_id, charge in self.charges.items()
             if charge.several
             and server_id in self.suspects
-            and now - charge.first_at <= COMPARED_FOR
             and self.served_elsewhere(server_id, charge.first_at)
         ]
 

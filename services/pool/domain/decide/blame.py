@@ -181,7 +181,7 @@ def _suspect_session(draft: Draft, lease: Lease, server_id: ServerId) -> None:
 def blame_servers(draft: Draft) -> None:
     """Recover the sessions that only refuted servers accuse: it is not they who have expired."""
     evidence = draft.pool.evidence
-    for server_id in evidence.refuted_servers(draft.now):
+    for server_id in evidence.refuted_servers():
         # No envelope may grow too long: what is left is recovered with the next success.
         for session_id in [*evidence.suspects[server_id]][:RECOVERED_MAX]:
             blamed = SessionRecovered(

@@ -1,10 +1,9 @@
 """Which session to lease: found in time that does not grow with the pool.
 
-Order of preference (leases.md): quota that resets soonest; then sessions that have the
-fewest rarer service types left, so that rare capabilities stay for rare work; then the least
-used. Doubtful ones come after all others. A call that avoids regions looks at every session of those
-on its way. A suspect whose minute is over gets its trial from the first request that comes along that
-was not disappointed yet.
+Order of preference (leases.md): quota that resets soonest; then sessions with the fewest rarer
+service types left, so that rare capabilities stay for rare work; then the least used. Doubtful ones
+come after all others. A call that avoids regions looks at every session of those on its way. A
+suspect whose minute is over gets its trial from the first request not disappointed yet.
 
 The index is derived from the records and the time, and can be rebuilt from them at any moment: it
 is no part of the ledger. `place_session` must follow every change of a session.
