@@ -46,31 +46,27 @@ class Life:
 class SimulatedHandle:
     """A callback that is to run; what asyncio's `Handle` and `TimerHandle` offer."""
 
-    __slots__ = ("_args", "_callback", "_context", "_when", "gone", "life")
+    __slots__ = ("_when", "args", "callback", "context", "gone", "life")
 
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, life: Life
     ) -> None:
-        self._callback: Callable[..., object] | None = callback
-        self._args = args
-        self._context = context
+        self.callback: Callable[..., object] = callback
+        self.args = args
+        self.context = context
         self._when = 0.0
         self.life = life
         self.gone = False
 
     def cancel(self) -> None:
         self.gone = True
-        self._callback, self._args = None, ()
+        self.callback, self.args = bool, ()
 
     def cancelled(self) -> bool:
         return self.gone
 
     def when(self) -> float:
         return self._when
-
-    def run(self) -> None:
-        assert self._callback is not None
-        self._context.run(self._callback, *self._args)
 
 
 class SimulatedFuture(asyncio.Future):  # type: ignore[type-arg]
@@ -89,7 +85,7 @@ class SimulatedTask(asyncio.Task):  # type: ignore[type-arg]
 
     def __init__(self, coroutine: Any, *, loop: "SimulatedLoop", context: Context) -> None:
         self.number = next(loop.numbers)
-        super().__init__(coroutine, loop=loop, context=context, name=f"task-{self.number}")
+        super().__init__(coroutine, loop=loop, context=context, name="simulated")
 
     def __hash__(self) -> int:
         return self.number
@@ -153,7 +149,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             context = copy_context()
         life = context.get(LIFE, self.world)
         handle = SimulatedHandle(callback, args, context, life)
-        if not life.dead:
+        if life.runnable:
+            life.ready.append(handle)
+        elif not life.dead:
             self._make_ready(life, handle)
         return handle
 
@@ -234,7 +232,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             if handle.gone:
                 continue
             try:
-                handle.run()
+                handle.context.run(handle.callback, *handle.args)
             except Exception as error:  # noqa: BLE001 (a callback that fails is a finding)
                 self.faults.append(f"{life}: {error!r}")
             if not life.runnable:
