@@ -105,6 +105,12 @@ class CredentialStore:
         """Tell how many ciphertexts there are under each key, as far as they were seen."""
         return dict(Counter(self._key_ids.values()))
 
+    def count_closed(self) -> int:
+        """Count those seen that are sealed under a key which is not known here."""
+        known = self.sealer.has_key_of
+        counts = self.count_by_key().items()
+        return sum(count for key_id, count in counts if not known(bytes.fromhex(key_id)))
+
     async def open_all(self) -> AsyncIterator[Unsealed]:
         """Try every ciphertext, in the order in which they were stored.
 

@@ -252,11 +252,12 @@ async def test_ciphertext_that_no_key_opens_neither_stops_a_rotation_nor_the_poo
     await CredentialBucket(nats_client).store_behind(name, mine, 0)
     async with keyed(nats_url, file, 3) as room:
         await room.leading()
+        closed = room.parts.credentials.count_closed()
         file.write("new", "old")
         await rotate(nats_client)
 
         assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=4, closed=1)
-
+        assert closed == 1
         kept = await credentials_of(nats_client, "new")
         assert [name for name, text in kept.items() if text is None] == [ONE]
         newest = await CredentialBucket(nats_client).read_newest(ONE)
