@@ -68,6 +68,7 @@ class CredentialStore:
     def __init__(self, client: Client, sealer: Sealer) -> None:
         """Use `client`; nothing is read yet."""
         self.revisions: dict[SessionId, int] = {}
+        """Of the ciphertexts there are."""
         self.sealer = sealer
         self._bucket = CredentialBucket(client)
         self._seen = 0
@@ -224,9 +225,11 @@ class CredentialStore:
 
     def _note_stored(self, stored: Ciphertext) -> None:
         """Know what is stored for a session."""
-        session_id, self.revisions[session_id], sealed = stored
+        session_id, revision, sealed = stored
         if sealed:
+            self.revisions[session_id] = revision
             # One text for all of a key: there may be 100,000.
             self._key_ids[session_id] = sys.intern(sealed_under(sealed))
         else:
+            self.revisions.pop(session_id, None)
             self._key_ids.pop(session_id, None)

@@ -352,12 +352,13 @@ async def test_credential_that_was_taken_out_is_stored_again(nats_client: Client
     fresh = CredentialStore(nats_client, Sealer("old"))
     await fresh.catch_up()
 
-    assert fresh.count_by_key() == {}
+    assert (fresh.count_by_key(), fresh.revisions) == ({}, {})
     assert await credentials_of(nats_client, "old") == {}
 
-    await kept.put_ciphertexts(kept.seal_credentials([(ONE, "again")]))
+    await fresh.put_ciphertexts(fresh.seal_credentials([(ONE, "again")]))
 
     assert await credentials_of(nats_client, "old") == {ONE: "again"}
+    assert fresh.count_by_key() == {OLD: 1}
 
 
 async def test_provisioned_sessions_are_sealed_under_the_key_that_is_first_now(

@@ -160,7 +160,7 @@ def test_copies_that_another_hand_put_back_are_written_anew(home: Path, tmp_path
     assert (home / "secrets" / "master.key").read_text() == "old"
 
 
-def findings_of(*key_ids: str, **more: object) -> list[DoctorFinding]:
+def rotation_findings(*key_ids: str, **more: object) -> list[DoctorFinding]:
     """What the doctor says where the pool has these keys, and everything is under the first."""
     holders = [KeyHolder(process="pool-1", key_ids=[*key_ids])]
     had = {"ciphertexts": {key_ids[0]: 3}, "holders": holders, "listened_s": 9.0, **more}
@@ -170,8 +170,8 @@ def findings_of(*key_ids: str, **more: object) -> list[DoctorFinding]:
 def test_doctor_is_fine_with_a_key_that_everybody_has() -> None:
     ended = KeyRotation(key_id="a", began_at=NOON, ended_at=NOON)
 
-    assert findings_of("a") == [fine("keys", "1 processes have the master key")]
-    assert findings_of("a", rotation=ended) == findings_of("a")
+    assert rotation_findings("a") == [fine("keys", "1 processes have the master key")]
+    assert rotation_findings("a", rotation=ended) == rotation_findings("a")
 
 
 def test_doctor_names_a_rotation_half_way_and_who_lacks_the_key() -> None:
@@ -182,7 +182,7 @@ def test_doctor_names_a_rotation_half_way_and_who_lacks_the_key() -> None:
     ]
     rotation = KeyRotation(key_id="b", previous_id="a", began_at=NOON, by="me")
 
-    assert findings_of("a", "b", holders=holders, rotation=rotation) == [
+    assert rotation_findings("a", "b", holders=holders, rotation=rotation) == [
         note(
             "keys",
             "rotation_halfway",
@@ -205,14 +205,14 @@ def test_doctor_names_keys_that_were_left_in_the_file_and_who_cannot_open() -> N
         KeyHolder(process="a gateway of an earlier version (x)", key_ids=[]),
     ]
 
-    assert findings_of("a", "b", holders=holders) == [
+    assert rotation_findings("a", "b", holders=holders) == [
         note("keys", "rotation_halfway", "the key file has 2 keys, and no rotation is under way"),
         wrong("keys", "master_key_lacking", "gw-1 lacks the master key a (it has b)"),
     ]
 
 
 def test_doctor_counts_what_is_sealed_under_a_key_that_the_pool_lacks() -> None:
-    assert findings_of("a", ciphertexts={"a": 3, "c": 2}) == [
+    assert rotation_findings("a", ciphertexts={"a": 3, "c": 2}) == [
         note(
             "keys",
             "credentials_closed",
