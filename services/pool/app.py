@@ -201,7 +201,7 @@ async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:
     """Learn what ciphertexts there are, and that the master key opens them."""
     while True:
         try:
-            return await credentials.catch_up()
+            await credentials.catch_up()
         except CredentialsUnavailableError as error:
             logger.warning("credentials_unavailable", reason=str(error))
             await asyncio.sleep(_PAUSE_S)
@@ -210,6 +210,10 @@ async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:
                 "TIDEGATE_SECRET_KEY: expected the master key that the credentials in the bucket"
                 f" were sealed under ({error})"
             ) from None
+        else:
+            break
+    if closed := credentials.count_closed():
+        logger.warning("credentials_closed", count=closed)
 
 
 def new_writer_id() -> WriterId:

@@ -67,6 +67,7 @@ class CredentialStore:
     def __init__(self, client: Bus, sealer: Sealer) -> None:
         """Use `client`; nothing is read yet."""
         self.revisions: dict[SessionId, int] = {}
+        """Of the ciphertexts there are."""
         self.sealer = sealer
         self._bucket = CredentialBucket(client)
         self._seen = 0
@@ -103,6 +104,12 @@ class CredentialStore:
     def count_by_key(self) -> dict[str, int]:
         """Tell how many ciphertexts there are under each key, as far as they were seen."""
         return dict(Counter(self._key_ids.values()))
+
+    def count_closed(self) -> int:
+        """Count those seen that are sealed under a key which is not known here."""
+        known = self.sealer.has_key_of
+        counts = self.count_by_key().items()
+        return sum(count for key_id, count in counts if not known(bytes.fromhex(key_id)))
 
     async def open_all(self) -> AsyncIterator[Unsealed]:
         """Try every ciphertext, in the order in which they were stored.
@@ -217,9 +224,11 @@ class CredentialStore:
 
     def _note_stored(self, stored: Ciphertext) -> None:
         """Know what is stored for a session."""
-        session_id, self.revisions[session_id], sealed = stored
+        session_id, revision, sealed = stored
         if sealed:
+            self.revisions[session_id] = revision
             # One text for all of a key: there may be 100,000.
             self._key_ids[session_id] = sys.intern(sealed_under(sealed))
         else:
+            self.revisions.pop(session_id, None)
             self._key_ids.pop(session_id, None)

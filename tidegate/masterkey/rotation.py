@@ -50,14 +50,14 @@ class RotationRun:
     def rotate(self) -> None:
         """Go on until the old keys have left the file. Raises `CommandError`."""
         with self._file.hold():
-            # Copies that a killed run has left behind, before anything leans on them.
-            self._file.write_keys(self._file.read_keys())
             while not self._take_step():
                 pass
 
     def _take_step(self) -> bool:
         """Do what is next; true when it was the last."""
         keys = self._file.read_keys()
+        # Copies that a killed run has left behind, or another hand has put back.
+        self._file.write_keys(keys)
         try:
             told = ask_keys()
         except (GatewayAbsentError, GatewayUnableError) as error:

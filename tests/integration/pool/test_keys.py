@@ -252,11 +252,12 @@ async def test_ciphertext_that_no_key_opens_neither_stops_a_rotation_nor_the_poo
     await CredentialBucket(nats_client).store_behind(name, mine, 0)
     async with keyed(nats_url, file, 3) as room:
         await room.leading()
+        closed = room.parts.credentials.count_closed()
         file.write("new", "old")
         await rotate(nats_client)
 
         assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=4, closed=1)
-
+        assert closed == 1
         kept = await credentials_of(nats_client, "new")
         assert [name for name, text in kept.items() if text is None] == [ONE]
         newest = await CredentialBucket(nats_client).read_newest(ONE)
@@ -351,12 +352,13 @@ async def test_credential_that_was_taken_out_is_stored_again(nats_client: Client
     fresh = CredentialStore(nats_client, Sealer("old"))
     await fresh.catch_up()
 
-    assert fresh.count_by_key() == {}
+    assert (fresh.count_by_key(), fresh.revisions) == ({}, {})
     assert await credentials_of(nats_client, "old") == {}
 
-    await kept.put_ciphertexts(kept.seal_credentials([(ONE, "again")]))
+    await fresh.put_ciphertexts(fresh.seal_credentials([(ONE, "again")]))
 
     assert await credentials_of(nats_client, "old") == {ONE: "again"}
+    assert fresh.count_by_key() == {OLD: 1}
 
 
 async def test_provisioned_sessions_are_sealed_under_the_key_that_is_first_now(

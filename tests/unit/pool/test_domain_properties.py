@@ -23,6 +23,8 @@ from contracts.pool import (
     CheckRecorded,
     DropWaits,
     Granted,
+    KeyRotationBegan,
+    KeyRotationEnded,
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
@@ -501,6 +503,8 @@ EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
         QuotaObserved, service_type=_types, quota_day=st.just(TODAY), request_id=_requests
     ),
     st.builds(session_requested),
+    st.builds(KeyRotationBegan, key_id=_text, by=_text),
+    st.builds(KeyRotationEnded, key_id=_text),
 )
 HISTORIES = st.lists(st.tuples(EVENTS, st.sampled_from((0, 1, 100, 8 * 86_400))), max_size=40)
 

@@ -1,5 +1,7 @@
 """A rotation of the master key: one at a time, begun once and ended once."""
 
+import pytest
+
 from contracts.base import Failed
 from contracts.pool import (
     Done,
@@ -10,6 +12,7 @@ from contracts.pool import (
     RotateKey,
 )
 from services.pool.domain import Decision, Pool, RotationDone, RotationWanted, decide_rotation
+from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import NOON, after, folded
 
 BEGAN = KeyRotationBegan(key_id="new", previous_id="old", by="me")
@@ -79,3 +82,19 @@ def test_end_without_its_beginning_is_taken_at_its_word() -> None:
 
     assert rotation(ENDED) == alone
     assert rotation(KeyRotationBegan(key_id="other"), ENDED) == alone
+
+
+@pytest.mark.parametrize(("before", "event"), [([], BEGAN), ([BEGAN], ENDED), ([ENDED], BEGAN)])
+def test_event_that_is_taken_back_leaves_the_rotation_as_it_was(
+    before: list[PoolEvent], event: PoolEvent
+) -> None:
+    state = folded(*before)
+    was = state.rotation
+
+    state.begin()
+    evolve(state, event, after(1), 9)
+    moved = state.rotation
+    state.rollback()
+
+    assert moved != was
+    assert state.rotation == was

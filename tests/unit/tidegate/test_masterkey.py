@@ -1,5 +1,7 @@
 """The key file as `secrets rotate` finds and writes it, and what the doctor says of keys."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tidegate.console.errors import CommandError
 from tidegate.doctor.findings import DoctorFinding, fine, note, wrong
 from tidegate.doctor.rotation import describe_keys
 from tidegate.masterkey.keyfile import KeyFile, find_key_file
+from tidegate.stack.home.files import write_absent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -127,6 +130,34 @@ def test_second_rotation_at_the_same_file_is_kept_out() -> None:
         pass
     with found().hold():
         pass
+
+
+def test_of_two_that_make_an_absent_file_the_first_is_heeded(tmp_path: Path) -> None:
+    """Both have seen that it is not there; a key that is used already must not go."""
+    path, start = tmp_path / "secrets" / "master.key", threading.Barrier(8)
+
+    def write(number: int) -> bool:
+        start.wait()
+        return write_absent(path, str(number).encode() * 100_000)
+
+    with ThreadPoolExecutor(8) as several:
+        wrote = list(several.map(write, range(8)))
+
+    assert wrote.count(True) == 1
+    assert path.read_text() == str(wrote.index(True)) * 100_000
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_copies_that_another_hand_put_back_are_written_anew(home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "pool" / "secrets" / "master.key"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("older")
+    file = found(tmp_path)
+
+    file.write_keys(file.read_keys())
+
+    assert copy.read_text() == "old"
+    assert (home / "secrets" / "master.key").read_text() == "old"
 
 
 def rotation_findings(*key_ids: str, **more: object) -> list[DoctorFinding]:

@@ -1,5 +1,6 @@
 """The files of a home that are nowhere else: what a backup keeps, and a restore puts back."""
 
+import fcntl
 import os
 from datetime import datetime
 from pathlib import Path
@@ -51,17 +52,43 @@ def used_configuration(home: Home) -> Path | None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, whole or not at all; on return it is on the disk."""
+    _write_beside(path, content).replace(path)
+    _sync_folder(path.parent)
+
+
+def write_absent(path: Path, content: bytes) -> bool:
+    """Do the same, unless something is there; false when it is, and stays.
+
+    Of two that would write at once the second finds what the first has written: no key takes the
+    place of one that somebody may have begun to use.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_whole(path, content)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if path.exists():
+            return False
+        write_private(path, content)
+    finally:
+        os.close(folder)
+    return True
 
 
 def rewrite_private(path: Path, content: bytes) -> None:
     """Write a file anew for those who may read it now, whole or not at all, as above."""
-    _write_whole(path, content, path.stat())
+    like = path.stat()
+    partial = _write_beside(path, content)
+    own = partial.stat()
+    if (like.st_uid, like.st_gid) != (own.st_uid, own.st_gid):
+        os.chown(partial, like.st_uid, like.st_gid)
+    partial.chmod(like.st_mode & 0o777)
+    partial.replace(path)
+    _sync_folder(path.parent)
 
 
-def _write_whole(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
-    """Write beside the file, and put that in its place once the disk has it."""
+def _write_beside(path: Path, content: bytes) -> Path:
+    """Write beside where it is to be, until the disk has it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_suffix(path.suffix + ".partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
@@ -69,15 +96,13 @@ def _write_whole(path: Path, content: bytes, like: os.stat_result | None = None)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    if like is not None:
-        own = partial.stat()
-        if (like.st_uid, like.st_gid) != (own.st_uid, own.st_gid):
-            os.chown(partial, like.st_uid, like.st_gid)
-        partial.chmod(like.st_mode & 0o777)
-    partial.replace(path)
-    # The name as well: what follows may leave nothing to go back to.
-    folder = os.open(path.parent, os.O_RDONLY)
+    return partial
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk know the name as well: what follows may leave nothing to go back to."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
