@@ -74,6 +74,10 @@ failing: $(VENV)/.dev  ## one server that fails, in every way, under every strat
 soak: $(VENV)/.dev  ## a quarter of an hour of mixed load: what grows? MINUTES=
 	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
+.PHONY: simulate
+simulate: $(VENV)/.dev  ## thousands of seeds of faults over pool and gateways; SEED= one of them, ARGS=
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation.pool $(if $(SEED),--first $(SEED) --trace) $(ARGS)
+
 .PHONY: simulate-balancer
 simulate-balancer: $(VENV)/.dev  ## every strategy over the same simulated calls; ARGS=--write draws the page's picture
 	@$(BIN)/python -m tests.simulation.balancer $(ARGS)

@@ -7,6 +7,7 @@ gateway     client keys, and what a gateway answers
 analytics   questions to the projections and their answers
 events      the union of every event, and what a reader does with a tag it does not know
 envelope    one commit of the log: numbers, hash chain, codec
-subjects    who writes, asks and answers what; NATS permissions come from it
+subjects    who writes, asks and answers what
+permissions what each NATS user may do, derived from it
 schemas     JSON Schema of all of it, generated and checked in
 """

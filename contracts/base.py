@@ -76,7 +76,15 @@ class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
 
 
 class Ping(Command, frozen=True, kw_only=True, tag="ping"):
-    """Ask whether a leader is there."""
+    """Ask whether a leader is there.
+
+    To the pool, gateways and standbys say with it who they are, and which master keys they have.
+    """
+
+    process: str = ""
+    """Who asks, and on which host."""
+    key_ids: list[str] = []
+    """The ids of its master keys; the first seals."""
 
 
 class Pong(Reply, frozen=True, kw_only=True, tag="pong"):

@@ -37,6 +37,9 @@ BALANCER_ADMIN = "rpc.balancer.admin"
 BALANCER_PROBE = "rpc.balancer.probe"
 BALANCER_PING = "rpc.balancer.ping"
 BALANCER_LEADS = "ctl.balancer"
+GATEWAY_CHECK = "rpc.gateway.check"
+"""Any one gateway asks a backend after an account here (queue group `gateway`)."""
+GATEWAY_GROUP = "gateway"
 ANALYTICS_QUERY = "rpc.analytics.query"
 ANALYTICS_SQL = "rpc.analytics.sql"
 ANALYTICS_EXPORT = "rpc.analytics.export"
@@ -71,8 +74,17 @@ pool_status = partial(_pool_door, "status")
 """The fold is asked here."""
 pool_admin = partial(_pool_door, "admin")
 """Sessions are administered here."""
+pool_keys = partial(_pool_door, "keys")
+"""Which master keys there are is asked here."""
+pool_rotate = partial(_pool_door, "rotate")
+"""A rotation of the master key is begun here."""
 pool_ping = partial(_pool_door, "ping")
 """A leader answers here."""
+
+
+def gateway_granted(gateway_id: str) -> str:
+    """Where one gateway hears of the leases that it waits for."""
+    return f"rpc.gateway.{gateway_id}.granted"
 
 
 class Subject(Part, frozen=True, kw_only=True):
@@ -141,8 +153,36 @@ TABLE = (
         owner="pool",
         callers=("gateway",),
     ),
+    Subject(
+        pattern=pool_keys(_ALL),
+        message=pool.AskKeys,
+        reply=pool.KeysReply | base.Failed,
+        owner="pool",
+        callers=("gateway", "auditor"),
+    ),
+    Subject(
+        pattern=pool_rotate(_ALL),
+        message=pool.RotateKey,
+        reply=pool.Done | base.Failed,
+        owner="pool",
+        callers=("gateway",),
+    ),
     _pinged(pool_ping(_ALL), "pool", "gateway", "pool", "auditor"),
+    Subject(
+        pattern=gateway_granted(_ALL),
+        message=pool.DeliverGrants,
+        reply=pool.GrantsDelivered,
+        owner="gateway",
+        callers=("pool",),
+    ),
     Subject(pattern=pool_leads(_ALL), message=base.Pong, owner="pool"),
+    Subject(
+        pattern=GATEWAY_CHECK,
+        message=pool.CheckSession,
+        reply=pool.SessionChecked | base.Failed,
+        owner="gateway",
+        callers=("pool",),
+    ),
     Subject(
         pattern=BALANCER_SELECT,
         message=balancer.SelectServers,
@@ -203,76 +243,3 @@ TABLE = (
     ),
     _pinged(ANALYTICS_PING, "analytics", "gateway", "auditor"),
 )
-
-
-class Permissions(Part, frozen=True, kw_only=True):
-    """What one NATS user may publish and subscribe."""
-
-    publish: list[str]
-    subscribe: list[str]
-    responds: bool = False
-
-
-def _reads(stream: str) -> list[str]:
-    """Ask how a stream is, and for messages of it."""
-    return [
-        f"$JS.API.STREAM.INFO.{stream}",
-        f"$JS.API.STREAM.MSG.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}.>",
-    ]
-
-
-_READ_EVENTS = [
-    "$JS.API.INFO",
-    *_reads(EVENT_STREAM),
-    "$JS.API.CONSUMER.CREATE.EVT",
-    "$JS.API.CONSUMER.CREATE.EVT.>",
-    "$JS.API.CONSUMER.INFO.EVT.>",
-    "$JS.API.CONSUMER.DELETE.EVT.>",
-    "$JS.API.CONSUMER.MSG.NEXT.EVT.>",
-]
-_READ_CREDENTIALS = _reads(CREDENTIALS_STREAM)
-_EXTRA = {
-    "gateway": _READ_CREDENTIALS,
-    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],
-    "balancer": [*_reads(STANDING_STREAM), STANDING_SUBJECT],
-    # A stream that exists is never restored over, so this is a way of making one, no more.
-    "migrate": [
-        "$JS.API.STREAM.INFO.*",
-        "$JS.API.STREAM.CREATE.*",
-        *(f"$JS.API.STREAM.RESTORE.{stream}" for stream in BACKED_UP),
-        *(f"$JS.SNAPSHOT.RESTORE.{stream}.*" for stream in BACKED_UP),
-    ],
-    "archiver": [
-        "$JS.API.STREAM.PURGE.EVT",
-        *(f"$JS.API.STREAM.SNAPSHOT.{stream}" for stream in BACKED_UP),
-        *(f"$JS.SNAPSHOT.ACK.{stream}.>" for stream in BACKED_UP),
-    ],
-    # How the streams are and who follows them; nothing that is in them but the log.
-    "auditor": [
-        "$JS.API.STREAM.INFO.DLQ",
-        f"$JS.API.STREAM.INFO.{CREDENTIALS_STREAM}",
-        f"$JS.API.STREAM.INFO.{STANDING_STREAM}",
-        "$JS.API.CONSUMER.LIST.EVT",
-    ],
-}
-_FORBIDDEN_TO_MIGRATE = ["$JS.API.STREAM.PURGE.>", "$JS.API.STREAM.MSG.DELETE.>"]
-
-
-def permissions_of(user: str) -> Permissions:
-    """Derive what `user` may do on NATS."""
-    own = [row for row in TABLE if row.owner == user]
-    publishes = [row.pattern for row in own if row.reply is None]
-    asks = [row.pattern for row in TABLE if user in row.callers]
-    answers = [row.pattern for row in own if row.reply is not None]
-    return Permissions(
-        publish=sorted({*publishes, *asks, *_READ_EVENTS, *_EXTRA.get(user, [])}),
-        subscribe=[*answers, f"_INBOX_{user}.>", CONTROL_SUBJECTS],
-        responds=bool(answers),
-    )
-
-
-def denied_subjects(user: str) -> list[str]:
-    """What a user may not publish although a wider pattern of its own allows it."""
-    return _FORBIDDEN_TO_MIGRATE if user == "migrate" else []

@@ -13,7 +13,7 @@ _LOOK_EVERY_S = 0.1
 
 def system_clock() -> datetime:
     """Tell the machine's time, aware and in UTC; it may be set back at any moment."""
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def make_clock(offset_file: Path | None = None) -> Clock:
@@ -33,6 +33,6 @@ def make_clock(offset_file: Path | None = None) -> Clock:
             looked_at = time.monotonic()
             text = offset_file.read_text().strip() if offset_file.exists() else ""
             offset = timedelta(seconds=float(text or 0))
-        return datetime.now(UTC) + offset
+        return system_clock() + offset
 
     return shifted_now

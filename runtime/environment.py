@@ -173,18 +173,24 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `SettingsError` when there is none.
         """
-        if os.environ.get(variable):
-            return os.environ[variable].strip()
-        named = os.environ.get(f"{variable}_FILE")
-        path = Path(named) if named else file
+        if given := os.environ.get(variable, "").strip():
+            return given
+        path = Path(os.environ.get(f"{variable}_FILE") or file)
         expected = f"{path}: expected the secret that `tidegate migrate --secrets` writes there"
         try:
             secret = path.read_text().strip()
-        except OSError as error:
-            raise SettingsError(f"{expected} ({error.strerror})") from None
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(f"{expected} ({getattr(error, 'strerror', error)})") from None
         if not secret:
             raise SettingsError(f"{expected} (it is empty)")
         return secret
+
+    def reread_secret(self, variable: str, file: Path) -> str:
+        """Read the same while a process runs; empty when it cannot be read."""
+        try:
+            return self.read_secret(variable, file)
+        except SettingsError:
+            return ""
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
@@ -204,8 +210,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
             "TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths that can be looked at,"
             f" {error.filename or 'the folder one is in'} cannot ({error.strerror})"
         ) from None
-    offset = given.get("TIDEGATE_CLOCK_OFFSET_FILE")
-    if offset and not (home.path / "test-home").exists():
+    if "TIDEGATE_CLOCK_OFFSET_FILE" in given and not (home.path / "test-home").exists():
         raise SettingsError(
             "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
             f" `test-home`; {home.path} has none"

@@ -8,14 +8,17 @@ the other has opened its doors.
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from contracts.base import Ping
+from runtime.nats.bus import Bus
+from runtime.process.logs import Log
+from runtime.secrets import Sealer
 
 PING_EVERY_S = 0.05
 _PING_TIMEOUT_S = 0.35
@@ -24,18 +27,46 @@ _SILENT_MAX = int(_PINGS_LOST_MAX * _PING_TIMEOUT_S / PING_EVERY_S)
 """Looks in a row that find no answer. Not a time: who was paused itself has looked but once."""
 _RECONNECTED_S = 1.0
 _NO_RESPONDERS = "503"
-_ping = msgspec.json.encode(Ping())
+_KEYS_READ_EVERY_S = 1.0
+_encoder = msgspec.json.Encoder()
+
+
+class KeyPings:
+    """The pings by which the pool's leader knows who has which master keys.
+
+    The key file is read again as they are made, once a second.
+    """
+
+    def __init__(self, process: str, sealer: Sealer, logger: Log) -> None:
+        """`process` names this one, and its host."""
+        self._process = process
+        self._sealer = sealer
+        self._logger = logger
+        self._told: list[str] = []
+        self._read_at = float("-inf")
+
+    def next_ping(self) -> Ping:
+        """Ask whether a leader is there, and say which keys this process has."""
+        now = time.monotonic()
+        if now >= self._read_at + _KEYS_READ_EVERY_S:
+            self._read_at = now
+            self._sealer.refresh()
+            if self._told not in ([], self._sealer.key_ids):
+                self._logger.info("master_keys_changed", key_ids=self._sealer.key_ids)
+            self._told = self._sealer.key_ids
+        return Ping(process=self._process, key_ids=self._told)
 
 
 class LeaderPings:
     """Asks on one subject whether somebody leads."""
 
-    def __init__(self, client: Client, subject: str) -> None:
-        """`subject` is where a leader answers."""
+    def __init__(self, client: Bus, subject: str, next_ping: Callable[[], Ping] = Ping) -> None:
+        """`subject` is where a leader answers; `next_ping` makes what is sent there."""
         self.hears_leader = False
         """Whether somebody answered the last ping."""
         self._client = client
         self._subject = subject
+        self._next_ping = next_ping
         self._grace_until = 0.0
 
     @property
@@ -70,8 +101,9 @@ class LeaderPings:
             if follower.done():
                 follower.result()
             if self._client.is_connected:
+                ping = _encoder.encode(self._next_ping())
                 with suppress(NatsError, ConnectionError):
-                    await self._client.publish(self._subject, _ping, inbox)
+                    await self._client.publish(self._subject, ping, inbox)
             else:
                 # The leader, too, has to come back, and then to open its doors.
                 self.give_grace(_RECONNECTED_S)

@@ -31,15 +31,15 @@ from contextlib import suppress
 from typing import Protocol
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from contracts.base import LeaderElected, Pong
+from contracts.base import LeaderElected, Ping, Pong
 from contracts.envelope import Envelope, chain_break
 from runtime.clock import Clock, system_clock
 from runtime.eventlog import STANDBY, EventLog, FenceError, LogUnavailableError, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leaderpings import PING_EVERY_S, LeaderPings
+from runtime.nats.bus import Bus
 from runtime.process import lifecycle
 from runtime.process.logs import Log
 
@@ -70,7 +70,7 @@ class Leadership:
 
     def __init__(
         self,
-        client: Client,
+        client: Bus,
         log: EventLog,
         writer: SubjectWriter,
         fold: Fold,
@@ -79,8 +79,9 @@ class Leadership:
         clock: Clock,
         logger: Log,
         skipped: Callable[[], Iterable[str]] = tuple,
+        next_ping: Callable[[], Ping] = Ping,
     ) -> None:
-        """`ping` is the subject on which a leader answers.
+        """`ping` is the subject on which a leader answers; `next_ping` makes what is sent there.
 
         `skipped` names the tags of the subject's events that the fold did not know: whoever skipped
         one knows less than the log, and never leads.
@@ -89,7 +90,7 @@ class Leadership:
         self.leading = False
         self.following = False
         """Whether the fold has once reached the end of the log."""
-        self._pings = LeaderPings(client, ping)
+        self._pings = LeaderPings(client, ping, next_ping)
         self._client = client
         self._log = log
         self._fold = fold

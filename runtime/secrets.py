@@ -1,13 +1,16 @@
-"""Credentials at rest: AES-GCM under the master key, and the identities of sessions.
+"""Credentials at rest: AES-GCM under the master keys, and the identities of sessions.
 
 A sealed credential is `key id (4 bytes) | nonce (12) | ciphertext and tag`; the session id is
-its associated data, so a ciphertext cannot be moved to another session.
+its associated data, so a ciphertext cannot be moved to another session. The key file holds a key
+a line: the first seals, all open. A file is read again while its process runs, so that a key can
+be rotated without a restart (docs/how-to/rotate-the-master-key.md).
 """
 
 import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,10 +19,11 @@ from contracts.base import SessionId
 
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
+_PEM = "-----BEGIN"
 
 
 class SealError(Exception):
-    """A ciphertext that this master key does not open."""
+    """A ciphertext that these master keys do not open."""
 
 
 def new_key() -> str:
@@ -27,35 +31,121 @@ def new_key() -> str:
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
-class Sealer:
-    """Seals and opens credentials under one master key (any text; hashed to 256 bits)."""
+def master_keys(text: str) -> list[str]:
+    """Read the text of a key file: a key a line, of which the first seals.
 
-    def __init__(self, master_key: str) -> None:
-        """Derive the AES key and its id."""
-        key = hashlib.sha256(b"tidegate master key\0" + master_key.encode()).digest()
-        self._cipher = AESGCM(key)
-        # Stands before each ciphertext, so that another key is told from damage.
-        self._key_id = hashlib.sha256(b"tidegate key id\0" + key).digest()[:_KEY_ID_BYTES]
+    A PEM of several lines is one key, as it was when a file could hold no other.
+    """
+    if text.lstrip().startswith(_PEM):
+        return [text.strip()]
+    # Not `splitlines`: a key may hold what that takes for the end of a line.
+    return list(dict.fromkeys(line.strip() for line in text.split("\n") if line.strip()))
+
+
+def merge_keys(text: str, others: str) -> str:
+    """Put behind the keys of one key file those of another that it lacks: what sealed stays so."""
+    keys = master_keys(text)
+    lacking = [key for key in master_keys(others) if key not in keys]
+    return "\n".join([*keys, *lacking]) if lacking else text
+
+
+def key_id_of(master_key: str) -> str:
+    """Name a key by its id, eight hex digits; nobody finds the key by it."""
+    return _key_id(_derive_key(master_key)).hex()
+
+
+def sealed_under(sealed: bytes) -> str:
+    """Tell the id of the key that a ciphertext was sealed under."""
+    return sealed[:_KEY_ID_BYTES].hex()
+
+
+def _derive_key(master_key: str) -> bytes:
+    return hashlib.sha256(b"tidegate master key\0" + master_key.encode()).digest()
+
+
+def _key_id(key: bytes) -> bytes:
+    # Stands before each ciphertext, so that another key is told from damage.
+    return hashlib.sha256(b"tidegate key id\0" + key).digest()[:_KEY_ID_BYTES]
+
+
+class Sealer:
+    """Seals credentials under the first of the master keys, and opens those under any.
+
+    Keys are texts, hashed to 256 bits. One that has left the file goes on opening for as long as
+    this process lives: what was read before it left may be opened after.
+    """
+
+    def __init__(self, text: str, reread: Callable[[], str] | None = None) -> None:
+        """Take the text of a key file, with at least one key.
+
+        `reread` reads it again; what it makes of a file that cannot be read is empty.
+        """
+        self.key_ids: list[str] = []
+        """Those of the file as it was read last; the first seals."""
+        self._reread = reread
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._text = ""
+        self._take_up(text)
+
+    def refresh(self) -> bool:
+        """Read the keys again; whether others are there, or in another order."""
+        text = self._reread() if self._reread is not None else ""
+        if text == self._text or not master_keys(text):
+            return False
+        before = self.key_ids
+        self._take_up(text)
+        return self.key_ids != before
 
     def seal_credential(self, session_id: SessionId, credential: str) -> bytes:
         """Encrypt a credential for one session."""
         # Drawn anew each time: two texts under one nonce would give both away.
         nonce = os.urandom(_NONCE_BYTES)
-        text = self._cipher.encrypt(nonce, credential.encode(), session_id.encode())
-        return self._key_id + nonce + text
+        text = self._ciphers[self._sealing].encrypt(nonce, credential.encode(), session_id.encode())
+        return self._sealing + nonce + text
 
     def open_credential(self, session_id: SessionId, sealed: bytes) -> str:
-        """Decrypt a credential. Raises `SealError` for another key, session, or damage."""
-        nonce = sealed[_KEY_ID_BYTES : _KEY_ID_BYTES + _NONCE_BYTES]
-        if sealed[:_KEY_ID_BYTES] != self._key_id:
+        """Decrypt a credential. Raises `SealError` for another key, session, or damage.
+
+        For a key that is not known, the file is read again.
+        """
+        if not self.has_key_of(sealed):
+            self.refresh()
+        cipher = self._ciphers.get(sealed[:_KEY_ID_BYTES])
+        if cipher is None:
             raise SealError(f"session {session_id}: sealed under another master key")
+        nonce = sealed[_KEY_ID_BYTES : _KEY_ID_BYTES + _NONCE_BYTES]
         try:
-            text = self._cipher.decrypt(
+            text = cipher.decrypt(
                 nonce, sealed[_KEY_ID_BYTES + _NONCE_BYTES :], session_id.encode()
             )
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # the second: it is too short to have a nonce
             raise SealError(f"session {session_id}: the ciphertext is damaged") from None
         return text.decode()
+
+    def reseal_credential(self, session_id: SessionId, sealed: bytes) -> bytes:
+        """Bring a ciphertext under the key that seals; it stays as it is where it is.
+
+        Raises `SealError`.
+        """
+        if sealed_under(sealed) == self.key_ids[0]:
+            return sealed
+        return self.seal_credential(session_id, self.open_credential(session_id, sealed))
+
+    def has_key_of(self, sealed: bytes) -> bool:
+        """Tell whether the key of a ciphertext is known, without reading the file again."""
+        return sealed[:_KEY_ID_BYTES] in self._ciphers
+
+    def _take_up(self, text: str) -> None:
+        texts = master_keys(text)
+        assert texts, "expected a master key"
+        keys = [_derive_key(key) for key in texts]
+        self._text = text
+        self._sealing = _key_id(keys[0])
+        self.key_ids = [_key_id(key).hex() for key in keys]
+        if len(texts) > 1:
+            # Before a file could hold several keys, one of several lines was a single key.
+            keys.append(_derive_key(text.strip()))
+        self._ciphers |= {_key_id(key): AESGCM(key) for key in keys}
 
 
 def session_identity(identity_key: str, region: str, credential: str) -> SessionId:

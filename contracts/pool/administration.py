@@ -3,7 +3,9 @@
 from contracts.base import (
     Command,
     Count,
+    GatewayId,
     Instant,
+    KeyId,
     LeaseId,
     Part,
     QuotaDay,
@@ -12,6 +14,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
+from contracts.pool.upkeep import RecordCheck
 from contracts.pool.words import SessionStatus
 
 
@@ -24,6 +27,10 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
     sessions: bool = False
     leases: str | None = None
     """`open`, `unknown` or `expired`."""
+    waits: bool = False
+    """Who waits for a lease, of `wait_type` and of `wait_key` where these are said."""
+    wait_type: ServiceType = ServiceType("")
+    wait_key: KeyId = KeyId("")
     limit: int = 1000
 
 
@@ -45,6 +52,12 @@ class SessionView(Part, frozen=True, kw_only=True):
     origin: str = ""
     created_at: Instant
     last_used_at: Instant | None = None
+    doubts: Count = 0
+    """Failures in a row that speak against it; above 0 it stands behind all others."""
+    stale: bool = False
+    """It was neither added nor leased for `stale_threshold`."""
+    checked_at: Instant | None = None
+    """When a backend was asked last whether its account lives."""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):
@@ -61,6 +74,25 @@ class LeaseView(Part, frozen=True, kw_only=True):
     expires_at: Instant
 
 
+class WaitView(Part, frozen=True, kw_only=True):
+    """One request that waits for a lease."""
+
+    lease_id: LeaseId
+    request_id: RequestId
+    service_type: ServiceType
+    key_id: KeyId
+    gateway_id: GatewayId
+    units: int
+    position: Count
+    """Grants of this service type that come before it."""
+    waits_s: float
+    left_s: float
+    """Until it is refused."""
+    heard_s: float
+    """Since its gateway asked last."""
+    eta_s: float | None = None
+
+
 class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply"):
     """The fold at `sequence`."""
 
@@ -75,8 +107,17 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     remaining: dict[ServiceType, int]
     sessions: list[SessionView] = []
     leases: list[LeaseView] = []
+    waits: list[WaitView] = []
+    waiting: Count = 0
+    """Requests that wait for a lease, all of them."""
+    refused_since: Instant | None = None
+    """Since when every session has been suspect or disabled, by what servers said; None: not so."""
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
+    places: int = 0
+    """Sessions neither retired nor disabled: those that count towards `min_size`, `max_size`."""
+    growth_held: str = ""
+    """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):
@@ -120,6 +161,15 @@ class ReconcileLease(Command, frozen=True, kw_only=True, tag="reconcile_lease"):
     by: str
 
 
+class DropWaits(Command, frozen=True, kw_only=True, tag="drop_waits"):
+    """End the waits that fit all that is said; they are refused."""
+
+    lease_id: LeaseId = LeaseId("")
+    service_type: ServiceType = ServiceType("")
+    key_id: KeyId = KeyId("")
+    by: str
+
+
 class Done(Reply, frozen=True, kw_only=True, tag="done"):
     """An administrative command is in the log; `changed` names what it touched.
 
@@ -130,4 +180,4 @@ class Done(Reply, frozen=True, kw_only=True, tag="done"):
     revived: list[str] = []
 
 
-PoolAdmin = AddSessions | ChangeSession | ReconcileLease
+PoolAdmin = AddSessions | ChangeSession | ReconcileLease | RecordCheck | DropWaits

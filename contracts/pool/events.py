@@ -8,13 +8,29 @@ from contracts.base import (
     KeyId,
     LeaderElected,
     LeaseId,
+    Part,
     QuotaDay,
     RequestId,
     ServerId,
     ServiceType,
     SessionId,
 )
-from contracts.pool.words import Attempt, Outcome, Policy, Refusal, SessionStatus, Verdict
+from contracts.pool.rotation import KeyRotationBegan, KeyRotationEnded
+from contracts.pool.sessions import (
+    CredentialsRefused,
+    QuotaObserved,
+    SessionAdded,
+    SessionChanged,
+    SessionCooled,
+    SessionDoubted,
+    SessionRecovered,
+    SessionRetired,
+    SessionRevived,
+    SessionsForgotten,
+    SessionSuspected,
+)
+from contracts.pool.upkeep import CheckRecorded, GrowthHeld, GrowthResumed
+from contracts.pool.words import Attempt, Outcome, Policy, Refusal, Verdict
 
 
 class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
@@ -23,44 +39,6 @@ class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
     policy: Policy
     source: str
     by: str = "configuration"
-
-
-class SessionAdded(Event, frozen=True, kw_only=True, tag="session_added"):
-    """A new credential belongs to the pool; `limits` override the policy per service type."""
-
-    session_id: SessionId
-    region: str = ""
-    """Upstream region prefix: `us`, `hk`, `jp`, `sg`, or empty."""
-    limits: dict[ServiceType, Count] = {}
-    quota_timezone: str = ""
-    origin: str = "admin"
-    by: str = ""
-
-
-class SessionChanged(Event, frozen=True, kw_only=True, tag="session_changed"):
-    """Somebody, or a rule, changed a session; fields that are None stay as they were."""
-
-    session_id: SessionId
-    status: SessionStatus | None = None
-    limits: dict[ServiceType, Count] | None = None
-    reason: str = ""
-    by: str = ""
-
-
-class SessionRevived(Event, frozen=True, kw_only=True, tag="session_revived"):
-    """A retired session was added again; its history and today's counts are its own."""
-
-    session_id: SessionId
-    origin: str = "admin"
-    by: str = ""
-
-
-class SessionRetired(Event, frozen=True, kw_only=True, tag="session_retired"):
-    """A session left the pool; its history stays."""
-
-    session_id: SessionId
-    reason: str
-    by: str = ""
 
 
 class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"):
@@ -87,6 +65,40 @@ class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"
     avoid_servers: list[ServerId] = []
     avoid_regions: list[str] = []
     """Of the sessions: no server that could do it serves them."""
+    wait_ms: Count = 0
+    """For how long it may wait for a lease, of its whole request; 0: it is refused at once."""
+    waiting_since: Instant | None = None
+    """Since when the request waits, by its gateway's clock, where it has waited before."""
+    affinity: str = ""
+    """What its client wants to be served by the same session, hashed with its key."""
+
+
+class LeaseQueued(Event, frozen=True, kw_only=True, tag="lease_queued"):
+    """A lease is waited for, for a second already; how that ends is journalled by name."""
+
+    lease_id: LeaseId
+    requested: SessionRequested
+    since: Instant
+    """When the pool first heard of it, or its gateway's `waiting_since`."""
+    deadline: Instant
+
+
+class WaitEnd(Part, frozen=True, kw_only=True):
+    """A wait that ended without a lease; its id may be asked for again.
+
+    `reason`: `deadline`, `hopeless` (nothing will be free before it), `unheard` (its gateway asks
+    no more), `full` (the log is nearly full), `dropped` (by an operator).
+    """
+
+    lease_id: LeaseId
+    reason: str
+
+
+class WaitsEnded(Event, frozen=True, kw_only=True, tag="waits_ended"):
+    """Waits that were journalled have ended, but for those that a grant or a cancellation ends."""
+
+    items: list[WaitEnd]
+    by: str = ""
 
 
 class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):
@@ -201,6 +213,11 @@ class UsageRecorded(Event, frozen=True, kw_only=True, tag="usage_recorded"):
     error_message: str = ""
     cut: bool = False
     """The answer broke off after the verdict of success."""
+    session_doubt: bool = False
+    """A 4xx that no table lists (402, 403, 404, …): the client's fault, or the session's.
+
+    Which, the pool finds out by comparing.
+    """
     retry_after_s: float | None = None
     attempts: list[Attempt] = []
     lease_ms: float = 0.0
@@ -226,47 +243,6 @@ class LeaseReconciled(Event, frozen=True, kw_only=True, tag="lease_reconciled"):
     by: str
 
 
-class SessionCooled(Event, frozen=True, kw_only=True, tag="session_cooled"):
-    """No lease for this session before `until`; only an operator moves it back."""
-
-    session_id: SessionId
-    until: Instant
-    reason: str
-    request_id: RequestId = RequestId("")
-    by: str = ""
-
-
-class SessionSuspected(Event, frozen=True, kw_only=True, tag="session_suspected"):
-    """A server called the session's login expired."""
-
-    session_id: SessionId
-    server_id: ServerId
-    request_id: RequestId
-
-
-class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"):
-    """A suspect, cooling or disabled session is active again.
-
-    `server_blamed`: `server_id` called several sessions invalid, so it is not believed.
-    """
-
-    session_id: SessionId
-    reason: str
-    server_id: ServerId = ServerId("")
-    by: str = ""
-
-
-class QuotaObserved(Event, frozen=True, kw_only=True, tag="quota_observed"):
-    """The upstream's own count is used up: no new grant of this type on this day."""
-
-    session_id: SessionId
-    service_type: ServiceType
-    quota_day: QuotaDay
-    request_id: RequestId = RequestId("")
-    by: str = ""
-    """Who was told so by the upstream; empty: the request."""
-
-
 class PoolCheckpointed(Event, frozen=True, kw_only=True, tag="pool_checkpointed"):
     """The canonical ledger, hashed, right before this event."""
 
@@ -280,7 +256,10 @@ PoolEvent = (
     | SessionChanged
     | SessionRevived
     | SessionRetired
+    | SessionsForgotten
     | SessionRequested
+    | LeaseQueued
+    | WaitsEnded
     | LeaseGranted
     | LeaseRefused
     | CallsRefused
@@ -290,9 +269,16 @@ PoolEvent = (
     | LeaseExpired
     | LeaseReconciled
     | SessionCooled
+    | SessionDoubted
+    | CredentialsRefused
     | SessionSuspected
     | SessionRecovered
     | QuotaObserved
+    | KeyRotationBegan
+    | KeyRotationEnded
+    | GrowthHeld
+    | GrowthResumed
+    | CheckRecorded
     | PoolCheckpointed
     | LeaderElected
 )

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from contracts.base import (
     Command,
+    Count,
+    Instant,
     KeyId,
     LeaseId,
     Part,
@@ -57,16 +59,42 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     reason: Refusal
     retry_after_s: float = 0.0
     message: str = ""
+    resets_at: Instant | None = None
+    """Of an exhausted quota: when the next quota day begins; None where nobody knows."""
+    held: str = ""
+    """Why the pool, which lacks sessions, adds none; empty: it lacks none, or adds some."""
 
 
 class Free(Reply, frozen=True, kw_only=True, tag="free"):
     """A lease would be granted; none was, for that was only asked (`LeaseWanted.only_ask`)."""
 
 
-class LeaseAnswers(Reply, frozen=True, kw_only=True, tag="lease_answers"):
-    """One answer per item, in order."""
+class Waiting(Reply, frozen=True, kw_only=True, tag="waiting"):
+    """No lease yet: it waits for one, as it asked for. The grant comes on `rpc.gateway.<id>`.
 
-    items: list[Granted | Refused | Free]
+    To be asked for again every 2 s: who is not heard for 5 s is passed over.
+    """
+
+    position: Count
+    """Grants that come before it, by the order of now."""
+    eta_s: float | None = None
+    """Seconds until its own, as far as can be told; None where nobody knows."""
+
+
+class LeaseAnswers(Reply, frozen=True, kw_only=True, tag="lease_answers"):
+    """One answer per item, in order; `Waiting` only to those that asked with `wait_ms`."""
+
+    items: list[Granted | Refused | Free | Waiting]
+
+
+class DeliverGrants(Command, frozen=True, kw_only=True, tag="deliver_grants"):
+    """These leases, which this gateway waits for, are granted."""
+
+    items: list[Granted]
+
+
+class GrantsDelivered(Reply, frozen=True, kw_only=True, tag="grants_delivered"):
+    """They have arrived; who waits no more gives its lease back by itself."""
 
 
 class EndLeases(Command, frozen=True, kw_only=True, tag="end_leases"):

@@ -65,6 +65,17 @@ class Policy(Part, frozen=True, kw_only=True):
     reset_guard_s: float = 2.0
     reconcile_after_s: float = 3600.0
     quota_timezone: str = "UTC"
+    queue_max: Count = 10_000
+    """Requests that may wait for a lease."""
+    queue_max_per_key: Count = 1000
+    refresh_threshold: float = 0.0
+    """Share of the countable sessions; while fewer of them have a unit left, the pool grows."""
+    stale_threshold_s: float = 0.0
+    """After how long without use a session is stale; 0: never."""
+    check_interval_s: float = 300.0
+    """For how long a success or a check says enough of an account."""
+    checks_per_minute: float = 0.0
+    """How many accounts are asked after; 0: none."""
 
 
 class Candidate(Part, frozen=True, kw_only=True):

@@ -5,21 +5,28 @@ A door only takes in: its handler gets a `Call` and enqueues it; whoever decides
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 from faststream.nats import NatsBroker
 from faststream.nats.message import NatsMessage
+from faststream.nats.subscriber.usecases.core_subscriber import CoreSubscriber
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
+from runtime.nats.bus import Bus
 from runtime.nats.connection import Outage, lasting_options, nats_urls
 from runtime.process.logs import Log
 
 __all__ = [
+    "BrokerDoor",
+    "BusDoor",
     "Call",
+    "MakeDoor",
+    "Take",
     "await_subscriptions",
     "connect_broker",
     "decode_refusal",
@@ -41,6 +48,54 @@ class Call(msgspec.Struct, frozen=True):
 
     reply_to: str
     body: bytes
+
+
+Take = Callable[[Call], Awaitable[None]]
+"""Takes one call in; the next waits until it returns."""
+
+
+class BusDoor(Protocol):
+    """One subject, shut until it is opened."""
+
+    async def open(self) -> None:
+        """Let calls in."""
+
+    async def drain(self) -> None:
+        """Let no more in, having taken in what had arrived."""
+
+    async def close(self) -> None:
+        """Let no more in; what had arrived is not taken in."""
+
+
+MakeDoor = Callable[[str, Take], BusDoor]
+"""Makes the door on a subject. (The simulation makes its own, on its own bus.)"""
+
+
+class BrokerDoor:
+    """A door that FastStream opens."""
+
+    def __init__(self, broker: NatsBroker, subject: str, take: Take) -> None:
+        """Register it with the broker."""
+        subscriber = broker.subscriber(subject, max_workers=1, no_reply=True, decoder=with_reply)
+        subscriber(take)
+        assert isinstance(subscriber, CoreSubscriber)
+        self._subscriber = subscriber
+
+    async def open(self) -> None:
+        """Let calls in."""
+        await self._subscriber.start()
+
+    async def drain(self) -> None:
+        """Let no more in, having taken in what had arrived."""
+        subscription, self._subscriber.subscription = self._subscriber.subscription, None
+        if subscription is not None:
+            await subscription.drain()  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        """Let no more in; what had arrived is not taken in."""
+        with suppress(NatsError):
+            await self._subscriber.stop()
+        self._subscriber.subscription = None
 
 
 async def with_reply(message: NatsMessage) -> Call:
@@ -66,7 +121,7 @@ async def connect_broker(nats_broker: NatsBroker) -> Client:
     return client
 
 
-async def await_subscriptions(client: Client) -> None:
+async def await_subscriptions(client: Bus) -> None:
     """Wait until the server knows of every subscription, again for as long as it is silent.
 
     Without a connection it returns at once: the subscriptions are made with the next one.
@@ -88,7 +143,7 @@ async def disconnect_broker(nats_broker: NatsBroker) -> None:
         await nats_broker.stop()
 
 
-async def send_reply(client: Client, call: Call, answer: Reply | bytes) -> None:
+async def send_reply(client: Bus, call: Call, answer: Reply | bytes) -> None:
     """Answer a call; one without a reply subject is not answered.
 
     Nor is one that wants its answer anywhere but in an inbox: whoever asks chooses the subject,

@@ -18,6 +18,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.base import Command, Failed
 from runtime.environment import Environment
+from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from runtime.settings import SettingsError
 
@@ -190,7 +191,7 @@ async def _ignore_error(_: Exception) -> None:
 
 
 async def ask_command(
-    client: Client,
+    client: Bus,
     subject: str,
     command: Command,
     decoder: "msgspec.json.Decoder[Any]",

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from contracts.subjects import USERS, denied_subjects, permissions_of
+from contracts.permissions import denied_subjects, permissions_of
+from contracts.subjects import USERS
 
 CLIENT_PORT = 4222
 MONITOR_PORT = 8222

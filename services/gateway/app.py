@@ -18,12 +18,14 @@ from contracts.pool import LeaseAnswers, LeaseSessions
 from runtime.clock import make_clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
+from runtime.leaderpings import KeyPings
 from runtime.nats.connection import Outage, connect_service
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
 from services.gateway.accounts.caller import Caller
+from services.gateway.accounts.checking import PoolChecks
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
 from services.gateway.accounts.trial import ServerTrial
@@ -36,6 +38,7 @@ from services.gateway.readiness import Readiness
 from services.gateway.relay.coalescer import BalancerCoalescer, Coalescer, PoolCoalescer
 from services.gateway.relay.credentials import Credentials
 from services.gateway.relay.exchanges import OpenExchanges
+from services.gateway.relay.grants import Grants
 from services.gateway.relay.interpreter import Interpreter
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
@@ -46,7 +49,12 @@ from services.gateway.routes.admin.sessions import session_of
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import ConnectionBounds, ConnectionRegister, make_server
+from services.gateway.wire import (
+    ConnectionBounds,
+    ConnectionRegister,
+    listen_on,
+    make_server,
+)
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -88,6 +96,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     await asyncio.wait({stopping, serving, *background}, return_when=asyncio.FIRST_COMPLETED)
     gateway.readiness.draining = True
     gateway.server.should_exit = True
+    gateway.grants.close()
     await serving
     if not await gateway.outbox.wait_until_empty(_DRAIN_S):
         log.error("usages_lost_to_the_deadline", waiting=len(gateway.outbox))
@@ -104,17 +113,14 @@ class Gateway:
     """The parts of one gateway process."""
 
     def __init__(
-        self,
-        client: Nats,
-        outage: Outage,
-        environment: Environment,
-        settings: Settings,
-        log: Log,
+        self, client: Nats, outage: Outage, environment: Environment, settings: Settings, log: Log
     ) -> None:
         """Make every part over one NATS connection, whose `outage` is known."""
-        gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
+        self.gateway_id = gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
-        sealer = Sealer(environment.read_secret("TIDEGATE_SECRET_KEY", home.master_key))
+        kept = ("TIDEGATE_SECRET_KEY", home.master_key)
+        sealer = Sealer(environment.read_secret(*kept), lambda: environment.reread_secret(*kept))
+        identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
         now = make_clock(environment.clock_offset_file)
         event_log = EventLog(client)
         self.settings = settings
@@ -123,8 +129,10 @@ class Gateway:
         self.metrics = Metrics()
         self.transport = Transport()
         self.outbox = Outbox(client, gateway_id, log)
+        self.grants = Grants(client)
         self.key_log = KeyLog(event_log, WriterId(gateway_id), now, log)
-        self.readiness = Readiness(client, self.key_log, self.outbox)
+        report = KeyPings(f"{gateway_id}@{socket.gethostname()}", sealer, log)
+        self.readiness = Readiness(client, self.key_log, self.outbox, report.next_ping)
         self.exchanges = OpenExchanges(
             client, gateway_id, lambda: self.settings.gateway.exchange_max, log
         )
@@ -143,11 +151,12 @@ class Gateway:
             self.balancer,
             credentials,
             self.upstream,
-            self.exchanges,
-            self.outbox,
-            now,
+            exchanges=self.exchanges,
+            outbox=self.outbox,
+            clock=now,
+            grants=self.grants,
+            identity_key=identity_key,
         )
-        identity_key = environment.read_secret("TIDEGATE_IDENTITY_KEY", home.identity_key)
         self.trial = ServerTrial(relay, interpreter, servers, lambda: self.settings, self.spool)
         doors = self._make_doors(event_log, sealer, identity_key, relay)
         self.door = Door(
@@ -188,9 +197,12 @@ class Gateway:
         )
 
     async def hear_leaders(self) -> None:
-        """Ask again what a leader may have died with, as soon as there is a new one."""
+        """Ask again what a leader may have died with; hear of grants and of what is asked."""
+        await PoolChecks(self._client, Inquiry(self.caller), self.log).hear_questions()
         await self._client.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
         await self._client.subscribe(subjects.BALANCER_LEADS, cb=self.balancer.leader_heard)
+        granted = subjects.gateway_granted(self.gateway_id)
+        await self._client.subscribe(granted, cb=self.grants.take_delivery)
 
     async def serve_health(self, environment: Environment) -> None:
         """Answer on the health port, if there is one, for ever."""
@@ -263,22 +275,6 @@ class Gateway:
         ):
             metrics.batches.labels(question).set_function(batches)
             metrics.items.labels(question).set_function(items)
-
-
-def listen_on(host: str, port: int) -> socket.socket:
-    """Listen where other workers may listen too. Raises `SettingsError` when it cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise SettingsError(
-            f"TIDEGATE_HOST, TIDEGATE_PORT: cannot listen on {host}:{port} ({error.strerror})"
-        ) from None
-    return listening
 
 
 def _connection_bounds(settings: Settings) -> ConnectionBounds:

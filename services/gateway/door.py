@@ -22,10 +22,10 @@ from services.gateway.clients.headers import own_headers
 from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.clients.limits import Admitted, KeyLimits, Throttled
 from services.gateway.clients.origin import trusted_proxies
-from services.gateway.clients.request import Request, RoutedRequest
+from services.gateway.clients.request import AFFINITY, MAX_WAIT, Request, RoutedRequest
 from services.gateway.clients.spool import Spool
 from services.gateway.clients.uploads import Bounds, ClientGoneError, Receive, Upload
-from services.gateway.domain import model_named, units_of
+from services.gateway.domain import model_named, units_of, wait_s_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
@@ -39,6 +39,7 @@ from services.gateway.domain.paths import (
 from services.gateway.domain.summary import Summary
 from services.gateway.metrics import Metrics
 from services.gateway.relay.interpreter import Interpreter, Wording
+from services.gateway.relay.journey import serve_request
 from services.gateway.relay.models import PATH as MODELS_PATH
 from services.gateway.relay.models import ModelList
 from services.gateway.relay.relay import Relay
@@ -196,9 +197,6 @@ class Door:
         if request.method != "POST":
             message = f"{request.path[:KEPT_BYTES_MAX]}: expected POST"
             raise GatewayError("method_not_allowed", message, extra={"allow": "POST"})
-        if request.unsupported_header:
-            message = f"{request.unsupported_header}: expected no such header: it does nothing yet"
-            raise GatewayError("invalid_request", message, request.unsupported_header)
         upload = Upload(receive, request.content_length, self._bounds)
         try:
             routed = await self._route_request(request, key, upload, client)
@@ -206,7 +204,7 @@ class Door:
             await self._interpreter.find_dialects(routed.service_type, wording)
             headers = partial(_own_headers, request, rate, client)
             side = ClientSide(routed, upload, wording, client, headers)
-            await self._relay.serve(side, self._recheck_key)
+            await serve_request(self._relay, side, self._recheck_key)
         finally:
             upload.close()
 
@@ -214,6 +212,8 @@ class Door:
         self, request: Request, key: Key, upload: Upload, client: Client
     ) -> RoutedRequest:
         """Find what the body asks for. Raises `GatewayError`, before any lease."""
+        own, wants = self.settings.gateway, request.wishes
+        wait_s = wait_s_of(wants.get(MAX_WAIT, ""), own.max_wait, own.max_wait_max)
         await upload.fill_memory()
         model = ""
         n: int | None = None
@@ -236,6 +236,8 @@ class Door:
             service_type=service_type,
             units=units_of(n) if per_item else 1,
             per_item=per_item,
+            wait_s=wait_s,
+            affinity=wants.get(AFFINITY, ""),
         )
 
     async def _list_models(
@@ -254,12 +256,9 @@ class Door:
 
 
 def _rate_limit_error(key: Key, throttled: Throttled) -> GatewayError:
-    return GatewayError(
-        "rate_limit_exceeded",
-        f"the key {key.name!r} is over its rate or concurrency",
-        retry_after_s=throttled.retry_after_s,
-        extra=throttled.as_headers(),
-    )
+    message = f"the key {key.name!r} is over its rate or concurrency"
+    wait_s, extra = throttled.retry_after_s, throttled.as_headers()
+    return GatewayError("rate_limit_exceeded", message, retry_after_s=wait_s, extra=extra)
 
 
 def _check_model(key: Key, model: str) -> None:
@@ -269,7 +268,7 @@ def _check_model(key: Key, model: str) -> None:
 
 
 async def _refuse_path(*_: Any) -> None:
-    """Refuse what one reader may take for another path than the next."""
+    """Refuse what two readers may take for two paths."""
     raise GatewayError("invalid_request", AMBIGUOUS)
 
 
@@ -285,7 +284,7 @@ def _own_headers(request: Request, rate: Mapping[str, str], client: Client) -> H
 
 
 def _watch_unheard(connection: Any, gone: Callable[[], None]) -> None:
-    """Hear no more of the connection; the next request on it may hear for itself already."""
+    """Hear no more of the connection; the next request may hear for itself already."""
     if connection is not None and connection.on_gone is gone:
         connection.on_gone = None
 
@@ -297,4 +296,4 @@ def _part_with(error: GatewayError | None) -> None:
 
 
 def _do_nothing() -> None:
-    """Without a connection there is nothing to hang up."""
+    """Nothing is to be hung up."""

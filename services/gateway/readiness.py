@@ -1,6 +1,7 @@
 """Why this gateway cannot serve yet: asked of the parts it needs, once a second."""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 from nats.aio.client import Client
@@ -23,11 +24,14 @@ class Readiness:
     And when those can write: whoever would wait for a log that takes no writes waits in vain.
     """
 
-    def __init__(self, client: Client, key_log: KeyLog, outbox: Outbox) -> None:
-        """Not ready before the first look."""
+    def __init__(
+        self, client: Client, key_log: KeyLog, outbox: Outbox, next_ping: Callable[[], Ping]
+    ) -> None:
+        """Not ready before the first look; `next_ping` makes what the pool is asked with."""
         self._client = client
         self._key_log = key_log
         self._outbox = outbox
+        self._next_ping = next_ping
         self._unanswered = "the pool and the balancer were not asked yet"
         self.draining = False
 
@@ -51,12 +55,12 @@ class Readiness:
     async def _ask_services(self) -> str:
         """Ask both leaders; the outbox is told whether they can write."""
         unwritable = False
-        for service, subject in (
-            ("pool", subjects.pool_ping()),
-            ("balancer", subjects.BALANCER_PING),
+        for service, subject, ping in (
+            ("pool", subjects.pool_ping(), self._next_ping()),
+            ("balancer", subjects.BALANCER_PING, Ping()),
         ):
             try:
-                answer = await ask_command(self._client, subject, Ping(), _pong_decoder, _TIMEOUT_S)
+                answer = await ask_command(self._client, subject, ping, _pong_decoder, _TIMEOUT_S)
             except UnansweredError:
                 self._outbox.unwritable = unwritable
                 return f"the {service} has no leader"

@@ -24,6 +24,7 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re
 _PATIENCE_S = {"image": 1800.0, "video": 5400.0}
 """Backends of this family answer whole: a picture after minutes, a film after an hour."""
 _PATIENCE_OF_OTHERS_S = 600.0
+_WAIT_MAX_S = 3600
 
 
 class MessageSection(Section, frozen=True, kw_only=True):
@@ -59,7 +60,10 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     spool_max: Size = Size(1_000_000_000)
     """Of all these together, for one gateway process; beyond it, `pool_saturated`."""
     max_wait: Seconds = Seconds(0)
-    """How long a request may wait for a session. Only 0 (fail fast) is known so far."""
+    """How long a request may wait for a session while all of them are busy, where it does not say
+    so itself (`X-Max-Wait-Ms`); 0: it fails at once. Most proxies cut waits at 60 to 100 s."""
+    max_wait_max: Seconds = Seconds(600)
+    """The longest wait that a request may ask for."""
     attempts_max: int = 3
     """Upstream attempts of one request, the first included."""
     connect_timeout: Seconds = Seconds(5)
@@ -128,8 +132,7 @@ class GatewaySection(Section, frozen=True, kw_only=True):
             raise ValueError("workers: expected at least 1")
         if self.attempts_max < 1:
             raise ValueError("attempts_max: expected at least 1")
-        if self.max_wait > 0:
-            raise ValueError('max_wait: expected "0s"; waiting for a session is not built yet')
+        _check_waits(self)
         if self.connections_max < 1:
             raise ValueError("connections_max: expected at least 1")
         if self.send_timeout <= 0:
@@ -170,6 +173,14 @@ def _is_proxy(url: str) -> bool:
     nothing_else = parts.path in {"", "/"} and not parts.query and not parts.fragment
     named = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
     return plain and nothing_else and named
+
+
+def _check_waits(section: GatewaySection) -> None:
+    """Check how long requests may wait."""
+    if not 0 <= section.max_wait <= section.max_wait_max:
+        raise ValueError("max_wait: expected at least 0, and no more than max_wait_max")
+    if section.max_wait_max > _WAIT_MAX_S:
+        raise ValueError('max_wait_max: expected at most "1h"')
 
 
 def _check_names(section: GatewaySection) -> None:

@@ -2,14 +2,16 @@
 
 app            composition root: the only place where adapters are made
 settings       what an operator may turn (`[pool]`, `[services]`)
-leader         what a process does while it leads: policy, doors, sessions
+leader         what a process does while it leads: policy, doors, the writer's loop
+keeping        what it does to keep its pool filled
+checking       what it does to know that its accounts live
 handlers       the doors on `rpc.pool.<shard>.*`: they only take in
-committer      the writer's loop: decide, append one envelope, answer
-rounds         the queue, and what of it fits into one envelope
-batches        commands that wait, and how each sort is decided and answered
+commits/       the writer's loop: commands in, envelopes into the log, answers out
 generated      sessions that were made up, and whose servers they are for
 provisioners   where sessions come from: generated, a file, the API alone
 store          the fold of the log, and the ciphertexts in KV
+bucket         the KV bucket of ciphertexts
+keys/          the master keys: who has which, and a rotation's course
 metrics        what is counted for `/metrics`
 audit/         pure: the log against its own rules → violations
 domain/        pure: state, decide, evolve

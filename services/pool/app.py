@@ -2,13 +2,12 @@
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
-
-from faststream.nats import NatsBroker
-from nats.aio.client import Client
 
 from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
@@ -16,20 +15,38 @@ from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
 from runtime.eventlog import UNWRITABLE, EventLog
 from runtime.eventlog.writer import SubjectWriter
+from runtime.leaderpings import KeyPings
 from runtime.leadership import Leadership
 from runtime.nats import broker
+from runtime.nats.broker import BrokerDoor, MakeDoor
+from runtime.nats.bus import Bus
 from runtime.process import health, lifecycle, logs
 from runtime.process.logs import Log
 from runtime.secrets import Sealer, SealError
 from runtime.settings import SettingsError
-from services.pool.committer import Committer
+from services.pool.bucket import CredentialsUnavailableError
+from services.pool.checking import AccountChecks
+from services.pool.commits.committer import Committer
 from services.pool.handlers import PoolDoors
+from services.pool.keeping import SessionKeeper
+from services.pool.keys.holders import KeyHolders
+from services.pool.keys.rotator import KeyRotator
 from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
-from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
+from services.pool.store import CredentialStore, PoolLedger
 
 _PAUSE_S = 0.5
+
+
+class PoolEdges(NamedTuple):
+    """What a pool process reaches the world by; the simulation has its own of each."""
+
+    bus: Bus
+    log: EventLog
+    make_door: MakeDoor
+    now: Clock
+    writer_id: WriterId
 
 
 class PoolParts(NamedTuple):
@@ -39,6 +56,7 @@ class PoolParts(NamedTuple):
     credentials: CredentialStore
     leadership: Leadership
     leader: PoolLeader
+    rotator: KeyRotator
     metrics: Metrics
     logger: Log
 
@@ -71,13 +89,21 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     if client is None:
         return
     try:
+        edges = PoolEdges(
+            bus=client,
+            log=EventLog(client),
+            make_door=partial(BrokerDoor, nats_broker),
+            now=make_clock(environment.clock_offset_file),
+            writer_id=new_writer_id(),
+        )
         parts = assemble_parts(
-            nats_broker,
-            client,
+            edges,
             load,
             keys=(master_key, identity_key),
-            now=make_clock(environment.clock_offset_file),
             logger=logger,
+            reread=partial(
+                environment.reread_secret, "TIDEGATE_SECRET_KEY", environment.home.master_key
+            ),
         )
         await serve_parts(parts, stop, environment.health_port, environment.health_network)
     finally:
@@ -86,23 +112,24 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
 
 
 def assemble_parts(
-    nats_broker: NatsBroker,
-    client: Client,
+    edges: PoolEdges,
     load: Callable[[], Settings],
     *,
     keys: tuple[str, str],
-    now: Clock,
     logger: Log,
+    reread: Callable[[], str] | None = None,
 ) -> PoolParts:
-    """Put a pool process together; `keys` are the master key and the identity key.
+    """Put a pool process together; `keys` are the master keys, as text, and the identity key.
 
-    Raises `SettingsError`.
+    `reread` reads the first of these again. Raises `SettingsError`.
     """
-    log, ledger, metrics = EventLog(client), PoolLedger(), Metrics()
-    credentials = CredentialStore(client, Sealer(keys[0]))
-    writer = SubjectWriter(log, evt_pool(SHARD), _writer_id())
+    bus, log, make_door, now, writer_id = edges
+    ledger, metrics = PoolLedger(), Metrics()
+    sealer = Sealer(keys[0], reread)
+    credentials = CredentialStore(bus, sealer)
+    writer = SubjectWriter(log, evt_pool(SHARD), writer_id)
     leadership = Leadership(
-        client,
+        bus,
         log,
         writer,
         ledger,
@@ -110,22 +137,42 @@ def assemble_parts(
         clock=now,
         logger=logger,
         skipped=lambda: ledger.state.unknown,
+        next_ping=KeyPings(writer.writer, sealer, logger).next_ping,
     )
     committer = Committer(
-        leadership, ledger, credentials, client=client, clock=now, metrics=metrics, logger=logger
+        leadership, ledger, credentials, client=bus, clock=now, metrics=metrics, logger=logger
     )
-    doors = PoolDoors(nats_broker, client, committer, leadership, credentials, SHARD)
+    holders = KeyHolders(writer.writer, sealer)
+    rotator = KeyRotator(ledger, credentials, committer, holders, logger=logger)
+    doors = PoolDoors(make_door, bus, committer, leadership, credentials, rotator, SHARD)
+    keeper = SessionKeeper(keys[1], ledger, credentials, committer, logger=logger)
+    checks = AccountChecks(bus, ledger, committer, random.Random(), logger=logger)  # noqa: S311
     leader = PoolLeader(
-        load, keys[1], log, writer, ledger, credentials, committer, doors, logger=logger
+        load,
+        keeper,
+        log,
+        writer,
+        ledger,
+        credentials,
+        committer,
+        doors,
+        rotator=rotator,
+        checks=checks,
+        logger=logger,
     )
     metrics.queued.set_function(lambda: committer.unanswered_count)
+    metrics.waiting.set_function(lambda: len(ledger.state.line))
     metrics.full.set_function(lambda: committer.full)
     metrics.leading.set_function(lambda: leadership.leading)
     metrics.unwritable.set_function(lambda: writer.unwritable_s)
     metrics.sequence.set_function(lambda: writer.link.sequence)
+    metrics.places.set_function(lambda: ledger.state.places)
+    metrics.growth_held.set_function(lambda: ledger.state.upkeep.held is not None)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
+    metrics.doubted.set_function(lambda: len(ledger.state.evidence.doubted))
+    metrics.logins_refused.set_function(lambda: ledger.state.evidence.refused_at is not None)
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return PoolParts(ledger, credentials, leadership, leader, metrics, logger)
+    return PoolParts(ledger, credentials, leadership, leader, rotator, metrics, logger)
 
 
 async def serve_parts(
@@ -154,7 +201,7 @@ async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:
     """Learn what ciphertexts there are, and that the master key opens them."""
     while True:
         try:
-            return await credentials.catch_up()
+            await credentials.catch_up()
         except CredentialsUnavailableError as error:
             logger.warning("credentials_unavailable", reason=str(error))
             await asyncio.sleep(_PAUSE_S)
@@ -163,8 +210,12 @@ async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:
                 "TIDEGATE_SECRET_KEY: expected the master key that the credentials in the bucket"
                 f" were sealed under ({error})"
             ) from None
+        else:
+            break
+    if closed := credentials.count_closed():
+        logger.warning("credentials_closed", count=closed)
 
 
-def _writer_id() -> WriterId:
+def new_writer_id() -> WriterId:
     """Name this life of this process."""
     return WriterId(f"pool-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")

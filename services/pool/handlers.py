@@ -6,42 +6,56 @@ that does not decode is answered `Failed(bad_request)`, which names what was wro
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from faststream.nats import NatsBroker
-from faststream.nats.subscriber.usecases.core_subscriber import CoreSubscriber
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from contracts import subjects
-from contracts.base import Failed, Ping
+from contracts.base import Failed, Ping, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
+    AskKeys,
     CancelLeases,
     EndLeases,
     LeaseSessions,
     PoolAdmin,
     PoolStatus,
     RenewLeases,
+    RotateKey,
 )
 from runtime.leadership import Leadership
-from runtime.nats.broker import Call, await_subscriptions, decode_refusal, send_reply, with_reply
+from runtime.nats.broker import (
+    Call,
+    MakeDoor,
+    Take,
+    await_subscriptions,
+    decode_refusal,
+    send_reply,
+)
+from runtime.nats.bus import Bus
 from runtime.secrets import SealError
 from runtime.texts import as_quoted
-from services.pool.batches import ADMIN, CANCEL, END, LEASE, RENEW, CommandBatch, CommandKind
-from services.pool.committer import Committer
-from services.pool.store import CredentialStore, CredentialsUnavailableError
+from services.pool.bucket import CredentialsUnavailableError
+from services.pool.commits.batches import (
+    ADMIN,
+    CANCEL,
+    END,
+    LEASE,
+    RENEW,
+    ROTATION,
+    CommandBatch,
+    CommandKind,
+)
+from services.pool.commits.committer import Committer
+from services.pool.keys.rotator import KeyRotator
+from services.pool.store import CredentialStore
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
 _DRAIN_S = 2.0
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-Take = Callable[[Call], Awaitable[None]]
 
 
 class QueuedDoor(NamedTuple):
@@ -64,34 +78,37 @@ QUEUED = (
 
 
 class PoolDoors:
-    """The seven subjects of one shard, shut until opened."""
+    """The subjects of one shard, shut until opened."""
 
     def __init__(
         self,
-        broker: NatsBroker,
-        client: Client,
+        make_door: MakeDoor,
+        client: Bus,
         committer: Committer,
         leadership: Leadership,
         credentials: CredentialStore,
+        rotator: KeyRotator,
         shard: int,
     ) -> None:
-        """Register every door with the broker."""
+        """Make every door."""
         self._client = client
         self._committer = committer
         self._leadership = leadership
         self._credentials = credentials
+        self._rotator = rotator
         self._leads = subjects.pool_leads(shard)
         takes = {door.subject(shard): self._queue_handler(door) for door in QUEUED}
         takes[subjects.pool_admin(shard)] = self._on_admin
         takes[subjects.pool_status(shard)] = self._on_status
-        self._inner = [self._register_door(broker, subject, takes[subject]) for subject in takes]
-        pings = self._register_door(broker, subjects.pool_ping(shard), self._on_ping)
-        self._subscribers = [*self._inner, pings]
+        takes[subjects.pool_keys(shard)] = self._on_keys
+        takes[subjects.pool_rotate(shard)] = self._on_rotate
+        self._inner = [make_door(subject, take) for subject, take in takes.items()]
+        self._doors = [*self._inner, make_door(subjects.pool_ping(shard), self._on_ping)]
 
     async def open_doors(self) -> None:
         """Subscribe, and tell everybody; on return the server knows, so that nothing passes by."""
-        for subscriber in self._subscribers:
-            await subscriber.start()
+        for door in self._doors:
+            await door.open()
         await self._leadership.announce_term(self._leads)
         await await_subscriptions(self._client)
 
@@ -100,33 +117,17 @@ class PoolDoors:
 
         A standby that found nobody would be elected before the last answers are in the log.
         """
-        ending = [
-            asyncio.ensure_future(subscriber.subscription.drain())  # type: ignore[no-untyped-call]
-            for subscriber in self._inner
-            if subscriber.subscription is not None
-        ]
-        for subscriber in self._inner:
-            subscriber.subscription = None
-        if ending:
-            # What a lost connection keeps from ending is of no use to a process that ends.
-            _, stuck = await asyncio.wait(ending, timeout=_DRAIN_S)
-            for task in stuck:
-                task.cancel()
-            await asyncio.gather(*ending, return_exceptions=True)
+        ending = [asyncio.create_task(door.drain()) for door in self._inner]
+        # What a lost connection keeps from ending is of no use to a process that ends.
+        _, stuck = await asyncio.wait(ending, timeout=_DRAIN_S)
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def close(self) -> None:
         """Unsubscribe; what had arrived is not answered, and may be sent again to another."""
-        for subscriber in self._subscribers:
-            with suppress(NatsError):
-                await subscriber.stop()
-            subscriber.subscription = None
-
-    @staticmethod
-    def _register_door(broker: NatsBroker, subject: str, take: Take) -> CoreSubscriber:
-        subscriber = broker.subscriber(subject, max_workers=1, no_reply=True, decoder=with_reply)
-        subscriber(take)
-        assert isinstance(subscriber, CoreSubscriber)
-        return subscriber
+        for door in self._doors:
+            await door.close()
 
     def _queue_handler(self, door: QueuedDoor) -> Take:
         decoder = msgspec.json.Decoder(door.command)
@@ -158,12 +159,11 @@ class PoolDoors:
             await send_reply(self._client, call, Failed(code="bad_request", message=message))
             return
         try:
-            await self._credentials.put_ciphertexts(
-                [(session.session_id, session.sealed) for session in command.items]
-            )
+            # A gateway may not know yet that another key seals now.
+            self._credentials.sealer.refresh()
+            await self._credentials.put_ciphertexts(self._under_one_key(command))
         except CredentialsUnavailableError as error:
-            failed = Failed(code="ledger_unavailable", message=str(error))
-            await send_reply(self._client, call, failed)
+            await send_reply(self._client, call, _unavailable(error))
             return
         await self._committer.submit_batch(CommandBatch(ADMIN, list(cut_command(command)), call))
 
@@ -178,6 +178,41 @@ class PoolDoors:
             return f"sealed: {error}"
         return None
 
+    def _under_one_key(self, command: AddSessions) -> list[tuple[SessionId, bytes]]:
+        reseal = self._credentials.sealer.reseal_credential
+        return [
+            (session.session_id, reseal(session.session_id, session.sealed))
+            for session in command.items
+        ]
+
+    async def _on_keys(self, call: Call) -> None:
+        """Say who has which master keys, once this process surely leads."""
+        try:
+            _keys_decoder.decode(call.body)
+            answer = await self._rotator.describe_keys()
+        except msgspec.DecodeError as error:
+            await send_reply(self._client, call, decode_refusal(error, [AskKeys]))
+        except CredentialsUnavailableError as error:
+            await send_reply(self._client, call, _unavailable(error))
+        else:
+            # Whoever asks may drop a key for what it hears: nothing from a leader that was.
+            proved = self._leadership.recently_proved
+            await send_reply(self._client, call, answer if proved else _NOT_LEADING)
+
+    async def _on_rotate(self, call: Call) -> None:
+        """Queue the beginning of a rotation, where its key is in the key file."""
+        try:
+            wanted = await self._rotator.consider_rotation(_rotate_decoder.decode(call.body))
+        except msgspec.DecodeError as error:
+            await send_reply(self._client, call, decode_refusal(error, [RotateKey]))
+        except CredentialsUnavailableError as error:
+            await send_reply(self._client, call, _unavailable(error))
+        else:
+            if isinstance(wanted, Failed):
+                await send_reply(self._client, call, wanted)
+            else:
+                await self._committer.submit_batch(CommandBatch(ROTATION, [wanted], call))
+
     async def _on_status(self, call: Call) -> None:
         try:
             asked = _status_decoder.decode(call.body)
@@ -188,11 +223,16 @@ class PoolDoors:
 
     async def _on_ping(self, call: Call) -> None:
         try:
-            _ping_decoder.decode(call.body)
+            ping = _ping_decoder.decode(call.body)
         except msgspec.DecodeError as error:
             await send_reply(self._client, call, decode_refusal(error, [Ping]))
             return
+        self._rotator.holders.note_ping(ping, call.reply_to)
         await send_reply(self._client, call, self._leadership.as_pong())
+
+
+def _unavailable(error: CredentialsUnavailableError) -> Failed:
+    return Failed(code="ledger_unavailable", message=str(error))
 
 
 def cut_command(command: AddSessions) -> list[AddSessions]:
@@ -205,4 +245,7 @@ def cut_command(command: AddSessions) -> list[AddSessions]:
 
 _admin_decoder = msgspec.json.Decoder(PoolAdmin)
 _status_decoder = msgspec.json.Decoder(PoolStatus)
+_keys_decoder = msgspec.json.Decoder(AskKeys)
+_rotate_decoder = msgspec.json.Decoder(RotateKey)
+_NOT_LEADING = Failed(code="not_leader", message="it is not sure that this process leads")
 _ping_decoder = msgspec.json.Decoder(Ping)

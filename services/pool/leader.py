@@ -1,12 +1,10 @@
-"""What a process does while it leads its shard: policy, doors, the writer's loop, sessions."""
+"""What a process does while it leads its shard: policy, doors, the writer's loop."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
 from contracts.base import Failed
-from contracts.pool import AddSessions, SessionStatus
-from runtime.credentials import Credential
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.process import lifecycle
@@ -14,23 +12,19 @@ from runtime.process.logs import Log
 from runtime.settings import SettingsError
 from services.pool import generated
 from services.pool import settings as configuration
-from services.pool.batches import ADMIN, POLICY, CommandBatch, admin_kind
-from services.pool.committer import Committer
-from services.pool.domain import wanted_sessions
-from services.pool.handlers import SESSIONS_MAX, PoolDoors
-from services.pool.provisioners import (
-    Provisioner,
-    ProvisionError,
-    account_lookup,
-    make_provisioner,
-    session_addition,
-    texts_of_sessions,
-)
+from services.pool.bucket import CredentialsUnavailableError
+from services.pool.checking import AccountChecks
+from services.pool.commits.batches import POLICY, CommandBatch
+from services.pool.commits.committer import Committer
+from services.pool.handlers import PoolDoors
+from services.pool.keeping import SessionKeeper
+from services.pool.keys.rotator import KeyRotator
 from services.pool.settings import Settings
-from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
+from services.pool.store import CredentialStore, PoolLedger
 
 _SETTINGS_EVERY_S, _STATE_EVERY_S = 2.0, 2.0
 _PAUSE_S, _FINISH_S, _FULL = 0.5, 5.0, 0.9
+_NO_POLICY = "no policy is in force yet"
 
 
 class PoolLeader:
@@ -39,7 +33,7 @@ class PoolLeader:
     def __init__(
         self,
         load: Callable[[], Settings],
-        identity_key: str,
+        keeper: SessionKeeper,
         log: EventLog,
         writer: SubjectWriter,
         ledger: PoolLedger,
@@ -47,38 +41,38 @@ class PoolLeader:
         committer: Committer,
         doors: PoolDoors,
         *,
+        rotator: KeyRotator,
+        checks: AccountChecks,
         logger: Log,
     ) -> None:
         """Read the settings. Raises `SettingsError`."""
         self._load = load
-        self._settings = load()
-        self._identity_key = identity_key
-        self._log = log
-        self._writer = writer
+        self._settings = keeper.settings = load()
+        self._keeper = keeper
+        self._checks = checks
+        self._log, self._writer = log, writer
         self._ledger = ledger
         self._credentials = credentials
         self._committer = committer
         self._doors = doors
+        self._rotator = rotator
         self._logger = logger
-        self._provisioner = Provisioner()
-        self._fleet = generated.FleetOrigin()
         self._hold_logged = False
-        self._stop = asyncio.Event()
-        self._ended = asyncio.Event()
+        self._stop, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
         self._applied: tuple[str, str] | None = None
-        self._supplanted = False
-        """Another kind was written, and it is not looked yet for sessions that were generated."""
         self._refused = ""
-        self._complaint = ""
-        self.missing = "no policy is in force yet"
+        keeper.begin_term(_NO_POLICY)
+
+    @property
+    def missing(self) -> str:
         """What this leader still lacks; empty when it is ready."""
+        return self._keeper.missing
 
     async def lead_term(self) -> None:
         """Lead until deposed or told to finish. Raises `DeposedError`."""
-        self.missing = "no policy is in force yet"
+        self._keeper.begin_term(_NO_POLICY)
         self._applied = None
-        self._fleet = generated.FleetOrigin()
         self._ended.clear()
         self._committer.begin_term()
         done = asyncio.Event()
@@ -92,6 +86,7 @@ class PoolLeader:
                 self._run_term(),
                 self._watch_log(),
                 self._watch_fleet(),
+                self._rotator.run(),
                 self._end_in_order(done),
             )
         finally:
@@ -141,13 +136,17 @@ class PoolLeader:
         while self._applied is None and self._ledger.state.policy_source is None:
             await asyncio.sleep(_PAUSE_S)
             await self._apply_policy()
-        # Whoever asks before the first sessions are there is told so, not that all is used up.
-        state = self._ledger.state
-        state.note_supply(growing=wanted_sessions(state) > 0, empty=False)
+        self._keeper.note_supply()
         await self._doors.open_doors()
         # A hook may take its time; settings are followed meanwhile.
         never = asyncio.Event()
-        await lifecycle.until_stopped(never, self._follow_settings(), self._keep_sessions())
+        await lifecycle.until_stopped(
+            never,
+            self._follow_settings(),
+            self._keeper.keep_sessions(),
+            self._keeper.sweep_sessions(),
+            self._checks.check_sessions(),
+        )
 
     async def _follow_settings(self) -> None:
         while True:
@@ -155,14 +154,9 @@ class PoolLeader:
             self._reload_settings()
             await self._apply_policy()
 
-    async def _keep_sessions(self) -> None:
-        while True:
-            await self._provision_sessions()
-            await asyncio.sleep(_PAUSE_S)
-
     def _reload_settings(self) -> None:
         try:
-            self._settings = self._load()
+            self._settings = self._keeper.settings = self._load()
         except SettingsError as error:
             if str(error) != self._refused:
                 self._logger.error("settings_refused", reason=str(error))  # noqa: TRY400
@@ -183,95 +177,20 @@ class PoolLeader:
             if isinstance(answer, Failed):
                 self._logger.warning("policy_not_applied", reason=answer.message)
                 return
-        settings = self._settings
-        section = settings.pool.provisioner
-        kind, services = settings.provisioner_kind, settings.services
-        self._provisioner = make_provisioner(section, kind, services, settings.file)
-        self._supplanted = section.kind not in {None, generated.GENERATED}
-        self._applied = (source, settings.file)
+        self._keeper.apply_settings()
+        self._applied = (source, self._settings.file)
         self._logger.info("policy_in_force", source=source)
 
     def _is_held(self) -> bool:
         """Tell whether the policy of settings that name no server waits, as the balancer's does."""
         settings, has_policy = self._settings, self._ledger.state.policy_source is not None
-        on_hold = has_policy and self._fleet.holds_back(
+        on_hold = has_policy and self._keeper.fleet.holds_back(
             demo=settings.demo, serverless=settings.serverless
         )
-        if on_hold and self._fleet.has_own and not self._hold_logged:
+        if on_hold and self._keeper.fleet.has_own and not self._hold_logged:
             self._logger.warning("policy_held", reason="no configuration names the servers")
-        self._hold_logged = on_hold and self._fleet.has_own
+        self._hold_logged = on_hold and self._keeper.fleet.has_own
         return on_hold
-
-    async def _provision_sessions(self) -> None:
-        """Add sessions until the provisioner has no more that the pool wants."""
-        if self._demo_is_to_come():
-            return
-        try:
-            if self._supplanted:
-                await self._retire_generated()
-            while lacking := await self._fetch_lacking():
-                await self._add_sessions(lacking)
-        except (ProvisionError, CredentialsUnavailableError) as error:
-            self._log_complaint(str(error), "no_sessions_made")
-            self.missing = "" if self._ledger.state.standing[SessionStatus.ACTIVE] else str(error)
-        self._ledger.state.note_supply(growing=False)
-
-    def _demo_is_to_come(self) -> bool:
-        """Tell whether sessions are made up once the log says that the servers are the demo's."""
-        by_default = self._settings.pool.provisioner.kind is None and self._settings.demo
-        if not by_default or (self._fleet.is_demo and not self._fleet.has_own):
-            return False
-        self.missing = "" if self._fleet.has_own else "the demo's servers are not in force yet"
-        return True
-
-    async def _retire_generated(self) -> None:
-        """Retire what was made up: somebody wrote down that sessions come from elsewhere."""
-        if made_up := generated.sessions_generated(self._ledger.state):
-            reason = f"sessions come from {self._settings.provisioner_kind!r} now"
-            commands = generated.retirement_commands(made_up, reason)
-            answer = await self._committer.submit_own(CommandBatch(ADMIN, commands))
-            if isinstance(answer, Failed):
-                raise ProvisionError(f"generated sessions were not retired: {answer.message}")
-            self._logger.info("generated_sessions_retired", count=len(made_up))
-        self._supplanted = False
-
-    async def _fetch_lacking(self) -> list[Credential]:
-        """Ask the provisioner for a batch that the pool lacks, and renew what it has anew."""
-        state, key = self._ledger.state, self._identity_key
-        room = min(max(state.policy.max_size - state.size, 0), SESSIONS_MAX)
-        wanted = wanted_sessions(state)
-        state.note_supply(growing=state.growing or wanted > 0)
-        is_known = account_lookup(state.sessions, key)
-        lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
-        self._log_complaint(self._provisioner.complaint)
-        texts = texts_of_sessions(self._provisioner.take_standing(), state.sessions, key)
-        if renewed := await self._credentials.renew_credentials(texts):
-            self._logger.info("credentials_renewed", count=renewed)
-        state.note_supply(empty=not lacking and state.size < max(state.policy.min_size, 1))
-        self.missing = self.missing if lacking else ""
-        return lacking
-
-    async def _add_sessions(self, lacking: list[Credential]) -> None:
-        """Add one batch. Raises `ProvisionError`."""
-        state, key, kind = self._ledger.state, self._identity_key, self._settings.provisioner_kind
-        state.note_supply(growing=True)
-        if self.missing:  # one that is ready stays so while its pool grows
-            self.missing = f"sessions are being made: {state.size} of {state.policy.min_size}"
-        named = [(new.session_identity(key), new) for new in lacking]
-        # The ciphertext first: a session of the log always has a credential.
-        sealed = self._credentials.seal_credentials((name, new.credential) for name, new in named)
-        await self._credentials.put_ciphertexts(sealed)
-        command = AddSessions(items=[session_addition(*pair) for pair in named], by="provisioner")
-        answer = await self._committer.submit_own(CommandBatch(admin_kind(kind), [command]))
-        if isinstance(answer, Failed):
-            raise ProvisionError(f"sessions were not added: {answer.message}")
-        self._logger.info("sessions_added", count=len(named), origin=kind)
-
-    def _log_complaint(self, complaint: str, event: str = "credentials_refused") -> None:
-        """Say once which credentials are of no use, or why there are none to be had."""
-        if complaint and complaint != self._complaint:
-            self._logger.error(event, reason=complaint)
-        self._complaint = complaint
 
     async def _watch_log(self) -> None:
         """Keep the last tenth of the log for ends of leases, and tell when it takes no writes."""
@@ -296,5 +215,5 @@ class PoolLeader:
             if self._settings.demo or self._settings.serverless:
                 with suppress(LogUnavailableError):
                     async for fleet in generated.follow_fleet(self._log):
-                        self._fleet = fleet
+                        self._keeper.fleet = fleet
             await asyncio.sleep(_PAUSE_S)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.pool import (
+    CheckRecorded,
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
@@ -13,6 +14,7 @@ from contracts.pool import (
     LeaseRefused,
     Outcome,
     PoolEvent,
+    SessionRetired,
     UsageRecorded,
 )
 
@@ -33,6 +35,12 @@ class Metrics:
             "commands_unjournalled", "Commands turned away before any decision.", "reason"
         )
         self.unknown = self._gauge("unknown_events", "Events of an unknown tag in the fold.")
+        self.doubted = self._gauge(
+            "sessions_doubted", "Sessions tried after all others: failures speak against them."
+        )
+        self.logins_refused = self._gauge(
+            "logins_refused", "1 while every session is suspect or disabled, by what servers say."
+        )
         self.violations = self._gauge("violations", "What should never be, seen by the fold.")
         self.decided_again = self._counter("decided_again", "Batches that a fence made void.")
         self.commit_size = self._histogram("commit_commands", "Commands in one envelope.", _SIZES)
@@ -40,10 +48,21 @@ class Metrics:
             "commit_seconds", "From decision to acknowledgement.", _SECONDS
         )
         self.queued = self._gauge("queued_commands", "Commands not yet answered.")
+        self.waiting = self._gauge("waiting", "Requests that wait for a session.")
         self.leading = self._gauge("leading", "1 while this process leads its shard.")
         self.sequence = self._gauge("log_sequence", "Log sequence of the fold.")
         self.unwritable = self._gauge(
             "log_unwritable_seconds", "How long the log has taken no write; 0 below ten."
+        )
+        self.places = self._gauge("places", "Sessions neither retired nor disabled.")
+        self.growth_held = self._gauge(
+            "growth_held", "1 while sessions are lacking and none is asked for."
+        )
+        self.stale_retired = self._counter(
+            "stale_sessions_retired", "Sessions that retired because they were not used."
+        )
+        self.checks = self._counter(
+            "account_checks", "Accounts asked after, by what was said.", "judged"
         )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
@@ -65,9 +84,19 @@ class Metrics:
                 case LeaseReconciled():
                     tally[self.ended, ("reconciled",)] += 1
                 case _:
-                    pass
+                    tally.update(self._upkeep_tally(event))
         for (counter, labels), count in tally.items():
-            counter.labels(*labels).inc(count)
+            (counter.labels(*labels) if labels else counter).inc(count)
+
+    def _upkeep_tally(self, event: PoolEvent) -> dict[tuple[Counter, tuple[str, ...]], int]:
+        """Count what one event says of how the pool is kept."""
+        match event:
+            case CheckRecorded():
+                return {(self.checks, (event.judged,)): 1}
+            case SessionRetired(by_pool=True):
+                return {(self.stale_retired, ()): 1}
+            case _:
+                return {}
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"tidegate_pool_{name}", help_text, labels, registry=self.registry)

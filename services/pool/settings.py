@@ -1,4 +1,4 @@
-"""What an operator may turn at the pool (`[pool]`, `[pool.provisioner]`, `[services]`)."""
+"""What an operator may turn at the pool: `[pool]`, its provisioner and checks, `[services]`."""
 
 import hashlib
 from typing import Literal
@@ -14,6 +14,7 @@ from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
 from runtime.texts import refuse_unwritable
 
 _TIMEOUT_MAX_S = 300
+_CHECKS_MAX = 600
 
 
 class ProvisionerSection(Section, frozen=True, kw_only=True):
@@ -59,17 +60,40 @@ def _is_plain_url(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
+class CheckSection(Section, frozen=True, kw_only=True):
+    """Whether accounts are asked after that no call has shown to live."""
+
+    kind: Literal["none", "token_check"] = "none"
+    """`token_check`: a gateway asks a server by `POST /token/check`, as the Jimeng family has it.
+    Off by default: checks themselves may call up risk control."""
+    per_minute: int = 6
+    """At most so many accounts a minute are asked after, at uneven times."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no field type can."""
+        if not 1 <= self.per_minute <= _CHECKS_MAX:
+            raise ValueError(f"per_minute: expected a whole number from 1 to {_CHECKS_MAX}")
+
+
 class PoolSection(Section, frozen=True, kw_only=True):
     """How many sessions there are, and how long and how often they are leased."""
 
     min_size: int = 50
+    """Sessions, neither retired nor disabled, below which the pool asks for more."""
     max_size: int = 500
+    """Sessions, neither retired nor disabled, above which none is added, and as many as are made by
+    `generated` or `http` on one day."""
     refresh_threshold: float = 0.2
-    """Share of sessions with quota left under which the pool refills. Not acted upon yet."""
+    """While fewer than this share of the sessions that can be granted have a unit left of a type
+    that was asked for in the last hour, the pool asks for `min_size` times this many more. 0: never
+    more than `min_size`."""
     health_check_interval: Seconds = Seconds(300)
-    """How often sessions are checked. Not acted upon yet."""
+    """For how long a success or a check says enough of a session's account: only one that had
+    neither is checked. See `check`."""
     stale_threshold: Seconds = Seconds(86400)
-    """Idle time after which a session may be retired. Not acted upon yet."""
+    """After so long without a lease a session is stale. One that `generated` or `http` made retires
+    then, unless `min_size` or a service type needs it, and may come back; others are only shown as
+    stale. `"0s"`: none is."""
     lease_ttl: Seconds = Seconds(900)
     session_concurrency: int = 2
     """Leases one session may hold at once; 0 is no bound. Where it is left out and one of
@@ -78,7 +102,12 @@ class PoolSection(Section, frozen=True, kw_only=True):
     reset_guard: Seconds = Seconds(2)
     """How long before a reset nothing is granted for the ending day."""
     quota_timezone: str = "UTC"
+    queue_max: int = 10_000
+    """Requests that may wait for a session at once, all together."""
+    queue_max_per_key: int = 1000
+    """The same of one client key."""
     provisioner: ProvisionerSection = ProvisionerSection()
+    check: CheckSection = CheckSection()
 
     def __post_init__(self) -> None:
         """Refuse what no field type can."""
@@ -86,6 +115,8 @@ class PoolSection(Section, frozen=True, kw_only=True):
             raise ValueError("min_size: expected at least 0")
         if self.max_size < max(self.min_size, 1):
             raise ValueError("max_size: expected at least 1, and no less than min_size")
+        if self.queue_max < 0 or self.queue_max_per_key < 0:
+            raise ValueError("queue_max, queue_max_per_key: expected at least 0")
         if not 0 <= self.refresh_threshold <= 1:
             raise ValueError("refresh_threshold: expected a share from 0 to 1")
         if self.session_concurrency < 0:
@@ -141,6 +172,12 @@ def policy_of(settings: Settings) -> Policy:
         reset_guard_s=float(pool.reset_guard),
         reconcile_after_s=float(pool.reconcile_after),
         quota_timezone=pool.quota_timezone,
+        queue_max=pool.queue_max,
+        queue_max_per_key=pool.queue_max_per_key,
+        refresh_threshold=pool.refresh_threshold,
+        stale_threshold_s=float(pool.stale_threshold),
+        check_interval_s=float(pool.health_check_interval),
+        checks_per_minute=0.0 if pool.check.kind == "none" else float(pool.check.per_minute),
     )
 
 

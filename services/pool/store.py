@@ -1,35 +1,52 @@
 """What the pool keeps: the fold of its log, and the ciphertexts of its credentials.
 
 Credentials lie in the KV bucket `credentials`, one key per session id, newest only; the pool
-alone writes there. The revision of a ciphertext is its stream sequence.
+alone writes there. The revision of a ciphertext is its stream sequence. Each is stored behind the
+revision that its writer knows (compare and set): a leader that was deposed, and woke up with a
+ciphertext under a key that has been dropped since, would lose a session by it.
 """
 
 import asyncio
-import json
+import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
+from contextlib import suppress
+from typing import NamedTuple
 
 from contracts.base import SessionId
 from contracts.envelope import Envelope
-from contracts.subjects import CREDENTIALS_BUCKET
-from runtime.secrets import Sealer, SealError
+from runtime.nats.bus import Bus
+from runtime.secrets import Sealer, SealError, sealed_under
 from services.pool import domain
+from services.pool.bucket import (
+    Ciphertext,
+    CredentialBucket,
+    CredentialMovedError,
+)
 from services.pool.domain import Pool
 
-_PREFIX = f"$KV.{CREDENTIALS_BUCKET}."
-_STREAM = f"KV_{CREDENTIALS_BUCKET}"
-_TIMEOUT_S = 2.0
-_PAGE = 1000
 _IN_FLIGHT = 200
-_END_OF_PAGE = "204"
-_NOT_FOUND = "404"
+_RESEALED_AT_ONCE = 50
+_RESEAL_PAUSE_S = 0.1
+"""So that at most 500 a second are sealed anew: calls go on beside it."""
 
 
-class CredentialsUnavailableError(Exception):
-    """The bucket did not do what was asked."""
+class Unsealed(NamedTuple):
+    """A ciphertext that was tried."""
+
+    session_id: SessionId
+    credential: str | None
+    """None: no key opens it."""
+    trouble: str
+
+
+class Resealed(NamedTuple):
+    """What became of the ciphertexts that were under another key than the one that seals."""
+
+    changed: int
+    """Sealed anew, by this process or another."""
+    closed: int
+    """Opened by no key, and left as they are."""
 
 
 class PoolLedger:
@@ -47,13 +64,16 @@ class PoolLedger:
 class CredentialStore:
     """The bucket of ciphertexts, and the revision of each."""
 
-    def __init__(self, client: Client, sealer: Sealer) -> None:
+    def __init__(self, client: Bus, sealer: Sealer) -> None:
         """Use `client`; nothing is read yet."""
         self.revisions: dict[SessionId, int] = {}
+        """Of the ciphertexts there are."""
         self.sealer = sealer
-        self._client = client
+        self._bucket = CredentialBucket(client)
         self._seen = 0
         self._checked = False
+        self._key_ids: dict[SessionId, str] = {}
+        """Under which key each is, as far as it was seen."""
         self._waiting: dict[SessionId, str] = {}
         """What may differ from what is stored."""
         self._compared: dict[SessionId, int] = {}
@@ -62,40 +82,51 @@ class CredentialStore:
     async def catch_up(self) -> None:
         """Learn the revisions that changed since the last time.
 
-        The first ciphertext seen is opened. Raises `SealError` when this master key does not,
+        The first time one ciphertext is opened. Raises `SealError` when the master keys open none,
         and `CredentialsUnavailableError`.
         """
-        full = True
-        while full:
-            page = await self._read_page(self._seen + 1)
-            full = len(page) == _PAGE
-            for message in page:
-                headers = message.headers or {}
-                session_id = SessionId(headers["Nats-Subject"].removeprefix(_PREFIX))
-                self._seen = int(headers["Nats-Sequence"])
-                self.revisions[session_id] = self._seen
-                if not self._checked:
-                    self.sealer.open_credential(session_id, message.data)
-                    self._checked = True
+        trouble: SealError | None = None
+        async for page in self._bucket.pages_behind(self._seen):
+            for stored in page:
+                self._seen = stored.revision
+                self._note_stored(stored)
+                # Those of a key that is not here are passed over: reading the file once is enough.
+                known = trouble is None or self.sealer.has_key_of(stored.sealed)
+                if stored.sealed and known and not self._checked:
+                    try:
+                        self.sealer.open_credential(stored.session_id, stored.sealed)
+                        self._checked = True
+                    except SealError as error:
+                        trouble = error
+        if trouble is not None and not self._checked:
+            raise trouble
 
-    async def open_all(self) -> AsyncIterator[tuple[SessionId, str]]:
-        """Yield every credential, in the order in which they were stored.
+    def count_by_key(self) -> dict[str, int]:
+        """Tell how many ciphertexts there are under each key, as far as they were seen."""
+        return dict(Counter(self._key_ids.values()))
 
-        Raises `SealError` at one that this master key does not open, and
-        `CredentialsUnavailableError`.
+    def count_closed(self) -> int:
+        """Count those seen that are sealed under a key which is not known here."""
+        known = self.sealer.has_key_of
+        counts = self.count_by_key().items()
+        return sum(count for key_id, count in counts if not known(bytes.fromhex(key_id)))
+
+    async def open_all(self) -> AsyncIterator[Unsealed]:
+        """Try every ciphertext, in the order in which they were stored.
+
+        Raises `CredentialsUnavailableError`.
         """
         async for session_id, sealed in self._stored_ciphertexts():
-            yield session_id, self.sealer.open_credential(session_id, sealed)
+            try:
+                yield Unsealed(session_id, self.sealer.open_credential(session_id, sealed), "")
+            except SealError as error:
+                yield Unsealed(session_id, None, str(error))
 
     async def _stored_ciphertexts(self) -> AsyncIterator[tuple[SessionId, bytes]]:
-        seen, full = 0, True
-        while full:
-            page = await self._read_page(seen + 1)
-            full = len(page) == _PAGE
-            for message in page:
-                headers = message.headers or {}
-                seen = int(headers["Nats-Sequence"])
-                yield SessionId(headers["Nats-Subject"].removeprefix(_PREFIX)), message.data
+        async for page in self._bucket.pages_behind(0):
+            for stored in page:
+                if stored.sealed:
+                    yield stored.session_id, stored.sealed
 
     async def put_ciphertexts(self, items: Sequence[tuple[SessionId, bytes]]) -> None:
         """Store ciphertexts; on return every one of them is acknowledged.
@@ -128,6 +159,35 @@ class CredentialStore:
         self._waiting = {}
         return len(other)
 
+    async def reseal_others(self) -> Resealed:
+        """Seal anew whatever is under another key than the one that seals, some at a time.
+
+        One that is stored meanwhile stays: it is looked at again the next time. Raises
+        `CredentialsUnavailableError`.
+        """
+        changed = closed = 0
+        async for page in self._bucket.pages_behind(0):
+            sealing = self.sealer.key_ids[0]
+            others = [one for one in page if one.sealed and sealed_under(one.sealed) != sealing]
+            for start in range(0, len(others), _RESEALED_AT_ONCE):
+                some = others[start : start + _RESEALED_AT_ONCE]
+                done = await asyncio.gather(*map(self._reseal_stored, some))
+                changed += sum(done)
+                closed += len(done) - sum(done)
+                await asyncio.sleep(_RESEAL_PAUSE_S)
+        return Resealed(changed, closed)
+
+    async def _reseal_stored(self, stored: Ciphertext) -> bool:
+        """Seal one anew, unless it moved meanwhile; false when no key opens it."""
+        session_id, revision, sealed = stored
+        try:
+            anew = self.sealer.reseal_credential(session_id, sealed)
+        except SealError:
+            return False
+        with suppress(CredentialMovedError):
+            await self._put_behind(session_id, anew, revision)
+        return True
+
     def _holds(self, session_id: SessionId, sealed: bytes, text: str) -> bool:
         try:
             return self.sealer.open_credential(session_id, sealed) == text
@@ -137,42 +197,38 @@ class CredentialStore:
     def seal_credentials(
         self, fresh: Iterable[tuple[SessionId, str]]
     ) -> list[tuple[SessionId, bytes]]:
-        """Encrypt credentials under the master key."""
+        """Encrypt credentials under the master key that seals now."""
+        self.sealer.refresh()
         return [
             (session_id, self.sealer.seal_credential(session_id, text))
             for session_id, text in fresh
         ]
 
     async def _put_ciphertext(self, item: tuple[SessionId, bytes]) -> None:
+        """Store one behind the revision that is known. Raises `CredentialsUnavailableError`."""
         session_id, sealed = item
         try:
-            message = await self._client.request(_PREFIX + session_id, sealed, timeout=_TIMEOUT_S)
-        except (NatsError, ConnectionError) as error:
-            raise CredentialsUnavailableError(f"{session_id}: {type(error).__name__}") from None
-        answer = json.loads(message.data)
-        if "error" in answer:
-            raise CredentialsUnavailableError(f"{session_id}: {answer['error']['description']}")
-        self.revisions[session_id] = int(answer["seq"])
+            await self._put_behind(session_id, sealed, self.revisions.get(session_id, 0))
+        except CredentialMovedError:
+            newest = await self._bucket.read_newest(session_id)
+            self._note_stored(newest)
+            if not newest.sealed:
+                await self._put_behind(session_id, sealed, newest.revision)
+            # One of ours may have been stored without a word; whatever else is there stays.
+            elif newest.sealed != sealed:
+                raise
 
-    async def _read_page(self, start: int) -> list[Msg]:
-        """Read the next ciphertexts of the bucket (a batch of the direct-get API)."""
-        inbox = self._client.new_inbox()
-        wanted = {"seq": start, "next_by_subj": f"{_PREFIX}>", "batch": _PAGE}
-        subscription = await self._client.subscribe(inbox)
-        page: list[Msg] = []
-        try:
-            await self._client.publish(
-                f"$JS.API.DIRECT.GET.{_STREAM}", json.dumps(wanted).encode(), inbox
-            )
-            while True:
-                message = await subscription.next_msg(_TIMEOUT_S)
-                status = (message.headers or {}).get("Status")
-                if status in {_END_OF_PAGE, _NOT_FOUND}:
-                    return page
-                if status is not None:
-                    raise CredentialsUnavailableError(f"{_STREAM}: status {status}")
-                page.append(message)
-        except (NatsError, ConnectionError) as error:
-            raise CredentialsUnavailableError(f"{_STREAM}: {type(error).__name__}") from None
-        finally:
-            await subscription.unsubscribe()
+    async def _put_behind(self, session_id: SessionId, sealed: bytes, revision: int) -> None:
+        stored = await self._bucket.store_behind(session_id, sealed, revision)
+        self._note_stored(Ciphertext(session_id, stored, sealed))
+
+    def _note_stored(self, stored: Ciphertext) -> None:
+        """Know what is stored for a session."""
+        session_id, revision, sealed = stored
+        if sealed:
+            self.revisions[session_id] = revision
+            # One text for all of a key: there may be 100,000.
+            self._key_ids[session_id] = sys.intern(sealed_under(sealed))
+        else:
+            self.revisions.pop(session_id, None)
+            self._key_ids.pop(session_id, None)

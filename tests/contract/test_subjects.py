@@ -3,7 +3,8 @@
 import pytest
 
 from contracts import subjects
-from contracts.subjects import TABLE, USERS, denied_subjects, permissions_of
+from contracts.permissions import denied_subjects, permissions_of
+from contracts.subjects import TABLE, USERS
 
 
 def covers(pattern: str, subject: str) -> bool:

@@ -190,14 +190,22 @@ def test_account_is_asked_after_as_each_dialect_can(
 
 
 @pytest.mark.parametrize("server", DIALECTS)
-def test_expired_login_is_dead_and_blames_nobody(asked: Asked, server: str) -> None:
+def test_expired_login_is_dead_and_makes_a_suspect_until_it_lives(
+    asked: Asked, server: str
+) -> None:
     asked.account(server, expired=True)
 
     found = asked.test(asked.sessions[0], server)
 
     assert (found["judged"], found["used_up"]) == ("dead", False)
     assert "login error" in found["message"]
-    assert asked.stack.api(f"/api/sessions/{asked.sessions[0]}")["status"] == "active"
+    assert found["status"] == "suspect"
+    assert asked.stack.api(f"/api/sessions/{asked.sessions[0]}")["status"] == "suspect"
+
+    asked.account(server)
+    cleared = asked.test(asked.sessions[0], "jimeng")
+
+    assert (cleared["judged"], cleared["status"]) == ("alive", "active")
 
 
 def test_failure_that_repeats_the_credential_is_told_without_it(asked: Asked) -> None:
@@ -282,6 +290,7 @@ def test_verb_tests_several_one_after_another(asked: Asked) -> None:
     dead = asked.said("sessions", "test", asked.sessions[0], "ses_nobody", "--server", "jimeng")
     assert dead.returncode == 1
     assert "dead" in dead.stdout
+    assert "suspect" in dead.stdout
     assert "not asked" in dead.stdout
     assert asked.said("sessions", "test").returncode == 2
     assert asked.said("sessions", "test", "x", "--all").returncode == 2

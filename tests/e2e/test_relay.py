@@ -313,11 +313,14 @@ def test_path_that_says_two_things_is_refused_as_it_is(stack: Stack, path: str) 
     assert requests(stack) == before
 
 
-@pytest.mark.parametrize("name", ["X-Max-Wait-Ms", "X-Session-Affinity"])
-def test_header_that_does_nothing_yet_is_refused(stack: Stack, name: str) -> None:
-    answer = post(stack, headers={name: "500"})
+def test_the_same_affinity_of_a_key_gets_the_same_session(stack: Stack) -> None:
+    mine = [post(stack, headers={"X-Session-Affinity": "x"}).headers["x-session-id"]]
+    for _ in range(3):
+        # Between them the least used one changes.
+        post(stack)
+        mine.append(post(stack, headers={"X-Session-Affinity": "x"}).headers["x-session-id"])
 
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, name.lower())
+    assert len({*mine}) == 1
 
 
 def test_metrics_are_no_service_whatever_stands_behind(stack: Stack) -> None:

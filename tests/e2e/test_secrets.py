@@ -67,6 +67,8 @@ VERBS = (
     ("keys", "list", "--json"),
     ("servers", "list", "--json"),
     ("audit", "--json"),
+    ("secrets", "show"),
+    ("secrets", "show", "--json"),
 )
 
 
@@ -234,6 +236,15 @@ def look_at_tables(search: Search, file: Path) -> int:
     return rows
 
 
+def master_key_changes(search: Search, up: Up) -> None:
+    """Rotate the master key; the new one is a secret like the old one."""
+    rotated = up.run("secrets", "rotate", TIDEGATE_API=f"http://127.0.0.1:{up.port}")
+    assert rotated.returncode == 0, rotated.stderr
+    search.look("verb rotate", rotated.stdout + rotated.stderr)
+    key = (up.home / "secrets" / "master.key").read_text()
+    search.add("the rotated master key", key, hashes=True)
+
+
 def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
     """Known secrets go in, the whole API is used, and all that it left is searched for them."""
     search = Search()
@@ -264,6 +275,7 @@ def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
                 assert answer.status_code == 200, (path, answer.text)
             query = {"query": "select * from attempts"}
             search.answer("sql", client.post("/api/sql", json=query))
+            master_key_changes(search, up)
             query = {"query": f"select '{stray}"}
             assert client.post("/api/sql", json=query).status_code == 400
         for verb in VERBS:
@@ -283,7 +295,7 @@ def test_secrets_are_nowhere_but_in_their_files(tmp_path: Path) -> None:
     counts = anyio.run(look_at_streams, search, copy, tmp_path)
 
     assert search.found == []
-    assert counts["KV_credentials"] == 6
+    assert counts["KV_credentials"] == 6 + 6, "each was sealed anew"
     assert counts["EVT"] > 20
     assert min(rows, database) > 20
     assert {"answer", "verb", "process", "file", "log", "table", "stream"} <= set(search.places)

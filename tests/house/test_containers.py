@@ -15,7 +15,7 @@ from tidegate.stack.home.owners import OWNERS
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if name != "nats"}
-SECRET = re.compile(r"(KEY|PASSWORD|SECRET|TOKEN)$")
+SECRET = re.compile(r"((?<!_PER_)KEY|PASSWORD|SECRET|TOKEN)$")
 SETTINGS = [variable_of(path) for path, _ in settings_of(Configuration, with_default_services({}))]
 
 

@@ -92,6 +92,39 @@ def test_nothing_is_mocked() -> None:
     assert found == []
 
 
+SIMULATED = (
+    "runtime/clock.py",
+    "runtime/leader",
+    "runtime/eventlog/writer.py",
+    "runtime/nats/connection.py",
+    "services/pool/",
+    "services/gateway/relay/",
+)
+"""What the simulation runs: the beginnings of paths."""
+
+
+def test_what_is_simulated_finds_time_and_chance_by_their_modules() -> None:
+    """Of the wall clock `system_clock` is the one reader; a name taken from a module is its own."""
+    taken = []
+    for name in modules("runtime", "services"):
+        for node in nodes(name) if name.startswith(SIMULATED) else []:
+            of_module = isinstance(node, ast.ImportFrom) and node.module in {
+                "os",
+                "random",
+                "secrets",
+                "time",
+                "uuid",
+            }
+            of_wall = isinstance(node, ast.Attribute) and ast.unparse(node) in {
+                "datetime.now",
+                "datetime.utcnow",
+            }
+            if of_module or of_wall:
+                taken.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
+
+    assert taken == []
+
+
 def test_verbs_print_by_the_console_alone() -> None:
     own = {"tidegate/console/output.py", "tidegate/main.py"}
     at_start = {"tidegate/stack/migrate.py", "tidegate/stack/running.py"}  # words of ours alone

@@ -1,7 +1,7 @@
 """Whoever administers it: each verb asks the gateway's API and prints what it answers.
 
 sessions  sessionfiles  sessiontests             sessions, in files, their accounts
-servers  keys  leases                            what else there is, and its changes
-stats  report  export  sql                       figures
+servers  keys  leases  queue                     what else there is, and its changes
+figures/                                         stats, reports, exports, SQL
 config  shown                                    the configuration, checked or shown
 """

@@ -22,6 +22,7 @@ _COLUMNS = (
     "quota_day",
     "region",
     "cooling_s",
+    "stale",
     "origin",
 )
 _BATCH = 1000
@@ -236,8 +237,9 @@ def check_accounts(
 ) -> None:
     """Ask a backend whether the accounts of sessions live, one after another; exit 1 for any dead.
 
-    No session is suspected or disabled by it. One whose account has no points left is granted no
-    more until its reset; so collect the points of the day first (`receive`).
+    A dead one makes its session suspect, a live one clears it; none is disabled. One whose account
+    has no points left is granted no more until its reset; so collect the points of the day first
+    (`receive`).
 
     Example: tidegate sessions test ses_0a1b2c3d4e5f ses_5f4e3d2c1b0a --server server-1
     """

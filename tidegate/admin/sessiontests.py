@@ -6,7 +6,17 @@ from typing import Any
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 
-TESTED = ("session_id", "judged", "server", "dialect", "asked", "points", "used_up", "message")
+TESTED = (
+    "session_id",
+    "judged",
+    "status",
+    "server",
+    "dialect",
+    "asked",
+    "points",
+    "used_up",
+    "message",
+)
 RECEIVED = ("session_id", "received", "server", "dialect", "asked", "before", "after", "message")
 FINE = frozenset({"alive", "unknown"})
 _POINTS = {

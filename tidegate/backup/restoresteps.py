@@ -16,9 +16,10 @@ from runtime.eventlog import EventLog
 from runtime.nats import natsserver, snapshots, streams
 from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import StreamExistsError, Taken
-from runtime.secrets import Sealer, SealError
+from runtime.secrets import Sealer
 from runtime.settings import SettingsError
-from services.pool.store import CredentialStore, CredentialsUnavailableError
+from services.pool.bucket import CredentialsUnavailableError
+from services.pool.store import CredentialStore
 from tidegate.backup import bundle, logproof
 from tidegate.backup.bundle import Bundle
 from tidegate.backup.logproof import Hearer, Proof
@@ -179,28 +180,30 @@ async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof
 
 
 async def _count_credentials(environment: Environment, taken: Bundle, unpacked: Home) -> int | None:
-    """Count the ciphertexts and open one. Raises `CommandError` when one is missing or closed.
+    """Open the ciphertexts, and count those that open. Raises `CommandError` for too few.
 
     None where this process has neither the pool's password nor the master key.
     """
     try:
-        key = environment.read_secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
+        keys = environment.read_secret("TIDEGATE_SECRET_KEY", unpacked.master_key)
         client = await _connect_home(environment, "pool")
     except SettingsError:
         return None
-    kept = CredentialStore(client, Sealer(key))
+    kept = CredentialStore(client, Sealer(keys))
     try:
-        await kept.catch_up()
-    except (SealError, CredentialsUnavailableError) as error:
-        raise CommandError(f"the credentials do not open under this master key: {error}") from None
+        tried = [one async for one in kept.open_all()]
+    except CredentialsUnavailableError as error:
+        raise CommandError(f"the credentials cannot be read: {error}") from None
     finally:
         await client.close()
-    if len(kept.revisions) < taken.manifest.proof.sessions:
-        raise CommandError(
-            f"{taken.manifest.proof.sessions} sessions came back, but only {len(kept.revisions)}"
-            " credentials"
-        )
-    return len(kept.revisions)
+    sessions = taken.manifest.proof.sessions
+    closed = [one.trouble for one in tried if one.credential is None]
+    opened = len(tried) - len(closed)
+    if closed and opened < sessions:
+        raise CommandError(f"the credentials do not open under this master key: {closed[0]}")
+    if opened < sessions:
+        raise CommandError(f"{sessions} sessions came back, but only {opened} credentials")
+    return opened
 
 
 def in_the_way(environment: Environment, taken: Bundle, unpacked: Home) -> list[Path]:

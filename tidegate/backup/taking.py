@@ -14,6 +14,7 @@ from runtime.eventlog import EventLog
 from runtime.nats import snapshots
 from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import Taken
+from runtime.secrets import merge_keys
 from runtime.settings import SettingsError
 from tidegate.backup import bundle, duckdbfile, logproof
 from tidegate.backup.bundle import Manifest, NewBundle
@@ -21,7 +22,7 @@ from tidegate.backup.logproof import Hearer, Proof
 from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
 from tidegate.console import output
 from tidegate.console.errors import CommandError
-from tidegate.stack.home.files import KEPT, VARIABLE_OF, used_configuration
+from tidegate.stack.home.files import KEPT, MASTER_KEY, VARIABLE_OF, used_configuration
 
 
 class _ProvedLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,8 @@ async def take_backup(
     Raises `SnapshotError`, `LogUnavailableError` or `StoreError`.
     """
     began = datetime.now(UTC)
+    # A rotation may drop a key while the ciphertexts are taken that were sealed under it.
+    keys = _master_keys(environment)
     client = await connect_as(environment, "archiver")
     try:
         # The log first: a session's ciphertext is stored before the log knows the session, so
@@ -64,7 +67,7 @@ async def take_backup(
             )
     finally:
         await client.close()
-    elsewhere = _copy_files(environment, new_bundle)
+    elsewhere = _copy_files(environment, new_bundle, keys)
     if no_duckdb := proved.missing or proved.failed:
         elsewhere[bundle.DUCKDB] = no_duckdb
     manifest = Manifest(
@@ -109,17 +112,35 @@ async def _prove_with_copy(
     return _ProvedLog(proof=proof, missing=copy.missing, failed=copy.failed)
 
 
-def _copy_files(environment: Environment, new_bundle: NewBundle) -> dict[str, str]:
+def _master_keys(environment: Environment) -> str:
+    """Read the key file as it is now; empty where there is none to read."""
+    source = _source_of(environment, MASTER_KEY)
+    try:
+        return source.read_text()
+    except OSError:
+        return ""
+
+
+def _source_of(environment: Environment, name: str) -> Path:
+    """Find where a file of the home lies."""
+    variable = VARIABLE_OF.get(name, "")
+    named = os.environ.get(f"{variable}_FILE", "") if variable else ""
+    return Path(named) if named else environment.home.path / name
+
+
+def _copy_files(
+    environment: Environment, new_bundle: NewBundle, keys_before: str
+) -> dict[str, str]:
     """Copy what lies in the home; say of the rest where it is kept."""
     elsewhere = {}
     for name in KEPT:
         variable = VARIABLE_OF.get(name, "")
-        named = os.environ.get(f"{variable}_FILE", "") if variable else ""
-        source = Path(named) if named else environment.home.path / name
+        source = _source_of(environment, name)
         if variable and os.environ.get(variable):
             elsewhere[name] = f"given by {variable}"
         elif source.is_file():
-            _copy_file(new_bundle, source, Path(name).name)
+            older = keys_before if name == MASTER_KEY else ""
+            _copy_file(new_bundle, source, Path(name).name, older)
         else:
             elsewhere[name] = "not in this home"
     config, last = environment.config, used_configuration(environment.home)
@@ -143,11 +164,14 @@ def owners_files(environment: Environment) -> dict[str, Path]:
     return {setting: named[setting] for setting in (CREDENTIALS, TOKEN) if setting in named}
 
 
-def _copy_file(new_bundle: NewBundle, source: Path, name: str) -> None:
+def _copy_file(new_bundle: NewBundle, source: Path, name: str, older_keys: str = "") -> None:
+    """Copy a file; behind its keys go `older_keys` that it lacks."""
     try:
         content = source.read_bytes()
     except OSError as error:
         raise CommandError(f"{source}: cannot be read ({error.strerror})") from None
+    if older_keys:
+        content = merge_keys(content.decode(), older_keys).encode()
     with new_bundle.write_part(name) as file:
         file.write(content)
 

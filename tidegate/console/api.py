@@ -13,12 +13,18 @@ import httpx
 from runtime.environment import Environment, read_environment, secret_variable
 from runtime.settings import SettingsError
 from runtime.texts import address_shown
-from tidegate.console.errors import CommandError, GatewayRefusedError
+from tidegate.console.errors import (
+    CommandError,
+    GatewayAbsentError,
+    GatewayRefusedError,
+    GatewayUnableError,
+)
 
 _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0
 """A file begins to come when it is written, as long as `export_timeout` after the question."""
 _ERROR_STATUS = 400
+_UNABLE_STATUS = 500
 _NO_ID = re.compile(r"[/\\;\x00-\x1f\x7f\ud800-\udfff]")
 """What stands in no path of a gateway."""
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")
@@ -115,9 +121,9 @@ def _admin_client() -> httpx.Client:
     )
 
 
-def _no_gateway(client: httpx.Client, error: Exception) -> CommandError:
+def _no_gateway(client: httpx.Client, error: Exception) -> GatewayAbsentError:
     url = address_shown(str(client.base_url).rstrip("/"))
-    return CommandError(
+    return GatewayAbsentError(
         f"expected a gateway at {url} ({error or type(error).__name__});"
         " start one with `tidegate up`, or name another in TIDEGATE_API"
     )
@@ -134,6 +140,8 @@ def _json_answer(client: httpx.Client, answer: httpx.Response) -> Any:
         ) from None
     if answer.status_code == _ERROR_STATUS:
         raise GatewayRefusedError(_error_message(body, answer.status_code))
+    if answer.status_code >= _UNABLE_STATUS:
+        raise GatewayUnableError(_error_message(body, answer.status_code))
     if answer.status_code > _ERROR_STATUS:
         raise CommandError(_error_message(body, answer.status_code))
     return body

@@ -2,6 +2,8 @@
 
 CommandError        it found something wrong, or cannot do it: exit 1
 GatewayRefusedError the gateway says that what was asked is wrong: exit 1
+GatewayUnableError  the gateway, or a service behind it, cannot answer now: exit 1
+GatewayAbsentError  there is no gateway: exit 1
 SettingsError       (runtime.settings) a wrong file, variable or argument: exit 2
 """
 
@@ -12,3 +14,11 @@ class CommandError(Exception):
 
 class GatewayRefusedError(CommandError):
     """What the gateway finds wrong with what it was asked (400)."""
+
+
+class GatewayUnableError(CommandError):
+    """Why the gateway cannot answer now (5xx): whether it did what was asked is unknown."""
+
+
+class GatewayAbsentError(CommandError):
+    """Where a gateway was expected."""

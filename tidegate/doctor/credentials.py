@@ -13,10 +13,11 @@ from contracts.pool import PoolStatus, PoolStatusReply, SessionStatus
 from runtime.credentials import REGIONS, Credential, WrongCredentialError, credential_of
 from runtime.environment import Environment
 from runtime.nats.connection import UnansweredError, ask_command, connect_as
-from runtime.secrets import Sealer, SealError
+from runtime.secrets import Sealer
 from runtime.settings import SettingsError
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
-from services.pool.store import CredentialStore, CredentialsUnavailableError
+from services.pool.bucket import CredentialsUnavailableError
+from services.pool.store import CredentialStore
 from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
@@ -27,20 +28,23 @@ _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 async def credential_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
     """Open the credentials, where the pool's password and the master key are here."""
     try:
-        key = environment.read_secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
+        keys = environment.read_secret("TIDEGATE_SECRET_KEY", environment.home.master_key)
         pool = await connect_as(environment, "pool")
     except SettingsError:
         return [unchecked("keys", "the master key, or the password of the pool, is not here")]
-    kept = CredentialStore(pool, Sealer(key))
+    kept = CredentialStore(pool, Sealer(keys))
     try:
-        opened = {session_id: text async for session_id, text in kept.open_all()}
-    except SealError as error:
-        return [wrong("keys", "master_key_wrong", str(error))]
+        tried = [one async for one in kept.open_all()]
     except CredentialsUnavailableError as error:
         return [unchecked("keys", f"the credentials cannot be read: {error}")]
     finally:
         await pool.close()
+    opened = {one.session_id: one.credential for one in tried if one.credential is not None}
+    closed = {one.session_id: one.trouble for one in tried if one.credential is None}
+    if closed and not opened:
+        return [wrong("keys", "master_key_wrong", next(iter(closed.values())))]
     findings = [fine("keys", f"the master key opens the credentials ({len(opened)})")]
+    findings += await _closed_findings(client, closed)
     short = sum(map(is_too_short, opened.values()))
     if short:
         count = f"{short} credentials, or passwords of their proxies, have under"
@@ -79,18 +83,33 @@ def _account_of(session_id: SessionId, text: str, identity_key: str) -> SessionI
     return session_id
 
 
-async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:
-    """Tell those accounts of which more than one session has not retired."""
-    among = [session_id for sessions in accounts for session_id in sessions]
-    if not among:
+async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> list[DoctorFinding]:
+    """Tell the ciphertexts that no key opens, of sessions that are there."""
+    there = await _sessions_there(client, list(closed))
+    troubles = [trouble for session_id, trouble in closed.items() if session_id in there]
+    if not troubles:
         return []
+    more = f" (and {len(troubles) - _NAMED} more)" if len(troubles) > _NAMED else ""
+    message = f"{'; '.join(troubles[:_NAMED])}{more}"
+    return [wrong("keys", "credentials_closed", message)]
+
+
+async def _sessions_there(client: Client, among: list[SessionId]) -> set[SessionId]:
+    """Ask which of these sessions there are that have not retired; none where nobody answers."""
+    if not among:
+        return set()
     question = PoolStatus(among=among, limit=len(among))
     try:
         reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
     except UnansweredError:
-        return []  # that nobody leads the pool is told elsewhere
+        return set()  # that nobody leads the pool is told elsewhere
     views = reply.sessions if isinstance(reply, PoolStatusReply) else []
-    there = {session.session_id for session in views if session.status is not SessionStatus.RETIRED}
+    return {view.session_id for view in views if view.status is not SessionStatus.RETIRED}
+
+
+async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:
+    """Tell those accounts of which more than one session has not retired."""
+    there = await _sessions_there(client, [name for sessions in accounts for name in sessions])
     left = [[session for session in sessions if session in there] for sessions in accounts]
     named = [" and ".join(sessions) for sessions in left if len(sessions) > 1]
     if not named:

@@ -14,7 +14,7 @@ from runtime.nats.connection import connect_as, nats_urls
 from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration
 from tidegate.console import output
-from tidegate.doctor import home, log, services, users
+from tidegate.doctor import home, log, rotation, services, users
 from tidegate.doctor.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 
 
@@ -61,6 +61,7 @@ async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
         return [
             *await users.user_findings(environment),
             *await _log_findings(client, environment),
+            *await rotation.rotation_findings(client),
             *await services.service_findings(
                 client,
                 make_clock(environment.clock_offset_file),

@@ -18,6 +18,9 @@ FindingCode = Literal[
     "key_unknown",
     "key_revoked",
     "master_key_wrong",
+    "master_key_lacking",
+    "rotation_halfway",
+    "credentials_closed",
     "disk_full",
     "disk_small",
     "sql_disk_small",
@@ -38,11 +41,13 @@ FindingCode = Literal[
     "pool_no_leader",
     "balancer_no_leader",
     "standby_absent",
+    "logins_refused",
     "no_active_session",
     "account_twice",
     "credentials_missing",
     "credentials_short",
     "sessions_short",
+    "growth_held",
     "quota_used_up",
     "no_servers",
     "server_down",
@@ -110,6 +115,12 @@ CURES: dict[FindingCode, str] = {
     "key_revoked": "Issue another key (`tidegate keys issue`) and put it into the file.",
     "master_key_wrong": "Give the master key that the credentials were sealed under, from a backup"
     " or your vault; without it the sessions must be added again.",
+    "master_key_lacking": "Give it the key file that the pool has; it reads the file again by"
+    " itself. One of an earlier version must be updated first.",
+    "rotation_halfway": "Say `tidegate secrets rotate` where the key file is: it goes on from"
+    " where the rotation stands.",
+    "credentials_closed": "Put the key that they were sealed under last into the key file, or add"
+    " those credentials again (`tidegate sessions add`): each keeps its id and its counts.",
     "disk_full": "Free disk space, or move the home to a larger disk.",
     "disk_small": "Free disk space: the log is allowed to grow by more than there is.",
     "sql_disk_small": "Free disk space, or move the home to a larger disk: until then SQL is"
@@ -145,6 +156,8 @@ CURES: dict[FindingCode, str] = {
     " in its log.",
     "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"
     " too long.",
+    "logins_refused": "Find out whether the accounts are gone or a server is wrong (`tidegate"
+    " sessions test`, `tidegate tail --type session_suspected`): a call a minute tries again.",
     "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"
     " (`tidegate sessions clear`).",
     "account_twice": "Remove one session of each pair (`tidegate sessions remove`): the other goes"
@@ -155,6 +168,9 @@ CURES: dict[FindingCode, str] = {
     " what servers answer, so that a server which repeats one shows it to clients.",
     "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
     " add`.",
+    "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
+    " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
+    " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
     "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",
     "no_servers": "Name servers in `[[servers]]` of the configuration.",
     "server_down": "Start the server, or take it out of the configuration; until then the others"

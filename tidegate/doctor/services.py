@@ -26,6 +26,7 @@ from tidegate.console import api, direct
 from tidegate.doctor import exposure
 from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 from tidegate.doctor.log import ask_jetstream, skew_finding
+from tidegate.doctor.sessions import ciphertext_findings, session_findings
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
@@ -75,44 +76,11 @@ async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
     if not isinstance(reply, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {reply.code}: {reply.message}")]
     kept = await ask_jetstream(client, f"STREAM.INFO.{subjects.CREDENTIALS_STREAM}")
-    findings = [*_session_findings(reply), *_ciphertext_findings(reply, kept)]
+    findings = [*session_findings(reply), *ciphertext_findings(reply, kept)]
     if reply.unwritable_s:
         message = f"it has taken no write for {reply.unwritable_s:.0f} s: no lease is granted"
         findings.append(wrong("log", "log_unwritable", message))
     return [skew_finding("pool", reply.now, asked_at, clock()), *findings]
-
-
-def _ciphertext_findings(
-    reply: PoolStatusReply, kept: dict[str, Any] | None
-) -> Iterator[DoctorFinding]:
-    """Compare the sessions of the log with the ciphertexts of the bucket: it never has fewer."""
-    if kept is None or "state" not in kept:
-        return
-    count = kept["state"]["messages"]
-    if count < reply.sessions_total:
-        message = f"{reply.sessions_total} sessions, but only {count} ciphertexts"
-        yield wrong("sessions", "credentials_missing", message)
-
-
-def _session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
-    """Compare the pool's sessions and their units with what is wanted."""
-    summary = (
-        f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
-        f" {reply.min_size} are wanted"
-    )
-    if (
-        reply.sessions_active == 0 < reply.min_size
-        or reply.sessions_total > reply.sessions_active == 0
-    ):
-        yield wrong("sessions", "no_active_session", summary)
-    elif reply.sessions_active < reply.min_size:
-        yield wrong("sessions", "sessions_short", summary)
-    else:
-        yield fine("sessions", summary)
-    yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
-    for service_type, units in reply.remaining.items():
-        if units == 0 and reply.sessions_active:
-            yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")
 
 
 async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding]:

@@ -8,6 +8,11 @@ import typer
 from tidegate.console import api, output
 
 StoryPart = dict[str, Any]
+_CONSEQUENCES = {
+    "session_doubted": "session {} is doubted",
+    "credentials_refused": "no session was left whose login is believed",
+}
+"""Events by what they say, where their names alone do not."""
 _TOLD_OF_A_CALL = ("path", "model", "key_id", "gateway_id", "client_address", "user_agent")
 
 
@@ -81,7 +86,13 @@ def story_lines(story: StoryPart) -> Iterator[str]:
             yield "  no decision is in the log"
     for event in story["consequences"]:
         why = f": {event['reason']}" if event["reason"] else ""
-        yield f"{event['ts']}  {event['event']} {event['entity_id']}{why}"
+        yield f"{event['ts']}  {_consequence(event)}{why}"
+
+
+def _consequence(event: StoryPart) -> str:
+    """Name what the request did to a session, or to all of them."""
+    words = _CONSEQUENCES.get(event["event"], f"{event['event']} {{}}")
+    return words.format(event["entity_id"])
 
 
 def _refusal_lines(refusal: StoryPart) -> Iterator[str]:

@@ -6,6 +6,7 @@ from contracts.pool import (
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -33,6 +34,7 @@ class SessionStates(States[SessionRow]):
             SessionRetired: self._on_session_retired,
             SessionCooled: self._on_session_cooled,
             SessionSuspected: self._on_session_suspected,
+            SessionDoubted: self._on_session_doubted,
             SessionRecovered: self._on_session_recovered,
         }
 
@@ -100,6 +102,10 @@ class SessionStates(States[SessionRow]):
         self.change_row(
             event, event.session_id, place, suspected_at=place.ts, reason="login_expired"
         )
+
+    def _on_session_doubted(self, event: SessionDoubted, place: LogPlace) -> None:
+        """It goes on as it was, behind all others: an event row tells of it."""
+        self.change_row(event, event.session_id, place)
 
     def _on_session_recovered(self, event: SessionRecovered, place: LogPlace) -> None:
         """Only an operator ends a cool-down early or enables what was disabled."""

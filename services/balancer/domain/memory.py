@@ -9,7 +9,7 @@ failures where the log tells of an ejection, or a return, after it was taken.
 import msgspec
 from msgspec.structs import replace
 
-from contracts.base import Instant, ServerId, ServiceType
+from contracts.base import Instant, ServerId, ServiceType, SessionId
 from services.balancer.domain.latency import FirstBytes, FleetLatency, ServerLatency
 from services.balancer.domain.standing import (
     AttemptSpan,
@@ -46,6 +46,7 @@ class BalancerMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     servers: list[ServerMemory] = []
     first_bytes: dict[ServiceType, list[int]] = {}
     latencies: dict[ServiceType, FleetLatency] = {}
+    doubted: list[SessionId] = []
 
 
 def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory:
@@ -57,6 +58,7 @@ def memory_of(balancer: Balancer, sequence: int, now: Instant) -> BalancerMemory
         servers=[_server_memory(standing) for standing in balancer.standings.values()],
         first_bytes={name: seen.counts() for name, seen in balancer.first_bytes.items()},
         latencies=balancer.latencies,
+        doubted=[*balancer.doubted],
     )
 
 
@@ -73,6 +75,7 @@ def recall(balancer: Balancer, memory: BalancerMemory) -> None:
     """Know again what was taken down; the log has told everything it has to tell."""
     balancer.first_bytes = {name: FirstBytes(counts) for name, counts in memory.first_bytes.items()}
     balancer.latencies = memory.latencies
+    balancer.doubted = dict.fromkeys(memory.doubted)
     limit = balancer.bounds.failures_max
     more = limit - (memory.failures_max or limit)
     for known in memory.servers:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from contracts.balancer import HeldConfiguration, Selected, Server, StrategyFailed
-from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType
+from contracts.base import Event, GatewayId, Instant, LeaseId, ServerId, ServiceType, SessionId
 from contracts.events import UnknownEvent
 from contracts.pool import Candidate
 from services.balancer.domain.bounds import HealthBounds
@@ -84,6 +84,8 @@ class Balancer(msgspec.Struct, kw_only=True):
     bounds: HealthBounds = HealthBounds()
     accused: dict[ServerId, None] = {}
     """Servers of which the pool said that they called several logins expired."""
+    doubted: dict[SessionId, None] = {}
+    """Sessions that the pool doubts: their failures say nothing of servers."""
     warming: set[ServerId] = set()
     """Servers that start slowly."""
     first_bytes: dict[ServiceType, FirstBytes] = {}
@@ -167,6 +169,7 @@ class Balancer(msgspec.Struct, kw_only=True):
             for server_id, member in self.fleet.members.items()
         }
         self.accused = {}
+        self.doubted = {}
         self.warming = set()
         for server_id, member in self.fleet.members.items():
             for service_type in member.ejections:

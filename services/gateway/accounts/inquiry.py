@@ -1,17 +1,18 @@
 """Whether the account of a session lives, what points it has, and the points of the day collected.
 
-The answer is told, and changes nothing here: a session is suspected or disabled by calls alone.
+What is said of a login is for the pool to judge by: it may suspect the session, or clear it.
 """
 
 import msgspec
 
 from contracts.balancer import PLAIN, NoServer, Selected
-from contracts.pool import SessionView
+from contracts.pool import CheckRecorded, CheckSession, SessionStatus, SessionView
 from services.gateway.accounts.caller import AccountCall, Caller, call_about
 from services.gateway.clients.request import new_request_id
 from services.gateway.dialects.credentials import dialects_saying, secrets_of
 from services.gateway.domain.answers.accounts import (
     ASKED,
+    CHECK,
     COLLECTING,
     POINTS,
     RECEIVE,
@@ -26,6 +27,8 @@ from services.gateway.domain.errors import GatewayError
 
 _GROUPS = (WITH_POINTS, ("drraw",), (PLAIN,))
 """Who is asked rather than whom: those that tell points know most, of `plain` nothing is known."""
+_CHECKING = (("jimeng", "drraw"), ("jimeng-free-all", "jimeng-free"), (PLAIN,))
+"""The same for the pool's checks, which ask for no points."""
 _NOTHING_KNOWN = "of a server that speaks plain nothing is known to ask"
 
 
@@ -43,6 +46,8 @@ class SessionTested(msgspec.Struct, frozen=True, kw_only=True):
     points: Points | None = None
     used_up: bool = False
     """Nothing is left: the session is granted no more until its reset."""
+    status: SessionStatus | None = None
+    """What the session is now: a test may suspect it, or end a suspicion."""
 
 
 class PointsReceived(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +74,7 @@ class Inquiry:
     async def test_session(self, session: SessionView, server_id: str = "") -> SessionTested:
         """Ask whether the account of a session lives. Raises `GatewayError`."""
         authorization = await self._caller.authorization(session.session_id, session.region)
-        server = await self._server_for(session, authorization, server_id)
+        server = await self._server_for(session.region, authorization, server_id)
         paths = ASKED.get(server.dialect, ())
         answers = []
         for path in paths:
@@ -87,13 +92,28 @@ class Inquiry:
             points=result.points,
         )
 
+    async def check_session(self, asked: CheckSession) -> CheckRecorded:
+        """Ask for the pool whether an account lives, and no more. Raises `GatewayError`."""
+        authorization = await self._caller.authorization(asked.session_id, asked.region)
+        server = await self._server_for(asked.region, authorization, "", _CHECKING)
+        answer = await self._ask_server(server, CHECK, authorization)
+        return CheckRecorded(
+            session_id=asked.session_id,
+            judged=answer.standing,
+            server_id=server.server_id,
+            dialect=server.dialect,
+            asked=[f"POST {CHECK}"],
+            message=answer.message,
+            by="pool",
+        )
+
     async def receive_points(self, session: SessionView, server_id: str = "") -> PointsReceived:
         """Collect the points of the day, where there are none left. Raises `GatewayError`."""
         if not any(server.dialect in COLLECTING for server in self._caller.servers()):
             message = "no server speaks jimeng, and no other dialect can collect points"
             raise GatewayError("invalid_request", message)
         authorization = await self._caller.authorization(session.session_id, session.region)
-        server = await self._server_for(session, authorization, server_id, COLLECTING)
+        server = await self._server_for(session.region, authorization, server_id, (COLLECTING,))
         asked = [POINTS]
         before = after = await self._ask_server(server, POINTS, authorization)
         if before.points is not None:
@@ -112,20 +132,23 @@ class Inquiry:
 
     async def _server_for(
         self,
-        session: SessionView,
+        region: str,
         authorization: bytes,
         server_id: str,
-        required: tuple[str, ...] = (),
+        groups: tuple[tuple[str, ...], ...] = _GROUPS,
     ) -> Selected:
-        """Choose whom to ask, or take the one that is named. Raises `GatewayError`."""
+        """Choose whom to ask, of the first group that has one, or take the one that is named.
+
+        One that is named may speak anything, unless there is but one group. Raises `GatewayError`.
+        """
         if server_id:
+            required = groups[0] if len(groups) == 1 else ()
             return _check_able(self._caller.server_named(server_id), authorization, required)
-        groups = (required,) if required else _GROUPS
         reason = "no server can be told this session's credential"
         for group in groups:
             call = call_about(new_request_id(), POINTS, authorization)
             call.dialects = dialects_saying(group, authorization)
-            call.region = session.region
+            call.region = region
             if call.dialects:
                 choice = await self._caller.choose_server(call)
                 if not isinstance(choice, NoServer):

@@ -23,7 +23,8 @@ from services.gateway.clients.uploads import Bounds, Upload
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.paths import PathRules
 from services.gateway.relay.interpreter import Interpreter, Wording
-from services.gateway.relay.relay import Journey, Relay
+from services.gateway.relay.journey import Journey
+from services.gateway.relay.relay import Relay
 from services.gateway.relay.upstream.parts import ClientSide
 from services.gateway.settings import Settings
 

@@ -13,7 +13,7 @@ _OF_THE_CLIENTS_BODY = frozenset(
 )
 EXPOSED = (
     "X-Request-ID, X-Client-Request-ID, X-Session-ID, X-Server-ID, X-Server-Region,"
-    " X-Service-Type, X-Remaining-Quota, X-RateLimit-Limit-Requests,"
+    " X-Service-Type, X-Remaining-Quota, X-Queue-Position, X-Queue-ETA, X-RateLimit-Limit-Requests,"
     " X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests, Server-Timing, Retry-After,"
     " X-Should-Retry"
 )
@@ -90,6 +90,10 @@ def own_headers(
             (b"x-server-id", summary.server_id.encode()),
             (b"x-server-region", summary.server_region.encode()),
         )
+    if summary.queue_position is not None:
+        headers.append((b"x-queue-position", str(summary.queue_position).encode()))
+        if summary.queue_eta_s is not None:
+            headers.append((b"x-queue-eta", f"{summary.queue_eta_s:.1f}".encode()))
     if rate:
         headers += [(name.encode(), value.encode()) for name, value in rate.items()]
     timing = f"lease;dur={summary.lease_ms:.2f}, upstream;dur={summary.first_byte_ms:.2f}"

@@ -11,7 +11,8 @@ from services.gateway.clients.keys import Key
 from services.gateway.clients.origin import Proxies, region_at
 
 _TEXT_MAX = 200
-_NOT_YET = frozenset({b"x-max-wait-ms", b"x-session-affinity"})
+MAX_WAIT, AFFINITY = b"x-max-wait-ms", b"x-session-affinity"
+_WISHES = frozenset({MAX_WAIT, AFFINITY})
 
 
 def new_request_id() -> RequestId:
@@ -45,8 +46,8 @@ class Request:
         "request_id",
         "scheme",
         "started",
-        "unsupported_header",
         "user_agent",
+        "wishes",
     )
 
     def __init__(
@@ -71,8 +72,8 @@ class Request:
         self.content_length: int | None = None
         self.client_request_id = ""
         self.user_agent = ""
-        self.unsupported_header = ""
-        """A header that asks for what is not built yet."""
+        self.wishes: dict[bytes, str] = {}
+        """What it says of the session that it wants: `MAX_WAIT`, `AFFINITY`."""
         self.is_compressed = False
         """The body is sent compressed."""
         client = scope.get("client")
@@ -90,8 +91,8 @@ class Request:
                 self.user_agent = value.decode("latin-1")[:_TEXT_MAX]
             elif name == b"content-encoding":
                 self.is_compressed = True
-            elif name in _NOT_YET:
-                self.unsupported_header = name.decode()
+            elif name in _WISHES:
+                self.wishes[name] = value.decode("latin-1")[:_TEXT_MAX]
         said = ""
         if proxies is not None:
             said = proxies.region_said(self.client_address, self.headers)
@@ -122,5 +123,9 @@ class RoutedRequest(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     per_item: bool
     """Whether items are units (`units = "n"`)."""
+    wait_s: float = 0.0
+    """For how long it may wait for a session."""
+    affinity: str = ""
+    """The same text of the same key is to be served by the same session, while that is free."""
     only: ServerId = ServerId("")
     """The one server that it is for, by an operator's word; empty: whichever is chosen."""

@@ -33,6 +33,7 @@ from services.gateway.domain.routing import (
     read_json,
     type_error,
     units_of,
+    wait_s_of,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "refusal_error",
     "type_error",
     "units_of",
+    "wait_s_of",
 ]

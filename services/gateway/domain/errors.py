@@ -108,7 +108,7 @@ _KINDS = (
         "pool_saturated",
         503,
         "server_error",
-        "units are free, but all sessions are busy, cooling or being made, or all servers rest",
+        "units are free, but sessions are busy, cooling, draining or being made, or servers rest",
         retry_after_s=1,
     ),
     ErrorKind("no_backend", 503, "server_error", "no healthy server can do it", retry_after_s=5),

@@ -26,6 +26,7 @@ MODEL_MAX = 256
 """Characters of a model's name: no model has a longer one, and whoever looks at it takes longer."""
 N_MAX = 10_000
 """Items that one call may ask for, where items are units."""
+_DIGITS_MAX = 12
 _SHOWN_MAX = 40
 _peek_decoder = msgspec.json.Decoder(Peek)
 _FIELD = re.compile(
@@ -109,6 +110,25 @@ def units_of(n: int | None) -> int:
     if not 1 <= n <= N_MAX:
         raise n_error(str(n))
     return n
+
+
+def wait_s_of(said: str, default_s: float, longest_s: float) -> float:
+    """Read `X-Max-Wait-Ms`: for how many seconds a call may wait for a session.
+
+    Raises `GatewayError`.
+    """
+    if not said:
+        return default_s
+    longest_ms = int(longest_s * 1000)
+    if not (said.isascii() and said.isdigit() and len(said) <= _DIGITS_MAX) or (
+        int(said) > longest_ms
+    ):
+        message = (
+            f"X-Max-Wait-Ms: expected milliseconds from 0 to {longest_ms:,}"
+            f" (gateway.max_wait_max), got {as_quoted(said, _SHOWN_MAX)}"
+        )
+        raise GatewayError("invalid_request", message, "x-max-wait-ms")
+    return int(said) / 1000
 
 
 def n_error(got: str) -> GatewayError:

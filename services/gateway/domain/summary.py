@@ -22,6 +22,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_ms: float = 0.0
     traced: bool = False
     """Whether the log is told of an error that the client is answered."""
+    queue_position: int | None = None
+    """Of one that has waited for a session: where it stood when that was told last."""
+    queue_eta_s: float | None = None
 
 
 NOTHING_YET = Summary()

@@ -1,11 +1,11 @@
 """A request's way: lease → select → send → record.
 
 course/      that way as a rule, pure: what follows from what
-relay        its steps carried out, one after the other
+relay        what all requests are carried out with
+journey      the steps of one, carried out one after the other
 upstream/    one request to one server: sent, judged, passed on
-admission    of a key whose clients leave all the time, who is let in when
-gate         how many are at once on their way to their server
-queue        calls that wait in their order, before either
+entry/       who goes in and who waits, before a lease is asked for
+grants       leases that calls wait for, as the pool delivers them
 servers      which one a lease is used at, and whether there is any before one is asked for
 models       what all servers together can do, kept for a while
 interpreter  what a request becomes for each dialect that its servers speak

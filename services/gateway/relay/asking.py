@@ -1,8 +1,9 @@
 """What the pool and the log are told of a client's request."""
 
+import hmac
 from datetime import datetime
 
-from contracts.base import GatewayId
+from contracts.base import GatewayId, KeyId
 from contracts.pool import SessionRequested
 from services.gateway.clients.origin import stored_address, stored_agent
 from services.gateway.clients.request import Request, RoutedRequest
@@ -27,7 +28,19 @@ def call_of(routed: RoutedRequest, attempts_max: int) -> CallFacts:
         bytes_in=request.content_length or 0,
         attempts_max=1 if routed.only else attempts_max,
         started_s=request.started,
+        wait_s=routed.wait_s,
     )
+
+
+def affinity_of(identity_key: str, key_id: KeyId, said: str) -> str:
+    """Hash what a client says of `X-Session-Affinity`: 12 bytes, in hex; other keys' differ.
+
+    Nobody who reads the log can tell what was said, nor whether two keys said the same.
+    """
+    if not said:
+        return ""
+    text = f"{key_id}\0{said}".encode()
+    return hmac.digest(identity_key.encode(), text, "sha256")[:12].hex()
 
 
 def session_requested(
@@ -37,6 +50,7 @@ def session_requested(
     gateway_id: GatewayId,
     asked_at: datetime,
     stored: StoredForm,
+    affinity: str = "",
 ) -> SessionRequested:
     """Say which lease is wanted; `stored` is how much of the client the log may keep."""
     return SessionRequested(
@@ -55,4 +69,7 @@ def session_requested(
         avoid_sessions=list(step.avoid_sessions),
         avoid_servers=list(step.avoid_servers),
         avoid_regions=list(step.avoid_regions),
+        affinity=affinity,
+        wait_ms=step.wait_ms,
+        waiting_since=step.waiting_since,
     )

@@ -29,11 +29,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from nats.aio.client import Client
 
 from contracts.balancer import NoServer, Selected, SelectServer
 from contracts.base import Command, Failed
 from contracts.pool import Free, Granted, LeaseWanted, Refused
+from runtime.nats.bus import Bus
 from runtime.nats.connection import (
     DisconnectedError,
     Outage,
@@ -74,7 +74,7 @@ class Coalescer(Generic[Item, ItemAnswer]):
 
     def __init__(
         self,
-        client: Client,
+        client: Bus,
         subject: str,
         command: Callable[[list[Item]], Command],
         answers: "msgspec.json.Decoder[Any]",

@@ -6,10 +6,8 @@ harmless and forgetting is not.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
-from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.base import Failed, GatewayId, KeyId, LeaseId, RequestId, ServiceType
@@ -23,7 +21,9 @@ from contracts.pool import (
     EndLeases,
     UsageRecorded,
 )
+from runtime.clock import system_clock
 from runtime.eventlog import UNWRITABLE
+from runtime.nats.bus import Bus
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
 from services.gateway.domain.errors import GatewayError
@@ -47,7 +47,7 @@ _cancel_decoder = msgspec.json.Decoder(CancelAnswers | Failed)
 class Outbox:
     """Usages and cancellations on their way to the pool."""
 
-    def __init__(self, client: Client, gateway_id: GatewayId, log: Log) -> None:
+    def __init__(self, client: Bus, gateway_id: GatewayId, log: Log) -> None:
         """Nothing is sent before `run`."""
         self.unwritable = False
         """Whether a leader said a moment ago that the log takes no writes (ADR 26)."""
@@ -77,7 +77,7 @@ class Outbox:
         sort = key_id, service_type, error.code
         if not self._tally.is_counting(sort):
             asyncio.get_running_loop().call_later(EVERY.total_seconds(), self._wake_up)
-        self._tally.count_refusal(sort, error.http_status, datetime.now(UTC))
+        self._tally.count_refusal(sort, error.http_status, system_clock())
 
     def _wake_up(self) -> None:
         self._empty.clear()
@@ -129,7 +129,7 @@ class Outbox:
     def _collect_refusals(self, *, everything: bool = False) -> None:
         """Have the counts told whose minute is over, or all of them."""
         if len(self._refused) < _REFUSED_MAX or everything:
-            self._refused += self._tally.take_due(datetime.now(UTC), everything=everything)
+            self._refused += self._tally.take_due(system_clock(), everything=everything)
 
     async def _send_batches(self) -> None:
         """Send one batch of each kind. Raises `UnansweredError`."""

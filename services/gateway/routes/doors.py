@@ -32,7 +32,15 @@ from contracts.balancer import (
     ServersProbed,
 )
 from contracts.base import Command, Failed, FailedCode, GatewayId
-from contracts.pool import Done, PoolAdmin, PoolStatus, PoolStatusReply
+from contracts.pool import (
+    AskKeys,
+    Done,
+    KeysReply,
+    PoolAdmin,
+    PoolStatus,
+    PoolStatusReply,
+    RotateKey,
+)
 from runtime.clock import Clock
 from runtime.eventlog import EventLog
 from runtime.nats.connection import (
@@ -57,7 +65,7 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
-_pool_decoder = msgspec.json.Decoder(PoolStatusReply | Done | Failed)
+_pool_decoder = msgspec.json.Decoder(PoolStatusReply | KeysReply | Done | Failed)
 _balancer_decoder = msgspec.json.Decoder(
     BalancerStatusReply | ServersChanged | ServersProbed | Failed
 )
@@ -108,6 +116,17 @@ class Doors:
             ),
             "pool",
         )
+
+    async def ask_keys(self) -> KeysReply:
+        """Ask the pool which master keys there are. Raises `GatewayError`."""
+        answer = await self._ask_service("pool", subjects.pool_keys(), AskKeys(), _pool_decoder)
+        return _as_answer(KeysReply, answer, "pool")
+
+    async def rotate_key(self, command: RotateKey) -> Done:
+        """Begin a rotation of the master key; it is in the log on return. Raises `GatewayError`."""
+        subject = subjects.pool_rotate()
+        answer = await self._ask_service("pool", subject, command, _pool_decoder, changes=True)
+        return _as_answer(Done, answer, "pool")
 
     async def balancer_status(self) -> BalancerStatusReply:
         """Ask for every server. Raises `GatewayError`."""

@@ -10,6 +10,7 @@ heads       what RFC 9112 makes of a head, pure
 register    what all connections of a process share: how many there may be, and the one sweep
 dues        what a client owes, and when it has owed it too long, pure
 server      uvicorn's server around them
+listening   the socket on which clients are heard
 
 How a connection goes, request after request:
 
@@ -38,6 +39,7 @@ nobody can tell whether it waits or is gone, without writing to it (`leaving`).
 """
 
 from services.gateway.wire.connection import ClientConnection
+from services.gateway.wire.listening import listen_on
 from services.gateway.wire.register import ConnectionBounds, ConnectionRegister
 from services.gateway.wire.server import WireServer, make_server
 
@@ -46,5 +48,6 @@ __all__ = [
     "ConnectionBounds",
     "ConnectionRegister",
     "WireServer",
+    "listen_on",
     "make_server",
 ]

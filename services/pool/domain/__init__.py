@@ -8,11 +8,17 @@ envelopes that were read from the log.
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo
+line            who waits for a lease
+lanes           whose turn it is among those who wait
+estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
+evidence        what calls have shown, to compare with
 quota           quota days in their time zones
 records         session, lease, account
+memory          what a leader knows of its refusals
+upkeep          what was asked for, who joined lately, whether growth is held
 violations      what can be wrong with a history
 """
 
@@ -20,15 +26,32 @@ from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
-from services.pool.domain.decide.lease import decide_lease, grant_as_sent
+from services.pool.domain.decide.granting import grant_as_sent
+from services.pool.domain.decide.keeping.checks import session_to_check
+from services.pool.domain.decide.keeping.growth import (
+    Growth,
+    decide_growth,
+    free_places,
+    growth_of,
+)
+from services.pool.domain.decide.keeping.shrinking import (
+    SWEPT_MAX,
+    decide_forget,
+    decide_retire_stale,
+    long_retired,
+    stale_sessions,
+)
+from services.pool.domain.decide.lease import decide_lease
+from services.pool.domain.decide.rotation import RotationDone, RotationWanted, decide_rotation
 from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
     decide_renew,
     next_wakeup,
     sweep_overdue,
-    wanted_sessions,
 )
+from services.pool.domain.decide.waiting.ending import tend_waits
+from services.pool.domain.decide.waiting.serving import Served, is_due, serve_waiting
 from services.pool.domain.evolve.fold import fold_envelope
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status
@@ -36,22 +59,38 @@ from services.pool.domain.violations import Violation, ViolationKind
 
 __all__ = [
     "HASH_VERSION",
+    "SWEPT_MAX",
     "Decision",
+    "Growth",
     "Pool",
+    "RotationDone",
+    "RotationWanted",
+    "Served",
     "Violation",
     "ViolationKind",
     "checkpoint_ledger",
     "decide_admin",
     "decide_cancel",
     "decide_end",
+    "decide_forget",
+    "decide_growth",
     "decide_lease",
     "decide_policy",
     "decide_renew",
+    "decide_retire_stale",
+    "decide_rotation",
     "fold_envelope",
+    "free_places",
     "grant_as_sent",
+    "growth_of",
+    "is_due",
+    "long_retired",
     "next_wakeup",
     "pool_status",
+    "serve_waiting",
+    "session_to_check",
+    "stale_sessions",
     "state_hash",
     "sweep_overdue",
-    "wanted_sessions",
+    "tend_waits",
 ]

@@ -12,23 +12,62 @@ from typing import Any
 
 import msgspec
 
-from contracts.base import LeaseId
-from services.pool.domain.records import Lease
+from contracts.base import LeaseId, SessionId
+from contracts.pool import Policy
+from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool
 
 HASH_VERSION = 2
 _encoder = msgspec.json.Encoder(order="deterministic")
+_POLICY = (
+    "daily_limits",
+    "min_size",
+    "max_size",
+    "session_concurrency",
+    "lease_ttl_s",
+    "reset_guard_s",
+    "reconcile_after_s",
+    "quota_timezone",
+)
+"""The fields of a policy that `HASH_VERSION` stands for."""
+_LATER = {
+    field.name: field.default
+    for field in msgspec.structs.fields(Policy)
+    if field.name not in _POLICY
+}
+"""Those that came later, as they are left out."""
+
+
+class _HashedSession(msgspec.Struct):
+    """The fields of a session that `HASH_VERSION` stands for, in its order."""
+
+    session_id: Any
+    created_at: Any
+    region: Any
+    limits: Any
+    quota_timezone: Any
+    origin: Any
+    status: Any
+    reason: Any
+    last_used_at: Any
+    cooling_until: Any
+    risks: Any
+    suspected_at: Any
+    accuser: Any
+    trial: Any
+    open_leases: Any
+    days: Any
 
 
 def canonical_json(state: Pool) -> bytes:
-    """Lay the ledger out as JSON, its keys in order; sessions as the records they are."""
+    """Lay the ledger out as JSON, its keys in order."""
     return _encoder.encode(
         {
-            "policy": state.policy,
+            "policy": msgspec.structs.replace(state.policy, **_LATER),
             "policy_source": state.policy_source,
             "epoch": state.epoch,
             "leader": state.leader,
-            "sessions": state.sessions,
+            "sessions": _session_records(state.sessions),
             "leases": len(state.leases),
             "opened": _lease_records(state.opened),
             "uncertain": _lease_records(state.uncertain),
@@ -42,6 +81,13 @@ def canonical_json(state: Pool) -> bytes:
 def state_hash(state: Pool) -> str:
     """Hex SHA-256 of the canonical ledger."""
     return hashlib.sha256(canonical_json(state)).hexdigest()
+
+
+def _session_records(sessions: Mapping[SessionId, Session]) -> dict[SessionId, _HashedSession]:
+    return {
+        name: msgspec.convert(session, _HashedSession, from_attributes=True)
+        for name, session in sessions.items()
+    }
 
 
 def _lease_records(leases: Mapping[LeaseId, Lease]) -> dict[LeaseId, list[Any]]:

@@ -21,6 +21,11 @@ def policy_span(seconds: float) -> timedelta:
     return timedelta(seconds=max(0.0, min(seconds, _SPAN_MAX_S)))
 
 
+def is_stale(since: datetime, threshold_s: float, now: datetime) -> bool:
+    """Whether nothing happened since so many seconds; with none nothing ever grows stale."""
+    return threshold_s > 0 and now - since >= policy_span(threshold_s)
+
+
 class Zone(msgspec.Struct, eq=False):
     """One quota time zone at one moment: its day, when that ends, when granting for it ends."""
 

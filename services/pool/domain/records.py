@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.base import LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
+from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Outcome, SessionStatus
 
 OPEN = "open"
@@ -24,6 +24,20 @@ class DayAccount(msgspec.Struct, eq=False, gc=False):
     reserved: int = 0
     closed: bool = False
     """The upstream's own count is used up: nothing is left, whatever ours says."""
+
+
+class KeyFailure(msgspec.Struct, frozen=True):
+    """A key's call failed with a session, maybe by the session's fault."""
+
+    key_id: KeyId
+    at: datetime
+
+
+class Accuser(msgspec.Struct, frozen=True):
+    """A server called a session's login expired."""
+
+    server_id: ServerId
+    at: datetime
 
 
 class Session(msgspec.Struct, eq=False, kw_only=True):
@@ -52,6 +66,28 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
     days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
+    failures: tuple[KeyFailure, ...] = ()
+    """Since its last success, the last of each of two keys at most, the later one last."""
+    accusers: tuple[Accuser, ...] = ()
+    """Of a suspect: the last two servers that called its login expired, the later one last."""
+    doubts: int = 0
+    """Those in a row that speak against it, since its last success: see `SessionDoubted`."""
+    revived_at: datetime | None = None
+    """When it was added again last."""
+    retired_at: datetime | None = None
+    """Since when it is retired; None also once nothing but what identifies it is kept."""
+    succeeded_at: datetime | None = None
+    """When a call or a check showed last that its account lives, to within half a minute."""
+    checked_at: datetime | None = None
+    """When a backend was asked after its account last."""
+    retired_by_pool: bool = False
+    """It retired because it was not used: a provisioner may bring it back."""
+
+    @property
+    def idle_since(self) -> datetime:
+        """When it was added, added again or leased last."""
+        instants = (self.created_at, self.revived_at, self.last_used_at)
+        return max(instant for instant in instants if instant is not None)
 
     def lasting_status(self) -> SessionStatus:
         """Tell what it is but for cooling, which time alone ends."""
@@ -80,6 +116,16 @@ class Lease(msgspec.Struct, eq=False, gc=False):
     reported: bool = False
     """A usage was journalled for it: a second one is a repetition."""
     reconciled: bool = False
+
+
+class QueuedLease(msgspec.Struct, frozen=True):
+    """A lease that is waited for, as its event says."""
+
+    key_id: KeyId
+    service_type: ServiceType
+    units: int
+    since: datetime
+    deadline: datetime
 
 
 class Accusation(msgspec.Struct, frozen=True):

@@ -36,7 +36,6 @@ from typing import Any, TypeVarTuple
 import msgspec
 
 from contracts.base import (
-    KeyId,
     LeaseId,
     QuotaDay,
     RequestId,
@@ -45,10 +44,14 @@ from contracts.base import (
     SessionId,
     WriterId,
 )
-from contracts.pool import LeaseRefused, Policy, Refusal, Refused, SessionStatus
+from contracts.pool import KeyRotation, Policy, Refused, SessionStatus
+from services.pool.domain.evidence import Evidence
 from services.pool.domain.index.choice import Index
+from services.pool.domain.line import WaitingLine
+from services.pool.domain.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
-from services.pool.domain.records import Accusation, DayAccount, Lease, Session
+from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
+from services.pool.domain.upkeep import Upkeep
 from services.pool.domain.violations import Violation, ViolationKind
 
 KEPT = timedelta(days=8)
@@ -67,13 +70,6 @@ class Departure(msgspec.Struct, frozen=True):
     due_at: datetime
     mapping: dict[Any, Any]
     key: str
-
-
-class RefusalBudget(msgspec.Struct, frozen=True):
-    """How many refusals of a key could still be journalled singly when the last one was."""
-
-    left: float
-    at: datetime
 
 
 class Pool:
@@ -95,9 +91,12 @@ class Pool:
         """Unknown and expired leases that nobody has settled yet."""
         self.forbidden: dict[LeaseId, datetime] = {}
         """Cancelled before they were granted: never granted later."""
+        self.queued: dict[LeaseId, QueuedLease] = {}
+        """Waited for, as far as that was journalled."""
         self.penalised: dict[RequestId, SessionId] = {}
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
+        self.evidence = Evidence()
         self.departures: deque[Departure] = deque()
         """When which entry of the maps above leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)
@@ -105,6 +104,9 @@ class Pool:
         self.leader = WriterId("")
         self.used_at: dict[SessionId, datetime] = {}
         """When each session was last leased for a call that was sent, or may have been."""
+        self.rotation: KeyRotation | None = None
+        """The last rotation of the master key that began."""
+        self.upkeep = Upkeep()
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""
@@ -118,9 +120,10 @@ class Pool:
         self.growing = False
         """A provisioner is about to add sessions; see `note_supply`."""
         self.provisioner_empty = False
-        """Too few sessions, and the provisioner had none when asked last."""
+        """The provisioner makes none, or had none when asked last."""
         self.index: Index | None = None
         self.refusals = RefusalMemory()
+        self.line = WaitingLine()
         self._undo: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
 
     # ---------------------------------------------------------------- the undo journal
@@ -183,12 +186,16 @@ class Pool:
     def note_supply(self, *, growing: bool | None = None, empty: bool | None = None) -> None:
         """Know what the provisioner is at, as far as it is said: no event tells it.
 
-        `growing`: it is about to add sessions. `empty`: there are too few, and it had none.
+        `growing`: it is about to add sessions. `empty`: it makes none, or had none.
         """
         if growing is not None:
             self.growing = growing
         if empty is not None:
             self.provisioner_empty = empty
+
+    def begin_line(self) -> None:
+        """Begin a term: nobody waits, as far as this leader knows."""
+        self.line = WaitingLine()
 
     # --------------------------------------------------------------------- questions
 
@@ -196,6 +203,19 @@ class Pool:
     def size(self) -> int:
         """Sessions that have not been retired."""
         return len(self.sessions) - self.standing[SessionStatus.RETIRED]
+
+    @property
+    def all_barred(self) -> bool:
+        """Whether every session that has not retired is suspect or disabled, and there is one."""
+        standing = self.standing
+        if standing[SessionStatus.ACTIVE] or standing[SessionStatus.DRAINING]:
+            return False
+        return standing[SessionStatus.SUSPECT] + standing[SessionStatus.DISABLED] > 0
+
+    @property
+    def places(self) -> int:
+        """Places held: by every session that is neither retired nor disabled."""
+        return self.size - self.standing[SessionStatus.DISABLED]
 
     def daily_limit(self, session: Session, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""
@@ -268,22 +288,3 @@ class Pool:
         """Note something that should never be."""
         self.violations.append(Violation(kind, about, message, self.event_sequence))
         self.on_rollback(self.violations.pop)
-
-
-class RefusalMemory:
-    """What a leader knows of its refusals: those journalled, those counted, those told before."""
-
-    __slots__ = ("budgets", "counted", "journalled", "refused", "reports", "second")
-
-    def __init__(self) -> None:
-        self.second: datetime | None = None
-        self.journalled = 0
-        """Within that second."""
-        self.budgets: dict[KeyId, RefusalBudget] = {}
-        """Of those keys that are short of any; each fills up again by one a second."""
-        self.counted: dict[tuple[str, str, Refusal, bool], LeaseRefused] = {}
-        """By key, type, reason, and whether it was a call's first lease; the oldest first."""
-        self.refused: dict[LeaseId, Refused] = {}
-        """What leases were refused with, those that the log tells singly as well."""
-        self.reports: dict[str, None] = {}
-        """Names of the counts that gateways have sent of their own refusals."""

@@ -11,11 +11,16 @@ from contracts.pool import (
     PoolStatusReply,
     SessionStatus,
     SessionView,
+    WaitView,
 )
+from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
+from services.pool.domain.line import Wait
+from services.pool.domain.quota import is_stale
 from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
 
+_KEPT = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 _NOTHING: dict[ServiceType, DayAccount] = {}
 
 
@@ -34,12 +39,49 @@ def pool_status(
         min_size=policy.min_size,
         max_size=policy.max_size,
         open_leases=len(state.opened),
+        places=state.places,
+        growth_held=state.upkeep.held_message(),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
+        refused_since=state.evidence.refused_at,
         sessions=[
             _session_view(state, index, session, now)
             for session in islice(_asked_sessions(state, asked), asked.limit)
         ],
         leases=[_lease_view(lease) for lease in islice(_asked_leases(state, asked), asked.limit)],
+        waits=_wait_views(state, asked, now) if asked.waits else [],
+        waiting=len(state.line),
+    )
+
+
+def _wait_views(state: Pool, asked: PoolStatus, now: datetime) -> list[WaitView]:
+    """Show those who wait, in the order in which they are served."""
+    waits = [
+        wait
+        for wait in state.line.waits.values()
+        if asked.wait_type in {"", wait.requested.service_type}
+        and asked.wait_key in {"", wait.requested.key_id}
+    ]
+    views = [_wait_view(state, wait, now) for wait in waits]
+    views.sort(key=lambda view: (view.position, view.service_type))
+    return views[: asked.limit]
+
+
+def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:
+    """Show one who waits, as of `now`."""
+    requested = wait.requested
+    waiting = told_of(state, wait, now)
+    return WaitView(
+        lease_id=wait.lease_id,
+        request_id=requested.request_id,
+        service_type=requested.service_type,
+        key_id=requested.key_id,
+        gateway_id=requested.gateway_id,
+        units=requested.units,
+        position=waiting.position,
+        waits_s=(now - wait.since).total_seconds(),
+        left_s=(wait.deadline - now).total_seconds(),
+        heard_s=(now - wait.heard_at).total_seconds(),
+        eta_s=waiting.eta_s,
     )
 
 
@@ -90,11 +132,20 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         limits={name: state.daily_limit(session, name) for name in names},
         open_leases=session.open_leases,
         cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
-        reason=session.reason,
+        reason=session.reason or _doubt_text(session),
         origin=session.origin,
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
+        doubts=session.doubts,
+        checked_at=session.checked_at,
+        stale=session.status in _KEPT
+        and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
     )
+
+
+def _doubt_text(session: Session) -> str:
+    """Say why a session stands behind all others; empty when it does not."""
+    return f"doubtful: {session.doubts} failures in a row" if session.doubts else ""
 
 
 def _lease_view(lease: Lease) -> LeaseView:

@@ -28,6 +28,7 @@ from services.pool.provisioners.credential import (
     ProvisionError,
     account_lookup,
     session_addition,
+    session_of_account,
     texts_of_sessions,
 )
 from services.pool.provisioners.factory import make_provisioner
@@ -40,5 +41,6 @@ __all__ = [
     "account_lookup",
     "make_provisioner",
     "session_addition",
+    "session_of_account",
     "texts_of_sessions",
 ]

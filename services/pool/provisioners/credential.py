@@ -18,6 +18,8 @@ Known = Callable[[Credential], bool]
 class Provisioner:
     """The kind `none`, and what the others have in common."""
 
+    has_source = False
+    """Whether there is anything to ask."""
     complaint = ""
     """What of the credentials looked at last is of no use, and where it stands; names none."""
     _standing: Sequence[Credential] = ()
@@ -38,11 +40,11 @@ class Provisioner:
         return []
 
 
-def account_lookup(sessions: Container[SessionId], identity_key: str) -> Known:
-    """Look for a credential's account among these, as earlier versions may have named it too."""
+def account_lookup(has_session: Callable[[SessionId], bool], identity_key: str) -> Known:
+    """Look whether an account has a session, as earlier versions may have named it too."""
 
     def is_known(credential: Credential) -> bool:
-        return any(identity in sessions for identity in credential.credentials_by_id(identity_key))
+        return any(map(has_session, credential.credentials_by_id(identity_key)))
 
     return is_known
 
@@ -66,6 +68,18 @@ def unique_credentials(credentials: Iterable[Credential]) -> Iterator[Credential
         if credential.account not in seen:
             seen.add(credential.account)
             yield credential
+
+
+def session_of_account(
+    credential: Credential, sessions: Container[SessionId], identity_key: str
+) -> tuple[SessionId, Credential]:
+    """Tell which session is this account's, and what is kept under its seal.
+
+    One that is there, whichever version named it; else the one that it makes.
+    """
+    named = credential.credentials_by_id(identity_key)
+    session_id = next((name for name in named if name in sessions), next(iter(named)))
+    return session_id, named[session_id]
 
 
 def session_addition(session_id: SessionId, credential: Credential) -> AddSession:

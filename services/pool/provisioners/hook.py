@@ -49,6 +49,8 @@ class _Answer(Part, frozen=True, kw_only=True):
 class Hook(Provisioner):
     """Asks one URL, and remembers when to ask again."""
 
+    has_source = True
+
     def __init__(
         self,
         url: str,

@@ -16,6 +16,8 @@ from services.pool.provisioners.credential import (
 class Generated(Provisioner):
     """Random credentials: every one of them is new."""
 
+    has_source = True
+
     async def lacking_credentials(
         self, wanted: int, is_known: Known, at_most: int
     ) -> list[Credential]:
@@ -28,6 +30,8 @@ class Generated(Provisioner):
 
 class FromFile(Provisioner):
     """The credentials of a file; a line that is of no use costs none of the others."""
+
+    has_source = True
 
     def __init__(self, path: Path, services: Collection[str] | None = None) -> None:
         """Read nothing yet; `services` are the types that limits may name."""

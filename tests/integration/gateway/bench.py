@@ -29,8 +29,9 @@ from contracts.base import Event, ServerId
 from contracts.gateway import KeyBounds, Scope
 from runtime.nats.connection import Outage
 from runtime.process import lifecycle
-from services.gateway.app import Gateway, listen_on
+from services.gateway.app import Gateway
 from services.gateway.settings import GatewaySection, Settings
+from services.gateway.wire import listen_on
 from tests.integration.gateway.doors import environment
 from tests.integration.gateway.upstreams import Behaviour, body_of, head_of
 from tests.integration.pool.room import envelopes, pool, settings

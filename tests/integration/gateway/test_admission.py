@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from contracts.gateway import KeyBounds, Scope
 from contracts.pool import CallsRefused, LeaseCancelled, LeaseGranted
 from services.gateway.domain import leavers
-from services.gateway.relay import admission
+from services.gateway.relay.entry import admission
 from tests.integration.gateway.bench import Front, at, front, saying
 from tests.integration.gateway.upstreams import upstream
 

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from contracts.balancer import Selected, SelectServer
 from contracts.pool import LeaseCancelled, LeaseGranted, Outcome, UsageRecorded, Verdict
-from services.gateway.relay.gate import Gate, GatePlace
+from services.gateway.relay.entry.gate import Gate, GatePlace
 from tests.integration.gateway.bench import Front, at, front, saying
 from tests.integration.gateway.upstreams import upstream
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from contracts.pool import (
     EndAnswers,
     EndLeases,
     Granted,
+    KeysReply,
     LeaseAnswers,
     LeaseSessions,
     LeaseWanted,
@@ -50,6 +52,7 @@ _replies = msgspec.json.Decoder(
     | RenewAnswers
     | CancelAnswers
     | PoolStatusReply
+    | KeysReply
     | Done
     | Pong
     | Failed
@@ -109,14 +112,21 @@ async def pool(
     *,
     now: Clock = system_clock,
     keys: tuple[str, str] = KEYS,
+    reread: Callable[[], str] | None = None,
 ) -> AsyncIterator[Room]:
     """A pool process that may or may not come to lead."""
     logger = logs.configure_logs("pool")
     made = broker.make_broker(url, "pool", logger)
     client = await broker.connect_broker(made)
-    room = Room(
-        made, client, app.assemble_parts(made, client, load, keys=keys, now=now, logger=logger)
+    edges = app.PoolEdges(
+        bus=client,
+        log=EventLog(client),
+        make_door=partial(broker.BrokerDoor, made),
+        now=now,
+        writer_id=app.new_writer_id(),
     )
+    parts = app.assemble_parts(edges, load, keys=keys, logger=logger, reread=reread)
+    room = Room(made, client, parts)
     try:
         yield room
     finally:

@@ -20,8 +20,8 @@ from contracts.pool import (
     Refusal,
     Refused,
 )
-from services.pool.batches import LEASE, CommandBatch, CommandKind
-from services.pool.committer import ITEMS_MAX
+from services.pool.commits.batches import LEASE, CommandBatch, CommandKind
+from services.pool.commits.committer import ITEMS_MAX
 from tests.integration.pool.cable import wire
 from tests.integration.pool.room import (
     ask_pool,

@@ -6,17 +6,21 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.subjects import evt_pool
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
+from runtime.nats import snapshots
+from runtime.nats.snapshots import Taken
 from tests.e2e.stack import Stack
 from tests.integration.tidegate.backup_parts import (
     altered_backup,
     connected,
     kept,
+    source_of,
     stored_log,
     write_pool_log,
 )
@@ -130,6 +134,38 @@ def test_credentials_that_the_key_does_not_open_are_not_moved_in(
     assert done.returncode == 1
     assert "do not open under this master key" in done.stderr
     assert not (empty.home / "nats").exists()
+
+
+def test_backup_of_the_middle_of_a_rotation_opens_with_the_keys_of_both_sides(
+    tmp_path: Path, empty: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old key leaves the key file while the ciphertexts are taken that are sealed under it."""
+    with source_of(tmp_path / "source") as source:
+        file = source.home / "secrets" / "master.key"
+        old = file.read_text()
+        take_snapshot = snapshots.take_snapshot
+
+        async def taken_amid(*arguments: Any) -> Taken:
+            taken = await take_snapshot(*arguments)
+            file.write_text("the new key")
+            return taken
+
+        monkeypatch.setattr(snapshots, "take_snapshot", taken_amid)
+        done = source.here("backup", str(tmp_path / "taken"))
+        monkeypatch.undo()
+
+    restored = empty.tidegate("restore", str(tmp_path / "taken"))
+
+    assert done.exit_code == 0, done.output
+    assert restored.returncode == 0, restored.stderr
+    assert "credentials: 2, and the key opens them" in restored.stdout
+    assert (empty.home / "secrets" / "master.key").read_text() == f"the new key\n{old}"
+
+
+def test_key_file_that_nobody_changes_is_backed_up_byte_for_byte(
+    source: Stack, backup: Path
+) -> None:
+    assert (backup / "master.key").read_bytes() == kept(source)["secrets/master.key"]
 
 
 def test_a_snapshot_that_no_server_takes_is_not_moved_in(

@@ -270,6 +270,28 @@ def test_a_master_key_that_opens_no_credential_is_named(patient: Patient) -> Non
     }
 
 
+def test_credentials_that_no_key_opens_are_named_while_their_session_is_there(
+    patient: Patient,
+) -> None:
+    patient.start_nats()
+    patient.start("pool", "pool", TIDEGATE_POOL_PROVISIONER_KIND="none")
+    patient.ready("pool")
+    master = (patient.home / "secrets" / "master.key").read_text().strip()
+    names = [SessionId(f"ses_{name}") for name in ("good", "lost")]
+    items = [
+        AddSession(session_id=name, sealed=Sealer(master).seal_credential(name, "c" * 12))
+        for name in names
+    ]
+    patient.administer(AddSessions(items=items, by="test"))
+    for name in (names[1], SessionId("ses_never_added")):
+        foreign = Sealer("another").seal_credential(name, "c" * 12)
+        patient.ask("pool", f"$KV.credentials.{name}", foreign)
+
+    assert patient.wrong()["credentials_closed"] == [
+        "session ses_lost: sealed under another master key"
+    ]
+
+
 def test_credentials_that_are_not_looked_for_in_answers_are_counted(patient: Patient) -> None:
     patient.start_nats()
     key = (patient.home / "secrets" / "master.key").read_text().strip()

@@ -211,3 +211,15 @@ async def test_nats_takes_its_configuration_and_knows_the_owners(
 
     assert name == "nats-of-a-test"
     assert "sync_interval: always" in text
+
+
+def test_key_given_by_variable_seals_and_those_that_were_kept_still_open(tmp_path: Path) -> None:
+    """One that was rotated since it was given would open nothing by itself."""
+    homes = furnished(tmp_path)
+    made = (tmp_path / "whole" / "secrets" / "master.key").read_text()
+    assert found_in(homes / "pool")["master.key"] == made
+
+    furnished(tmp_path, TIDEGATE_SECRET_KEY="given")
+
+    assert found_in(homes / "pool")["master.key"] == f"given\n{made}"
+    assert found_in(homes / "gateway")["master.key"] == f"given\n{made}"

@@ -21,9 +21,11 @@ from contracts.balancer import (
 )
 from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, Scope
 from contracts.pool import (
+    CredentialsRefused,
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -55,6 +57,9 @@ RECOVERED = SessionRecovered(session_id="s1", reason="trial_succeeded")
 ENABLED = SessionRecovered(session_id="s1", reason="enabled", by="op")
 SUSPECTED = SessionSuspected(session_id="s1", server_id="server-1", request_id="r")
 RETIRED = SessionRetired(session_id="s1", reason="stale")
+DOUBTED = SessionDoubted(
+    session_id="s1", request_id="r", key_id="k", reason="answered 403; key k2 failed with it, too"
+)
 
 
 def test_added_session_is_active_from_that_day_on() -> None:
@@ -117,12 +122,27 @@ def test_retired_session_is_revived_with_its_history() -> None:
     assert (back.status, back.retired_at, back.origin) == ("active", None, "file")
 
 
-@pytest.mark.parametrize("event", [RECOVERED, ENABLED, SUSPECTED, RETIRED, cooled(LATER)])
+@pytest.mark.parametrize("event", [RECOVERED, ENABLED, SUSPECTED, RETIRED, DOUBTED, cooled(LATER)])
 def test_event_about_an_unknown_session_is_only_recorded(event: Any) -> None:
     batch = batch_of(Story().tell(event))
 
     assert set(batch.tables) == {"entity_events"}
     assert rows_of(batch, "entity_events")[0].entity_id == "s1"
+
+
+def test_doubt_is_recorded_in_words_and_changes_no_state() -> None:
+    story = Story().tell(session(), DOUBTED, CredentialsRefused(suspects=1, disabled=0))
+
+    batch = batch_of(story)
+
+    row: SessionRow = rows_of(batch, "sessions")[0]
+    told = [(one.event, one.entity_id, one.reason) for one in rows_of(batch, "entity_events")]
+
+    assert (row.status, row.suspected_at, row.reason) == ("active", None, "")
+    assert told[1:] == [
+        ("session_doubted", "s1", "answered 403; key k2 failed with it, too"),
+        ("credentials_refused", "", ""),
+    ]
 
 
 def server_row(*events: Any) -> ServerRow:

@@ -6,6 +6,7 @@ from contracts.balancer import Selected
 from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import Attempt, Granted, Refusal, Refused, Verdict
 from services.gateway.domain import Judgement, failure_error
+from services.gateway.domain.answers.failures import Meaning
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.failure import Failure
 from services.gateway.relay.course import advance, begin
@@ -96,11 +97,14 @@ def server_judged(
     replayable: bool = True,
     submitted: bool = False,
     results: int = 0,
+    meaning: Meaning | None = None,
 ) -> Judged:
     """Have a server's answer, or its failure, judged."""
     failure = FAILURES.get(verdict)
     return Judged(
-        judgement=Judgement(verdict, message=failure or "", submitted=submitted, results=results),
+        judgement=Judgement(
+            verdict, 0, meaning, message=failure or "", submitted=submitted, results=results
+        ),
         attempt=attempted(verdict, server),
         error=failure_error(failure, sent=verdict is Verdict.OUTCOME_UNKNOWN) if failure else None,
         replayable=replayable,

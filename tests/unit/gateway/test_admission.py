@@ -9,8 +9,8 @@ from contracts.gateway import KeyBounds
 from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.domain import leavers
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.admission import Admission
-from services.gateway.relay.queue import CallQueue
+from services.gateway.relay.entry.admission import Admission
+from services.gateway.relay.entry.queue import CallQueue
 from tests.waiting import settle, until
 
 pytestmark = pytest.mark.anyio

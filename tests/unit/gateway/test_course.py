@@ -5,6 +5,7 @@ import pytest
 from contracts.balancer import NoServer
 from contracts.base import ServerId, SessionId
 from contracts.pool import Free, Outcome, Refusal, Verdict
+from services.gateway.domain.answers.failures import Meaning
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
@@ -409,6 +410,40 @@ def test_a_doubtful_lease_is_unknown_whatever_is_answered_next(verdict: Verdict)
     assert [type(step) for step in steps] == [AskServer, Send, Pause, Send, Record, Fail]
     assert ending_in(steps[4])[1:3] == (Outcome.UNKNOWN, Verdict.OUTCOME_UNKNOWN)
     assert error_in(steps[5]) == "upstream_outcome_unknown"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "meaning", "doubt"),
+    [
+        (Verdict.REJECTED, None, True),
+        (Verdict.REJECTED, "content_rejected", False),
+        (Verdict.REJECTED, "not_accepted", False),
+        (Verdict.OUTCOME_UNKNOWN, None, False),
+    ],
+)
+def test_what_no_table_lists_may_be_the_sessions_fault(
+    verdict: Verdict,
+    meaning: Meaning | None,
+    doubt: bool,  # noqa: FBT001
+) -> None:
+    """The pool compares; the gateway says what it saw."""
+    _, steps = in_hand(balancer_chooses(), server_judged(verdict, meaning=meaning))
+
+    assert isinstance(steps[2], Record)
+    assert steps[2].usage.session_doubt is doubt
+
+
+def test_after_a_doubtful_attempt_no_rejection_is_the_sessions_fault() -> None:
+    """Its first attempt may have been accepted."""
+    _, steps = in_hand(
+        balancer_chooses(idempotent=True),
+        server_judged(Verdict.OUTCOME_UNKNOWN),
+        Paused(),
+        server_judged(Verdict.REJECTED),
+    )
+
+    assert isinstance(steps[4], Record)
+    assert steps[4].usage.session_doubt is False
 
 
 def test_a_doubtful_lease_is_repeated_at_the_same_server_and_settled() -> None:

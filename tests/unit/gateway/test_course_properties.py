@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.balancer import NoServer
 from contracts.base import LeaseId, ServerId
-from contracts.pool import Free, Granted, Refusal, Verdict
+from contracts.pool import Free, Granted, Refusal, Verdict, Waiting
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
 from services.gateway.relay.course.happenings import (
@@ -20,6 +20,7 @@ from services.gateway.relay.course.happenings import (
     LeaseUnanswered,
     NoServerFound,
     NotAsked,
+    NotYet,
     Passed,
     Paused,
     SelectionUnanswered,
@@ -28,6 +29,7 @@ from services.gateway.relay.course.stages import Ended, Stage
 from services.gateway.relay.course.steps import (
     AskLease,
     AskServer,
+    AwaitGrant,
     Cancel,
     Enter,
     Fail,
@@ -39,6 +41,7 @@ from services.gateway.relay.course.steps import (
     Send,
     Step,
 )
+from tests.moments import NOON
 from tests.unit.gateway.courses import (
     a_call,
     attempted,
@@ -89,6 +92,8 @@ class World:
             return self._one(Entered(), Entered(), unserved, NotAsked(ERROR))
         if isinstance(step, AskLease):
             return self._lease(step)
+        if isinstance(step, AwaitGrant):
+            return self._delivery(step)
         if isinstance(step, FetchCredential):
             return self._one(CredentialRead(()), CredentialRead(()), CredentialUnreadable(ERROR))
         return self._outside(step)
@@ -132,6 +137,8 @@ class World:
         ]
         if step.only_ask:
             answers.append(Answered(Free(), 1.0))
+        if step.wait_ms:
+            answers += [Answered(Waiting(position=3), 1.0, NOON)] * 4
         happened = self._one(answers[0], *answers)
         if isinstance(happened, Answered):
             ledger = getattr(happened.answer, "reason", None) is Refusal.LEDGER_UNAVAILABLE
@@ -141,6 +148,15 @@ class World:
                 self.granted.add(step.number)
                 self.region = happened.answer.region
         self.number = step.number
+        return happened
+
+    def _delivery(self, step: AwaitGrant) -> Happening:
+        """Deliver what was waited for, or not; the key may be revoked by then."""
+        granted = pool_grants(step.number)
+        happened = self._one(NotYet(), NotYet(), granted, NotAsked(ERROR))
+        if isinstance(happened, Answered):
+            self.granted.add(step.number)
+            self.region = ""
         return happened
 
     def _server(self, avoid: tuple[ServerId, ...]) -> Happening:
@@ -180,7 +196,10 @@ def walk(data: st.DataObject) -> tuple[World, list[Step]]:
     """Walk a request from its beginning to its end."""
     world = World(data)
     stage: Stage
-    stage, steps = begin(a_call(attempts_max=data.draw(st.integers(1, 4))))
+    call = a_call(
+        attempts_max=data.draw(st.integers(1, 4)), wait_s=data.draw(st.sampled_from([0.0, 30.0]))
+    )
+    stage, steps = begin(call)
     every: list[Step] = []
     while True:
         every += steps

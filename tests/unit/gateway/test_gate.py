@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.gateway.domain.crowd import CALM_S, PATIENCE_S, Crowd
-from services.gateway.relay.gate import WIDTH, Gate, GatePlace
+from services.gateway.relay.entry.gate import WIDTH, Gate, GatePlace
 from tests.waiting import settle, until
 
 

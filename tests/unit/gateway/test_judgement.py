@@ -4,6 +4,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -269,6 +270,24 @@ def test_every_refusal_is_worded(reason: Refusal) -> None:
     error = refusal_error(Refused(reason=reason, retry_after_s=7), "image")
     assert error.message
     assert error.http_status >= 400
+
+
+def test_exhausted_quota_is_told_with_the_time_of_the_next_day_if_that_is_known() -> None:
+    reset = datetime(2025, 3, 2, 8, tzinfo=timezone(timedelta(hours=8)))
+
+    known = refusal_error(Refused(reason=Refusal.QUOTA_EXHAUSTED, resets_at=reset), "image")
+    unknown = refusal_error(Refused(reason=Refusal.QUOTA_EXHAUSTED), "image")
+
+    assert unknown.message == "no session has a unit of image left today"
+    assert known.message == (
+        f"{unknown.message}; the next quota day begins at 2025-03-02T00:00:00Z"
+    )
+
+
+def test_a_refusal_says_why_the_pool_adds_no_session() -> None:
+    refused = Refused(reason=Refusal.CREDENTIALS_EXHAUSTED, held="none is bought")
+
+    assert refusal_error(refused, "image").message.endswith("is invalid; none is bought")
 
 
 def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES, ServiceTypeSection
-from services.gateway.domain import Peek, model_named, read_json, units_of
+from services.gateway.domain import Peek, model_named, read_json, units_of, wait_s_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.paths import PathRules
 from services.gateway.domain.routing import check_model
@@ -146,3 +146,18 @@ def test_half_a_character_is_no_models_name() -> None:
 
     with pytest.raises(GatewayError, match="expected Unicode text"):
         check_model("m\ud800")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("", 7.0), ("0", 0.0), ("1500", 1.5), ("600000", 600.0)]
+)
+def test_how_long_a_call_may_wait(said: str, seconds: float) -> None:
+    assert wait_s_of(said, 7.0, 600.0) == seconds
+
+
+@pytest.mark.parametrize("said", ["600001", "-1", "1.0", "\u0661", " 5", "x", "9" * 13])
+def test_a_wait_that_is_none_is_refused(said: str) -> None:
+    with pytest.raises(GatewayError) as refused:
+        wait_s_of(said, 7.0, 600.0)
+
+    assert (refused.value.code, refused.value.param) == ("invalid_request", "x-max-wait-ms")

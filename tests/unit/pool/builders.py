@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from contracts import envelope
 from contracts.base import (
     GatewayId,
@@ -41,6 +43,7 @@ from contracts.pool import (
 from services.pool.audit import Auditor
 from services.pool.domain import Pool, decide_lease
 from services.pool.domain.canonical import canonical_json
+from services.pool.domain.evidence import Evidence
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 
@@ -240,9 +243,24 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
-def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical_json(pool), {
+_NOT_HASHED = ("revived_at", "retired_at", "retired_by_pool", "succeeded_at", "checked_at")
+
+
+def whole(pool: Pool) -> tuple[bytes, dict[str, Any], dict[str, list[Any]], dict[LeaseId, Any]]:
+    """The ledger as it is hashed; what the hash lacks: evidence, upkeep, ended leases, waits."""
+    evidence, upkeep = pool.evidence, pool.upkeep
+    shown: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__slots__}
+    shown["upkeep"] = [dict(upkeep.asked_at), list(upkeep.joined), upkeep.bought, upkeep.held]
+    shown |= {
+        name: (
+            known.doubts,
+            known.failures,
+            known.accusers,
+            [getattr(known, field) for field in _NOT_HASHED],
+        )
+        for name, known in pool.sessions.items()
+    }
+    leases = {
         lease.lease_id: [
             lease.session.session_id,
             lease.expires_at,
@@ -253,6 +271,7 @@ def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
         ]
         for lease in pool.leases.values()
     }
+    return canonical_json(pool), msgspec.to_builtins(shown, str_keys=True), leases, pool.queued
 
 
 class WrittenLog:

@@ -30,7 +30,6 @@ from services.pool.domain import (
     decide_end,
     decide_lease,
     decide_policy,
-    wanted_sessions,
 )
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
@@ -235,7 +234,8 @@ def test_a_lower_limit_holds_for_the_very_next_grant() -> None:
     pool = folded(session_added())
     grant(pool)
 
-    decide_policy(pool, Policy(daily_limits={IMAGE: 1}), "b", "configuration", NOON)
+    policy = Policy(daily_limits={IMAGE: 1}, min_size=1)
+    decide_policy(pool, policy, "b", "configuration", NOON)
 
     assert refusal_reason(pool) is Refusal.QUOTA_EXHAUSTED
 
@@ -250,24 +250,6 @@ def test_a_policy_taken_back_leaves_the_old_one_in_force() -> None:
     pool.rollback()
 
     assert grant(pool, IMAGE, "r3").remaining[IMAGE] == 8
-
-
-def test_the_pool_wants_as_many_sessions_as_are_missing_to_its_least_size() -> None:
-    pool = folded(policy_changed(min_size=3, max_size=500), session_added())
-
-    assert wanted_sessions(pool) == 2
-
-    evolve(pool, SessionRetired(session_id=ONE, reason="idle"), NOON, 2)
-    assert wanted_sessions(pool) == 3
-    assert wanted_sessions(folded(policy_changed(min_size=9, max_size=2))) == 2
-    assert wanted_sessions(folded(policy_changed(min_size=0), session_added())) == 0
-
-
-def test_a_disabled_session_is_not_replaced() -> None:
-    pool = folded(session_added())
-    change(pool, status=SessionStatus.DISABLED)
-
-    assert wanted_sessions(pool) == 0
 
 
 def test_a_session_that_is_used_up_grants_nothing_until_its_reset() -> None:

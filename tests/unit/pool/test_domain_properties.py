@@ -6,6 +6,7 @@ the log, and what it says is the verdict. `test_…` below feed events no leader
 """
 
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -13,13 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from contracts.base import LeaseId, RequestId, SessionId
+from contracts.base import KeyId, LeaseId, RequestId, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
     CancelLease,
     ChangeSession,
+    CheckRecorded,
+    DropWaits,
     Granted,
+    KeyRotationBegan,
+    KeyRotationEnded,
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
@@ -29,9 +34,11 @@ from contracts.pool import (
     PoolEvent,
     QuotaObserved,
     ReconcileLease,
+    RecordCheck,
     Refused,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionStatus,
@@ -46,12 +53,19 @@ from services.pool.domain import (
     decide_admin,
     decide_cancel,
     decide_end,
+    decide_forget,
+    decide_growth,
     decide_lease,
     decide_policy,
     decide_renew,
+    decide_retire_stale,
     fold_envelope,
+    growth_of,
+    serve_waiting,
+    stale_sessions,
     state_hash,
     sweep_overdue,
+    tend_waits,
 )
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
@@ -77,7 +91,9 @@ from tests.unit.pool.builders import (
 TYPES = (IMAGE, VIDEO, AVATAR)
 NAMES = ("one", "two", "three")
 SERVERS = ("server-1", "server-2")
+KEYS = ("key-1", "key-2", "")
 ZONES = ("", "Asia/Shanghai")
+ORIGINS = ("admin", "http")
 REGIONS = {"one": "us", "two": "jp", "three": ""}
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
 GATEWAYS_FAULT = {ViolationKind.SETTLED_AFTER_CANCEL, ViolationKind.USAGE_AFTER_RECONCILIATION}
@@ -108,10 +124,19 @@ class Leading(RuleBasedStateMachine):
         """Those that were answered: their envelope was acknowledged."""
         self.decisions: list[Any] = []
         self.pending: list[PoolEvent] = []
+        self.waiting_before: set[str] = set()
+        """Who waited when the last append was acknowledged."""
 
     @initialize(concurrency=st.integers(0, 2))
     def policy(self, concurrency: int) -> None:
-        policy = Policy(daily_limits=BOUNDS, session_concurrency=concurrency, min_size=0)
+        policy = Policy(
+            daily_limits=BOUNDS,
+            session_concurrency=concurrency,
+            min_size=1,
+            max_size=3,
+            refresh_threshold=0.2,
+            stale_threshold_s=40_000,
+        )
         self.pool.begin()
         self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now)
         self.add(["one", "two"], 0)
@@ -128,7 +153,7 @@ class Leading(RuleBasedStateMachine):
     def decided(self, decision: Any) -> None:
         self.pending += decision.events
         if isinstance(decision.answer, Granted) and decision.answer.trial:
-            assert decision.answer.avoid_servers == [self.accuser(decision.answer.session_id)]
+            assert decision.answer.avoid_servers[-1] == self.accuser(decision.answer.session_id)
         self.decisions.append(decision.answer)
 
     def accuser(self, session_id: SessionId) -> str:
@@ -153,34 +178,76 @@ class Leading(RuleBasedStateMachine):
         units=st.integers(0, 3),
         avoid=st.sets(_names, max_size=1),
         regions=st.just(set()) | st.sets(st.sampled_from([*REGIONS.values()])),
+        wait_ms=st.sampled_from((0, 0, 1000, 60_000, 3_000_000)),
+        key=st.sampled_from(("a", "b")),
     )
-    def ask_first(self, service_type: Any, units: int, avoid: set[str], regions: set[str]) -> None:
+    def ask_first(
+        self,
+        service_type: Any,
+        units: int,
+        avoid: set[str],
+        regions: set[str],
+        wait_ms: int,
+        key: str,
+    ) -> None:
         request = f"r{len(self.asked_at)}"
         avoided = {"avoid_sessions": sorted(avoid), "avoid_regions": sorted(regions)}
-        self.ask(service_type, request, units=units, **avoided)
+        waits = {"wait_ms": wait_ms, "key_id": KeyId(key)}
+        self.ask(service_type, request, units=units, **avoided, **waits)
         answer = self.decisions[-1]
         if isinstance(answer, Granted):
             assert answer.session_id not in avoid
             assert answer.region not in regions
 
-    @rule(pick=_picks, service_type=_types)
-    def ask_again(self, pick: int, service_type: Any) -> None:
-        self.ask(service_type, f"r{pick % (len(self.asked_at) + 1)}")
+    @rule(pick=_picks, service_type=_types, wait_ms=st.sampled_from((0, 60_000)))
+    def ask_again(self, pick: int, service_type: Any, wait_ms: int) -> None:
+        self.ask(service_type, f"r{pick % (len(self.asked_at) + 1)}", wait_ms=wait_ms)
+
+    @rule(at_most=st.integers(0, 4))
+    def serve(self, at_most: int) -> None:
+        """Serve those who wait, as far as an envelope has room."""
+        for served in islice(serve_waiting(self.pool, self.now), at_most):
+            self.pending += served.events
+            self.decisions.append(served.granted)
+
+    @rule(full=st.sampled_from((False, False, False, True)))
+    def tend(self, full: bool) -> None:  # noqa: FBT001 (hypothesis gives it by name)
+        self.pending += tend_waits(self.pool, self.now, full=full)
+
+    @rule(key=st.sampled_from(("", "a", "b")))
+    def drop(self, key: str) -> None:
+        command = DropWaits(key_id=KeyId(key), by="me")
+        self.decided(decide_admin(self.pool, command, self.now))
+
+    @rule()
+    def lead_anew(self) -> None:
+        """Another term begins, and knows of nobody who waits but by the log."""
+        self.append()
+        self.pool.begin_line()
+        self.waiting_before = set()
 
     @rule(
         pick=_picks,
         verdict=st.sampled_from(Verdict),
         outcome=st.sampled_from((None, *Outcome)),
         server=st.sampled_from(SERVERS),
+        key=st.sampled_from(KEYS),
         following=st.sampled_from((None, *TYPES)),
     )
     def use(
-        self, pick: int, verdict: Verdict, outcome: Outcome | None, server: str, following: Any
+        self,
+        pick: int,
+        verdict: Verdict,
+        outcome: Outcome | None,
+        server: str,
+        key: str,
+        following: Any,
     ) -> None:
         lease = self.picked(pick)
         if lease is None:
             return
-        used = usage(lease, verdict, outcome, server=server)
+        doubt = verdict is Verdict.REJECTED
+        used = usage(lease, verdict, outcome, server=server, key_id=key, session_doubt=doubt)
         if following is not None:
             request, _, number = lease.lease_id.rpartition(".")
             self.ask(following, request, int(number) + 1, previous=used)
@@ -213,7 +280,8 @@ class Leading(RuleBasedStateMachine):
             )
             for name in names
         ]
-        self.decided(decide_admin(self.pool, AddSessions(items=items, by="me"), self.now))
+        command = AddSessions(items=items, by="me")
+        self.decided(decide_admin(self.pool, command, self.now, ORIGINS[zone]))
 
     @rule(
         name=_names,
@@ -228,16 +296,37 @@ class Leading(RuleBasedStateMachine):
     @rule(image=st.integers(0, 4), concurrency=st.integers(0, 2))
     def configure(self, image: int, concurrency: int) -> None:
         policy = Policy(
-            daily_limits={**BOUNDS, IMAGE: image}, session_concurrency=concurrency, min_size=0
+            daily_limits={**BOUNDS, IMAGE: image},
+            session_concurrency=concurrency,
+            min_size=image,
+            max_size=3,
+            refresh_threshold=0.5,
+            stale_threshold_s=4000,
         )
         source = f"{image} {concurrency}"
         self.pending += decide_policy(self.pool, policy, source, "configuration", self.now)
 
-    @rule(seconds=st.sampled_from((1, 30, 61, 900, 4000, 43_198, 86_400, 700_000)))
+    @rule(name=_names, judged=st.sampled_from(("alive", "dead", "unknown")))
+    def check(self, name: str, judged: str) -> None:
+        recorded = CheckRecorded(session_id=SessionId(name), judged=judged, server_id=SERVERS[0])
+        self.decided(decide_admin(self.pool, RecordCheck(recorded=recorded), self.now))
+
+    @rule()
+    def keep(self) -> None:
+        """Growth held or not, what is stale retired, what retired long ago forgotten."""
+        pool, now = self.pool, self.now
+        assert growth_of(pool, now).wanted <= pool.policy.max_size - min(pool.places, 3)
+        self.decided(decide_growth(pool, False, now))
+        for name in stale_sessions(pool, [*pool.sessions], "http", now):
+            self.decided(decide_retire_stale(pool, (name, "http"), now))
+        self.decided(decide_forget(pool, [*pool.sessions], now))
+
+    @rule(seconds=st.sampled_from((1, 30, 61, 900, 4000, 43_198, 86_400, 700_000, 1_400_000)))
     def time_goes_by(self, seconds: int) -> None:
         self.append()
         self.now += timedelta(seconds=seconds)
         self.pending += sweep_overdue(self.pool, self.now)
+        self.pending += tend_waits(self.pool, self.now)
         self.append()
 
     @rule()
@@ -253,6 +342,7 @@ class Leading(RuleBasedStateMachine):
         self.pool.commit()
         self.pool.begin()
         self.pending, self.decisions = [], []
+        self.waiting_before = set(self.pool.line.waits)
 
     @rule()
     def append_fails(self) -> None:
@@ -262,6 +352,7 @@ class Leading(RuleBasedStateMachine):
         again = self.refolded()
         assert whole(self.pool) == whole(again)
         assert self.pool.standing == again.standing
+        assert set(self.pool.line.waits) == self.waiting_before
         self.pool.commit()
         self.pool.begin()
 
@@ -272,6 +363,23 @@ class Leading(RuleBasedStateMachine):
                 for account in accounts.values():
                     assert account.used >= 0
                     assert account.reserved >= 0
+
+    @invariant()
+    def who_waits_stands_once_in_its_lane_and_has_no_lease(self) -> None:
+        line = self.pool.line
+        standing = [
+            name
+            for lanes in line.lanes.values()
+            for lane in lanes.by_key.values()
+            for _, _, name in lane.orders
+        ]
+        assert sorted(standing) == sorted(line.waits)
+        assert sum(line.counts.values()) == len(line)
+        assert not set(line.waits) & (set(self.pool.leases) | set(self.pool.forbidden))
+        assert {name for name, wait in line.waits.items() if not wait.journalled} == set(line.young)
+        assert {name for name, wait in line.waits.items() if wait.journalled} <= set(
+            self.pool.queued
+        )
 
     @invariant()
     def the_index_is_as_if_built_anew(self) -> None:
@@ -359,7 +467,14 @@ def _about_session(kind: Any, **fields: Any) -> Any:
 _text = st.sampled_from(("", "me"))
 EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
     _leases,
-    st.builds(usage, _leases, st.sampled_from(Verdict), st.sampled_from(Outcome)),
+    st.builds(
+        usage,
+        _leases,
+        st.sampled_from(Verdict),
+        st.sampled_from(Outcome),
+        key_id=st.sampled_from(KEYS),
+        session_doubt=st.booleans(),
+    ),
     _about_lease(LeaseExpired),
     _about_lease(LeaseReconciled, units=st.integers(0, 3), reason=_text, by=_text),
     st.builds(session_added, _names),
@@ -376,11 +491,20 @@ EVENTS: st.SearchStrategy[PoolEvent] = st.one_of(
         request_id=_requests.map(RequestId),
         by=_text,
     ),
+    _about_session(
+        SessionDoubted,
+        request_id=_requests.map(RequestId),
+        key_id=st.sampled_from(KEYS),
+        reason=_text,
+        failures=st.integers(0, 4),
+    ),
     _about_session(SessionSuspected, server_id=_text, request_id=_requests.map(RequestId)),
     _about_session(
         QuotaObserved, service_type=_types, quota_day=st.just(TODAY), request_id=_requests
     ),
     st.builds(session_requested),
+    st.builds(KeyRotationBegan, key_id=_text, by=_text),
+    st.builds(KeyRotationEnded, key_id=_text),
 )
 HISTORIES = st.lists(st.tuples(EVENTS, st.sampled_from((0, 1, 100, 8 * 86_400))), max_size=40)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
@@ -239,6 +240,9 @@ def test_the_form_that_is_hashed_has_not_changed_within_its_version() -> None:
 
     expected = "200186a26429f3aa8458251d5213d7403d666d28f661098faead659339220c3a"
     assert (HASH_VERSION, state_hash(pool)) == (2, expected)
+
+    pool.policy = msgspec.structs.replace(pool.policy, refresh_threshold=0.2)
+    assert state_hash(pool) == expected
 
 
 def test_an_end_may_be_taken_back_before_anything_was_decided() -> None:

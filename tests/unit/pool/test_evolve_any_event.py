@@ -13,12 +13,13 @@ from contracts.pool import PoolStatus, SessionSuspected
 from services.pool.domain import (
     Pool,
     checkpoint_ledger,
+    decide_growth,
     decide_lease,
     fold_envelope,
+    growth_of,
     next_wakeup,
     pool_status,
     sweep_overdue,
-    wanted_sessions,
 )
 from tests.anyevent import ANY_EVENT, ANY_MOMENT
 from tests.contract.test_golden import golden_lines
@@ -64,7 +65,9 @@ def led(state: Pool) -> None:
         decide_lease(state, lease_wanted(ServiceType(service_type), asked_at=NOON), NOON)
     sweep_overdue(state, NOON)
     next_wakeup(state, NOON)
-    wanted_sessions(state)
+    growth_of(state, NOON)
+    state.commit()
+    decide_growth(state, False, NOON)
     pool_status(state, PoolStatus(sessions=True, leases="open"), NOON, 1, 1)
     checkpoint_ledger(state, NOON)
 

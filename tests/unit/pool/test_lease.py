@@ -299,9 +299,32 @@ def test_draining_sessions_are_neither_countable_nor_invalid_nor_used_up() -> No
     assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
     pool = folded(session_added(), session_added("two"), draining, disabled)
     assert refusal(pool).reason is Refusal.SATURATED
-    # One that works has nothing left: that of the others is nobody's today.
+    # One that works has nothing left; what drains may work again at any time.
     pool = folded(session_added(), session_added("two"), draining, used, usage(used))
-    assert refusal(pool, AVATAR, "r2").reason is Refusal.QUOTA_EXHAUSTED
+    answer = refusal(pool, AVATAR, "r2")
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
+
+
+def test_what_drains_and_is_used_up_makes_no_exhausted_pool_saturated() -> None:
+    draining = SessionChanged(session_id=SessionId("one"), status=SessionStatus.DRAINING)
+    leases = [lease_granted(name, AVATAR, name) for name in ("one", "two")]
+    pool = folded(session_added(), session_added("two"), *leases, *map(usage, leases), draining)
+
+    answer = refusal(pool, AVATAR, "r2")
+
+    assert answer.reason is Refusal.QUOTA_EXHAUSTED
+    assert pool.index_at(NOON).units_left(IMAGE) == 10
+
+
+def test_an_exhausted_quota_is_told_with_the_time_of_its_reset() -> None:
+    lease = lease_granted(service_type=AVATAR)
+    pool = folded(session_added(), lease)
+
+    answer = refusal(pool, AVATAR, "r2")
+
+    # The deadline of the open lease comes before the reset: it may give its unit back.
+    assert (answer.reason, answer.retry_after_s) == (Refusal.QUOTA_EXHAUSTED, 900.0)
+    assert answer.resets_at == MIDNIGHT
 
 
 def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:

@@ -2,9 +2,9 @@
 
 from contracts.base import ServiceType, SessionId
 from contracts.pool import ChangeSession, PoolCheckpointed, SessionAdded
-from services.pool.batches import ADMIN, LEASE, CommandBatch
+from services.pool.commits.batches import ADMIN, LEASE, CommandBatch
+from services.pool.commits.rounds import CHECKPOINT_EVENTS, CHECKPOINT_EVERY_S, Checkpoints, Queue
 from services.pool.domain import state_hash
-from services.pool.rounds import CHECKPOINT_EVENTS, CHECKPOINT_EVERY_S, Checkpoints, Queue
 from tests.unit.pool.builders import NOON, folded, lease_wanted, policy_changed, session_added
 
 HASHED = PoolCheckpointed(state_hash="x", hash_version=1)

@@ -18,6 +18,15 @@ def test_defaults_are_those_of_the_original() -> None:
     assert made.daily_limits == {"image": 10, "video": 2, "avatar": 1}
     assert (made.min_size, made.max_size, made.session_concurrency) == (50, 500, 2)
     assert (made.lease_ttl_s, made.reset_guard_s, made.reconcile_after_s) == (900, 2, 3600)
+    assert (made.refresh_threshold, made.stale_threshold_s) == (0.2, 86_400)
+    assert (made.check_interval_s, made.checks_per_minute) == (300, 0)
+
+
+def test_checks_are_made_as_often_as_they_are_asked_for() -> None:
+    check = {"kind": "token_check"}
+
+    assert policy_of(read({"pool": {"check": check}})).checks_per_minute == 6
+    assert policy_of(read({"pool": {"check": check | {"per_minute": 60}}})).checks_per_minute == 60
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,9 @@ def test_defaults_are_those_of_the_original() -> None:
         ({"provisioner": {"kind": "file"}}, "path: expected a file"),
         ({"provisioner": {"path": "x"}}, "path: expected a file"),
         ({"provisioner": {"kind": "magic"}}, "pool.provisioner.kind"),
+        ({"check": {"kind": "ping"}}, "pool.check.kind"),
+        ({"check": {"per_minute": 0}}, "per_minute: expected a whole number from 1 to 600"),
+        ({"check": {"per_minute": 601}}, "per_minute: expected a whole number from 1 to 600"),
     ],
 )
 def test_wrong_value_is_refused_by_name(section: dict[str, Any], named: str) -> None:

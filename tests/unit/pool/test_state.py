@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from contracts.base import LeaderElected, RequestId, ServerId, SessionId, WriterId
+from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.pool import (
+    CheckRecorded,
+    CredentialsRefused,
+    GrowthHeld,
+    GrowthResumed,
     LeaseCancelled,
     LeaseExpired,
     LeaseReconciled,
@@ -13,9 +18,11 @@ from contracts.pool import (
     QuotaObserved,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
+    SessionsForgotten,
     SessionStatus,
     SessionSuspected,
     Verdict,
@@ -37,6 +44,7 @@ from tests.unit.pool.builders import (
     placed,
     policy_changed,
     session_added,
+    session_requested,
     usage,
     whole,
 )
@@ -56,6 +64,14 @@ RETIRED = SessionRetired(session_id=ONE, reason="gone")
 SUSPECTED = SessionSuspected(
     session_id=ONE, server_id=ServerId("server-1"), request_id=RequestId("r1")
 )
+DOUBTED = SessionDoubted(
+    session_id=ONE, request_id=RequestId("r1"), key_id=KeyId("key-1"), reason="answered 403"
+)
+REJECTED = usage(LEASE, Verdict.REJECTED, key_id=KeyId("key-1"), session_doubt=True)
+SUSPECTED_TOO = replace(SUSPECTED, session_id=SessionId("two"), request_id=RequestId("r2"))
+SUSPECTED_ELSEWHERE = replace(SUSPECTED, server_id=ServerId("server-2"))
+BLAMED = SessionRecovered(session_id=ONE, reason="server_blamed", server_id=ServerId("server-1"))
+REFUSED = CredentialsRefused(suspects=2, disabled=0)
 COOLED = SessionCooled(
     session_id=ONE, until=after(60), reason="rate_limited", request_id=RequestId("r1")
 )
@@ -140,10 +156,25 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([], SessionChanged(session_id=ONE, limits={IMAGE: 1})),
         ([], RETIRED),
         ([RETIRED], SessionRevived(session_id=ONE)),
+        ([LEASE, usage(LEASE), RETIRED], SessionsForgotten(session_ids=[ONE])),
         ([], COOLED),
         ([], SUSPECTED),
+        ([SUSPECTED], SUSPECTED_TOO),
+        ([SUSPECTED, SUSPECTED_TOO], BLAMED),
+        ([SUSPECTED, lease_granted("two")], usage(lease_granted("two"), server="server-2")),
+        ([SUSPECTED, lease_granted("two")], usage(lease_granted("two"))),
+        ([SUSPECTED], SUSPECTED_ELSEWHERE),
+        ([SUSPECTED], RETIRED),
+        ([SUSPECTED], lease_granted(trial=True)),
+        ([SUSPECTED, SUSPECTED_TOO], REFUSED),
+        ([SUSPECTED, SUSPECTED_TOO, REFUSED], BLAMED),
+        ([SUSPECTED, SUSPECTED_TOO, REFUSED], session_added("three")),
         ([SUSPECTED], SessionRecovered(session_id=ONE, reason="trial_succeeded")),
         ([], CLOSED),
+        ([], DOUBTED),
+        ([LEASE], REJECTED),
+        ([LEASE, DOUBTED], usage(LEASE, key_id=KeyId("key-1"))),
+        ([DOUBTED], RETIRED),
         ([], LEASE),
         ([], FORBIDDEN),
         ([LEASE], LeaseRenewed(lease_id=LEASE.lease_id, expires_at=after(1800))),
@@ -152,6 +183,10 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([LEASE], EXPIRED),
         ([LEASE, EXPIRED], usage(LEASE, Verdict.REJECTED)),
         ([LEASE, EXPIRED], RECONCILED),
+        ([], session_requested(IMAGE, "r7")),
+        ([], GrowthHeld(reason="logins_refused")),
+        ([GrowthHeld(reason="logins_refused")], GrowthResumed(reason="logins_refused")),
+        ([], CheckRecorded(session_id=ONE, judged="alive")),
         ([], LeaderElected(writer=WriterId("pool-2"), epoch=2)),
     ],
     ids=lambda event: type(event).__name__,

@@ -182,6 +182,21 @@ def test_an_empty_secret_is_refused_by_its_file(tmp_path: Path) -> None:
         found.read_secret("TIDEGATE_NONE_SUCH", tmp_path / "empty.key")
 
 
+def test_a_secret_that_is_no_text_or_a_blank_variable_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_environment({"TIDEGATE_HOME": str(tmp_path)})
+    file = tmp_path / "some.key"
+    file.write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("TIDEGATE_NONE_SUCH", "  ")
+
+    with pytest.raises(SettingsError, match=r"some\.key: expected the secret .* can't decode"):
+        found.read_secret("TIDEGATE_NONE_SUCH", file)
+    assert found.reread_secret("TIDEGATE_NONE_SUCH", file) == ""
+    file.write_text("text")
+    assert found.reread_secret("TIDEGATE_NONE_SUCH", file) == "text"
+
+
 def test_every_file_of_a_home_lies_in_it_under_a_name_of_its_own() -> None:
     home = Home(Path("/h"))
     files = [

@@ -16,7 +16,7 @@ from runtime.settings import SettingsError
 from tidegate.configuration import Configuration
 from tidegate.console.errors import CommandError
 from tidegate.stack.home import firstkeys, lock, owners
-from tidegate.stack.home.files import write_private
+from tidegate.stack.home.files import write_absent, write_private
 
 _KEY_BYTES_MIN = 16
 
@@ -113,8 +113,5 @@ def _nearest_folder(home: Home) -> Path:
 
 
 def _write_absent(path: Path, text: str) -> list[str]:
-    if path.exists():
-        return []
     # No line break: whoever reads a key as it stands sends it as it stands, in a header.
-    write_private(path, text.encode())
-    return [path.name]
+    return [path.name] if write_absent(path, text.encode()) else []

@@ -10,6 +10,7 @@ from pathlib import Path
 from contracts.subjects import USERS
 from runtime.environment import Environment, Home, secret_variable
 from runtime.nats import natsserver
+from runtime.secrets import merge_keys
 from runtime.settings import SettingsError
 from tidegate.stack import demo_servers
 from tidegate.stack.home.files import write_private
@@ -55,16 +56,26 @@ def _owner_files(
     user = "auditor" if owner == "operator" else owner
     yield home.nats_password(user), whole.nats_password(user).read_text()
     if owner in {"gateway", "pool"}:
-        for variable, kept, path in (
-            ("TIDEGATE_SECRET_KEY", whole.master_key, home.master_key),
-            ("TIDEGATE_IDENTITY_KEY", whole.identity_key, home.identity_key),
-        ):
-            yield path, secret_variable(variable) or kept.read_text().strip()
+        yield home.master_key, _master_keys(whole)
+        identity_key = secret_variable("TIDEGATE_IDENTITY_KEY")
+        yield home.identity_key, identity_key or whole.identity_key.read_text().strip()
     if owner in {"migrate", "operator"}:
         yield home.operator_key, whole.operator_key.read_text()
         yield home.client_key, whole.client_key.read_text()
     if owner in {"balancer", "pool"} and demo_url:
         yield home.demo_servers, demo_servers.servers_text(demo_servers.servers_at(demo_url))
+
+
+def _master_keys(whole: Home) -> str:
+    """The master keys: the one given by variable seals, and those that were kept still open.
+
+    A key that was rotated since it was given opens nothing by itself.
+    """
+    given = secret_variable("TIDEGATE_SECRET_KEY")
+    if not given:
+        return whole.master_key.read_text().strip()
+    kept = whole.master_key.read_text() if whole.master_key.exists() else ""
+    return merge_keys(given, kept)
 
 
 def nats_passwords(home: Home) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 Only what the outcome table (leases.md) blames on the server speaks against it, and only an answer
 that did the work speaks for it. What a client, a session or its quota is to blame for says nothing;
-a call on trial passes by any answer that blames nobody. Sessions that the pool doubts will say
-nothing either, once it tells of them.
+a call on trial passes by any answer that blames nobody. Nor do failures of a session that the pool
+doubts say anything, unless it doubts most of them: but that a server cannot be reached is no
+session's fault.
 """
 
 from datetime import timedelta
@@ -20,18 +21,28 @@ SERVER_BLAMED = frozenset({Verdict.UNREACHABLE, Verdict.OUTCOME_UNKNOWN})
 """The rows of the outcome table (leases.md) in which the server is to blame."""
 
 
+def blames_server(verdict: Verdict, *, doubted: bool) -> bool:
+    """Tell whether an attempt speaks against its server; `doubted`: the pool doubts its session."""
+    return verdict is Verdict.UNREACHABLE or (verdict in SERVER_BLAMED and not doubted)
+
+
 def take_attempt(
     standing: ServerStanding,
     service_type: ServiceType,
     session_id: SessionId,
     attempt: Attempt,
     at: Instant,
+    *,
+    doubted: bool = False,
 ) -> bool:
     """Take in one attempt that began in the server's present term.
 
     Returns whether there may be something to journal.
     """
     if attempt.verdict in SERVER_BLAMED:
+        if not blames_server(attempt.verdict, doubted=doubted):
+            # Whose fault it was nobody knows: a server on trial is none the wiser.
+            return False
         costs_unit = attempt.verdict is Verdict.OUTCOME_UNKNOWN
         note_failure(standing, service_type, session_id, at, costs_unit=costs_unit)
         return True

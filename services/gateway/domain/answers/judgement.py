@@ -56,6 +56,11 @@ class Judgement(msgspec.Struct, frozen=True):
     results: int = 0
     """Items in `data`, when the body was read."""
 
+    @property
+    def session_doubt(self) -> bool:
+        """Whether it may be the session's fault as well as the client's: no table lists it."""
+        return self.verdict is Verdict.REJECTED and self.meaning is None
+
 
 def judge_head(
     status: int, content_type: str, length: int | None, *, by_url: bool = False

@@ -1,6 +1,7 @@
 """What each verdict does to the units, whether another session may be tried, what clients hear."""
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from contracts.balancer import NoServer
 from contracts.pool import Outcome, Refusal, Refused, Verdict
@@ -36,7 +37,7 @@ _REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     ),
     Refusal.SATURATED: (
         "pool_saturated",
-        "every session with a unit of {service} left is busy, cooling or still being made",
+        "every session with a unit of {service} left is busy, cooling, draining or being made",
     ),
     Refusal.CREDENTIALS_EXHAUSTED: (
         "upstream_credentials_exhausted",
@@ -90,8 +91,13 @@ def refusal_error(
     code, message = _REFUSALS[refused.reason]
     wait = refused.retry_after_s or None  # 0: the pool cannot say, so the row does
     message = message.format(service=service_type)
+    if refused.reason is Refusal.QUOTA_EXHAUSTED and refused.resets_at is not None:
+        resets_at = refused.resets_at.astimezone(UTC)
+        message += f"; the next quota day begins at {resets_at:%Y-%m-%dT%H:%M:%SZ}"
     if unserved and refused.reason is Refusal.SATURATED:
         message += f"; no server serves those of {', '.join(unserved)} now"
+    if refused.held:
+        message += f"; {refused.held}"
     return GatewayError(code, message, retry_after_s=wait)
 
 

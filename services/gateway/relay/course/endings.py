@@ -26,6 +26,7 @@ def usage_of(
     bytes_out: int = 0,
     units_over: int = 0,
     cut: bool = False,
+    session_doubt: bool = False,
 ) -> UsageRecorded:
     """Write down how the lease in hand ended."""
     lease = held.lease
@@ -46,6 +47,7 @@ def usage_of(
         error_code=error.code if error else "",
         error_message=_message_of(error),
         cut=cut,
+        session_doubt=session_doubt,
         retry_after_s=retry_after_s,
         attempts=list(held.attempts),
         lease_ms=short_ms(trail.lease_ms),

@@ -1,11 +1,12 @@
 """What the client asks for, what a request's leases have in common, what a lease in hand holds."""
 
+from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
 
 from contracts.base import KeyId, RequestId, ServerId, ServiceType, SessionId
-from contracts.pool import Attempt, Granted, UsageRecorded, Verdict
+from contracts.pool import Attempt, Granted, UsageRecorded, Verdict, Waiting
 
 CancelReason = Literal[
     "not_sent", "client_gone", "unanswered", "ledger_unavailable", "attempts_max"
@@ -34,6 +35,8 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     bytes_in: int
     attempts_max: int
     started_s: float
+    wait_s: float = 0.0
+    """For how long it may wait for leases, all of them together."""
 
 
 class Trail(msgspec.Struct, frozen=True):
@@ -63,6 +66,13 @@ class Trail(msgspec.Struct, frozen=True):
     server_region: str = ""
     traced: bool = False
     """Whether the log is told of an error that the client is answered."""
+    waited_s: float = 0.0
+    """What it has waited for the leases before this one."""
+    waiting: Waiting | None = None
+    """What the pool said last of a wait."""
+    waiting_from_s: float | None = None
+    """Since when it waits for this one; `waiting_since` is the same for others' clocks."""
+    waiting_since: datetime | None = None
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -1,9 +1,11 @@
 """What the loop tells the course: the answer to the step that was waited for, or `BrokenOff`."""
 
+from datetime import datetime
+
 import msgspec
 
 from contracts.balancer import NoServer, Selected
-from contracts.pool import Attempt, Free, Granted, Refused
+from contracts.pool import Attempt, Free, Granted, Refused, Waiting
 from services.gateway.domain import Judgement
 from services.gateway.domain.errors import GatewayError
 
@@ -30,8 +32,14 @@ class LeaseUnanswered(msgspec.Struct, frozen=True):
 class Answered(msgspec.Struct, frozen=True):
     """The pool answered after `took_ms`."""
 
-    answer: Granted | Refused | Free
+    answer: Granted | Refused | Free | Waiting
     took_ms: float
+    asked_at: datetime | None = None
+    """When it was asked, by the gateway's clock; None for a grant that was waited for."""
+
+
+class NotYet(msgspec.Struct, frozen=True):
+    """The lease that is waited for has not come: the pool is to be asked again."""
 
 
 class CredentialRead(msgspec.Struct, frozen=True):
@@ -112,6 +120,7 @@ Happening = (
     | NotAsked
     | LeaseUnanswered
     | Answered
+    | NotYet
     | CredentialRead
     | CredentialUnreadable
     | Chosen

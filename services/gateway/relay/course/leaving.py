@@ -12,6 +12,7 @@ from services.gateway.relay.course.moves import Next, end_all, end_with_error, w
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
+    AwaitingGrant,
     Ended,
     Entering,
     FetchingCredential,
@@ -43,7 +44,9 @@ def on_broken_off_passing(stage: Passing, happened: BrokenOff, now_s: float) -> 
     return _end_broken_off(stage.call, trail, happened, end)
 
 
-def on_broken_off_asking(stage: Asking | AskingLast, happened: BrokenOff, _: float) -> Next:
+def on_broken_off_asking(
+    stage: Asking | AskingLast | AwaitingGrant, happened: BrokenOff, _: float
+) -> Next:
     """Forbid the lease that may be granted yet."""
     return _end_broken_off(
         stage.call, stage.trail, happened, cancel_of(stage.call, stage.trail.number, CLIENT_GONE)

@@ -18,9 +18,13 @@ def go_for_lease(call: CallFacts, trail: Trail) -> tuple[Entering, Steps]:
     return Entering(call, trail), (Enter(trail.avoid_servers, trail.previous),)
 
 
-def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:
+def lease_question(
+    call: CallFacts, trail: Trail, now_s: float, *, only_ask: bool = False
+) -> AskLease:
     """Ask for the next lease, and tell how the one before ended."""
     return AskLease(
+        wait_ms=0 if only_ask else int(wait_left_s(call, trail, now_s) * 1000),
+        waiting_since=trail.waiting_since,
         number=trail.number,
         avoid_sessions=trail.avoid_sessions,
         avoid_servers=trail.avoid_servers,
@@ -28,6 +32,12 @@ def lease_question(trail: Trail, *, only_ask: bool = False) -> AskLease:
         previous=trail.previous,
         only_ask=only_ask,
     )
+
+
+def wait_left_s(call: CallFacts, trail: Trail, now_s: float) -> float:
+    """Tell for how long it may still wait."""
+    waits_s = 0.0 if trail.waiting_from_s is None else now_s - trail.waiting_from_s
+    return max(0.0, call.wait_s - trail.waited_s - waits_s)
 
 
 def end_with_error(

@@ -22,6 +22,13 @@ class Asking(msgspec.Struct, frozen=True):
     trail: Trail
 
 
+class AwaitingGrant(msgspec.Struct, frozen=True):
+    """It waits for a lease, and the pool knows it."""
+
+    call: CallFacts
+    trail: Trail
+
+
 class AskingLast(msgspec.Struct, frozen=True):
     """The pool is asked what it would say; the client hears `error` if it would grant one."""
 
@@ -86,6 +93,7 @@ class Ended(msgspec.Struct, frozen=True):
 Stage = (
     Entering
     | Asking
+    | AwaitingGrant
     | AskingLast
     | FetchingCredential
     | Selecting

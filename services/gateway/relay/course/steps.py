@@ -4,6 +4,8 @@
 for.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from contracts.balancer import Selected, ServerFailed
@@ -31,6 +33,16 @@ class AskLease(msgspec.Struct, frozen=True, kw_only=True):
     avoid_regions: tuple[str, ...] = ()
     previous: UsageRecorded | None
     only_ask: bool = False
+    wait_ms: int = 0
+    """For how long it may wait; 0 for the last word of one that has waited."""
+    waiting_since: datetime | None = None
+
+
+class AwaitGrant(msgspec.Struct, frozen=True):
+    """Wait for the pool to deliver this lease, and so long before it is asked again."""
+
+    number: int
+    seconds: float
 
 
 class FetchCredential(msgspec.Struct, frozen=True):
@@ -91,6 +103,7 @@ class Finish(msgspec.Struct, frozen=True):
 Step = (
     Enter
     | AskLease
+    | AwaitGrant
     | FetchCredential
     | AskServer
     | Send

@@ -23,6 +23,8 @@ def summary_of(stage: Stage) -> Summary:
         lease_ms=trail.lease_ms,
         first_byte_ms=getattr(stage, "first_byte_ms", trail.first_byte_ms),
         traced=trail.traced,
+        queue_position=trail.waiting.position if trail.waiting else None,
+        queue_eta_s=trail.waiting.eta_s if trail.waiting else None,
     )
 
 

@@ -180,7 +180,10 @@ def _end(
     outcome = outcome_of(verdict, sent=held.sent, answered=False, submitted=submitted)
     error = error or client_error(judgement, last.retry_after_s)
     if submitted or not another_session(verdict):
-        ended = usage_of(call, trail, held, outcome, verdict, now_s, error=error)
+        doubt = judgement.session_doubt and verdict is Verdict.REJECTED
+        ended = usage_of(
+            call, trail, held, outcome, verdict, now_s, error=error, session_doubt=doubt
+        )
         return end_with_error(call, trail, error, Record(ended))
     previous = usage_of(
         call,
@@ -206,5 +209,5 @@ def _end(
     if again:
         return go_for_lease(call, trail)
     if verdict in {Verdict.QUOTA_EXHAUSTED, Verdict.LOGIN_EXPIRED}:
-        return AskingLast(call, trail, error), (lease_question(trail, only_ask=True),)
+        return AskingLast(call, trail, error), (lease_question(call, trail, now_s, only_ask=True),)
     return end_with_error(call, trail, error)

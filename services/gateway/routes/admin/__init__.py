@@ -2,7 +2,9 @@
 
 keys     client keys              sessions  the pool's sessions
 leases   open and unknown ones    servers   the servers behind the gateway
+queue    who waits for one
 accounts  the accounts behind the sessions: whether they live, their points
 strategies  who chooses among the servers
 configuration   held because it would take servers away, and released
+secrets  the master keys by their ids, and their rotation
 """

@@ -7,8 +7,8 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from contracts.base import SessionId
-from contracts.pool import ChangeSession, SessionStatus
+from contracts.base import ServerId, SessionId
+from contracts.pool import ChangeSession, CheckRecorded, RecordCheck, SessionStatus
 from services.gateway.accounts.inquiry import PointsReceived, SessionTested
 from services.gateway.clients.keys import Key
 from services.gateway.routes.admin.sessions import session_of
@@ -23,7 +23,7 @@ ServerName = Annotated[
     "/sessions/{session_id:str}/test",
     status_code=200,
     tags=["sessions"],
-    summary="Ask whether a session's account lives",
+    summary="Check whether a session's account lives",
 )
 async def ask_account(
     doors: NamedDependency[Doors],
@@ -31,19 +31,36 @@ async def ask_account(
     session_id: FromPath[str],
     server: ServerName = "",
 ) -> SessionTested:
-    """Ask a backend whether the account lives, and for its points.
+    """Check a session now: ask a backend whether its account lives, and for its points.
 
-    Whatever it says, the session is neither suspected nor disabled. Where it has no points left, it
-    is granted no more until its reset.
+    What it says of the login is journalled, and suspects the session or clears it; nothing disables
+    it. Where the account has no points left, the session is granted no more until its reset.
     """
     session = await session_of(doors, session_id)
     tested = await doors.inquiry.test_session(session, server)
+    if not tested.asked:
+        return msgspec.structs.replace(tested, status=session.status)
+    await doors.pool_admin(RecordCheck(recorded=_as_recorded(tested, admin)))
     nothing_left = tested.points is not None and tested.points.none_left
-    if tested.judged != "alive" or not nothing_left or session.status is SessionStatus.RETIRED:
-        return tested
-    used_up = ChangeSession(session_id=SessionId(session_id), used_up=True, by=admin.key_id)
-    await doors.pool_admin(used_up)
-    return msgspec.structs.replace(tested, used_up=True)
+    alive = tested.judged == "alive" and session.status is not SessionStatus.RETIRED
+    if used_up := alive and nothing_left:
+        command = ChangeSession(session_id=SessionId(session_id), used_up=True, by=admin.key_id)
+        await doors.pool_admin(command)
+    now = await session_of(doors, session_id)
+    return msgspec.structs.replace(tested, used_up=used_up, status=now.status)
+
+
+def _as_recorded(tested: SessionTested, admin: Key) -> CheckRecorded:
+    """Tell the pool what was asked and answered; of points it is told apart."""
+    return CheckRecorded(
+        session_id=SessionId(tested.session_id),
+        judged=tested.judged,
+        server_id=ServerId(tested.server_id),
+        dialect=tested.dialect,
+        asked=tested.asked,
+        message=tested.message,
+        by=admin.key_id,
+    )
 
 
 @post(

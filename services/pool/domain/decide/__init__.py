@@ -10,6 +10,10 @@ get lost: the second time it hears the first answer, and no event comes of it.
 
     asked      near a reset   held, and decided again once the reset is past
     asked      no session     refused: journalled, or counted and journalled later
+    asked      may wait       waits, as long as it is asked for again; after a second in the log
+    waiting    comes free     open, before any new request
+    waiting    in vain, late  refused
+    waiting    unheard        nothing: it may be asked for again
     asked      given up       forbidden, should it come after all
     asked      granted        open
     open       renewed        open, with a later deadline
@@ -23,10 +27,16 @@ get lost: the second time it hears the first answer, and no event comes of it.
 
     active     login expired  suspect, and after a minute on trial: one call at a time
     on trial   success        active
-    on trial   login expired  disabled, until an operator says otherwise
-    suspect    others accused by the same server   all of them active: the server is to blame
+    on trial   login expired  disabled, if others were served: until an operator says otherwise
+    on trial   login expired  suspect for another minute, if nobody was
+    suspect    others accused by the same server, and another one serves
+                              all of them active: the server is to blame
     active     rate limited, risk control          cooling, until its time has passed
     active     quota used up                       nothing more of that type for the lease's day
+    active     a 4xx that no table lists, and a comparison that speaks against it
+                                                   doubtful: tried after all others
+    doubtful   a third one in a row                cooling, and doubtful afterwards
+    doubtful   success                             active
 
 **What is ugly.** Deciding changes the state that it is given; to decide and not to do so, one has
 to roll back. What was counted or answered of refusals (`RefusalMemory`) is state without events:
@@ -36,11 +46,16 @@ so they are bare events; the first two let go of what is due only as they emit. 
 would be a violation is an `AssertionError`: its command is answered as failed, and the others are
 decided anew.
 
-lease     grant, refuse, or hold at a change of the quota day
+lease     grant, have it wait, refuse, or hold at a change of the quota day
+granting  the lease of a session that was chosen
+waiting/  who may wait, who is served first, whose wait is over
 refusals  why none, for how long, and the budget of refusals in the log
-end       usages, and whom a verdict blames
-upkeep    renewals, cancellations, deadlines, size, checkpoints
+end       usages
+blame     whom a verdict blames, and what follows for it
+keeping/  how many sessions are lacking, which retire unused, which are asked after
+upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
+rotation  when a rotation of the master key begins and ends
 bounds    what a command may bring into the log
 decision  what deciding yields, and the one way in which it becomes state
 """

@@ -8,12 +8,14 @@ from contracts.pool import (
     AddSessions,
     ChangeSession,
     Done,
+    DropWaits,
     LeaseReconciled,
     Policy,
     PolicyChanged,
     PoolAdmin,
     PoolEvent,
     ReconcileLease,
+    RecordCheck,
     SessionAdded,
     SessionChanged,
     SessionCooled,
@@ -22,9 +24,11 @@ from contracts.pool import (
     SessionStatus,
 )
 from runtime.texts import as_quoted
+from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
-from services.pool.domain.decide.end import close_day
+from services.pool.domain.decide.keeping.checks import decide_check
+from services.pool.domain.decide.waiting.ending import drop_waits
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session
 from services.pool.domain.state import Pool
@@ -45,6 +49,11 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
         return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
         return _change_session(draft, command)
+    if isinstance(command, DropWaits):
+        dropped = drop_waits(draft, command)
+        return Decision(draft.events, Done(changed=[str(name) for name in dropped]))
+    if isinstance(command, RecordCheck):
+        return decide_check(draft, command)
     return _reconcile_lease(draft, command)
 
 

@@ -2,38 +2,39 @@
 
 from datetime import datetime, timedelta
 
-import msgspec
-
 from contracts.base import lease_id
 from contracts.pool import (
     Free,
     Granted,
-    LeaseGranted,
     LeaseWanted,
     Outcome,
     Refusal,
     Refused,
     SessionRequested,
     SessionStatus,
+    Waiting,
 )
+from services.pool.domain.decide.blame import tell_refused_logins
 from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import end_lease
+from services.pool.domain.decide.granting import grant_lease, grant_reply, kinds_wanted
 from services.pool.domain.decide.refusals import (
     GIVEN_UP,
     refusal_for,
     refusal_of_all,
-    refuse_lease,
     tell_counted,
 )
-from services.pool.domain.index.choice import Choice
-from services.pool.domain.quota import policy_span
+from services.pool.domain.decide.waiting.ending import leave_line, refuse_wait
+from services.pool.domain.decide.waiting.entering import enter_line, hear_again
+from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
 
-SEND_WITHIN = timedelta(seconds=30)
 STALE_AFTER = timedelta(minutes=10)
 FREE = Free()
+_WAITABLE = frozenset({Refusal.SATURATED, Refusal.QUOTA_EXHAUSTED})
+"""What may be over in a while."""
 
 
 def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
@@ -51,7 +52,7 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.previous is not None:
         end_lease(draft, wanted.previous)
     requested = wanted.requested
-    earlier = _earlier_answer(draft, requested)
+    earlier = _earlier_answer(draft, requested) or _as_waiting(draft, wanted)
     if earlier is not None:
         return Decision(draft.events, earlier)
     reason = _unfit_refusal(state, requested)
@@ -63,29 +64,61 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
         requested.units,
         requested.avoid_sessions,
         requested.avoid_regions,
-        # A call that was disappointed once is not to clear somebody else's session.
-        trials_first=requested.number == 1,
+        kinds=kinds_wanted(state, requested, now),
+        preferred=state.line.affinities.get(requested.affinity),
     )
     reset = index.guard_ends_at() if choice is None and _may_grant_after_reset(state) else None
     if wanted.only_ask and (choice is not None or reset is not None):
         return Decision(draft.events, FREE)
+    # Whoever is there still asks for the last time, and waits no more.
+    leave_line(draft, lease_id(requested.request_id, requested.number))
     if choice is not None:
-        return Decision(draft.events, _grant_lease(draft, requested, choice))
+        return Decision(draft.events, grant_lease(draft, requested, choice))
+    return _without_session(draft, wanted, index, reset)
+
+
+def _without_session(
+    draft: Draft, wanted: LeaseWanted, index: Index, reset: datetime | None
+) -> Decision:
+    """Have a request wait for a session, or for a `reset` that is near; or refuse it."""
+    requested = wanted.requested
+    refused = refusal_of_all(draft, index, requested)
+    if requested.wait_ms and not wanted.only_ask and refused.reason in _WAITABLE:
+        answer = enter_line(draft, requested, refused, until_reset=reset)
+        return (
+            _refusal(draft, requested, answer)
+            if isinstance(answer, Refused)
+            else (Decision(draft.events, answer))
+        )
     if reset is not None:
         return Decision(draft.events, held_until=reset)
-    return _refusal(draft, requested, refusal_of_all(draft, index, requested))
+    return _refusal(draft, requested, refused)
+
+
+def _as_waiting(draft: Draft, wanted: LeaseWanted) -> Waiting | None:
+    """Answer a repetition of what waits; None for the last one, which waits no more."""
+    requested = wanted.requested
+    if wanted.only_ask or not draft.pool.line:
+        return None
+    name = lease_id(requested.request_id, requested.number)
+    return hear_again(draft, name, requested.wait_ms)
 
 
 def _refusal(draft: Draft, requested: SessionRequested, refused: Refused) -> Decision:
     """Decide that there is no lease."""
-    refuse_lease(draft, requested, refused)
+    refuse_wait(draft, requested, refused)
+    if refused.reason is Refusal.CREDENTIALS_EXHAUSTED and _has_suspects(draft.pool):
+        tell_refused_logins(draft, requested.request_id)
     return Decision(draft.events, refused)
+
+
+def _has_suspects(state: Pool) -> bool:
+    return state.standing[SessionStatus.SUSPECT] > 0
 
 
 def _may_grant_after_reset(state: Pool) -> bool:
     """Whether a new quota day could make a difference to anybody."""
-    standing = state.standing
-    return standing[SessionStatus.ACTIVE] + standing[SessionStatus.SUSPECT] > 0
+    return state.standing[SessionStatus.ACTIVE] > 0
 
 
 def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refused | None:
@@ -112,7 +145,7 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
 def _grant_again(draft: Draft, lease: Lease) -> Granted | Refused:
     """Answer a repetition of what was granted."""
     if lease.state == OPEN:
-        return _grant_reply(draft, lease)
+        return grant_reply(draft, lease)
     if lease.state == Outcome.CANCELLED:
         return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
     message = f"this lease has ended: {lease.state}"
@@ -128,58 +161,3 @@ def _unfit_refusal(state: Pool, requested: SessionRequested) -> Refusal | None:
     if not 1 <= requested.units <= max(limit, 1):
         return Refusal.TOO_MANY_UNITS
     return None
-
-
-def _grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Granted:
-    """Journal the request and its grant of the session chosen."""
-    pool, now = draft.pool, draft.now
-    assert choice.trial == (choice.session.suspected_at is not None)
-    draft.emit(requested)
-    granted = lease_id(requested.request_id, requested.number)
-    event = LeaseGranted(
-        lease_id=granted,
-        request_id=requested.request_id,
-        number=requested.number,
-        session_id=choice.session.session_id,
-        service_type=requested.service_type,
-        quota_day=choice.zone.day,
-        units=requested.units,
-        # Sent any later, it might be counted on the next quota day.
-        send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
-        expires_at=now + policy_span(pool.policy.lease_ttl_s),
-        trial=choice.trial,
-    )
-    draft.emit(event)
-    return _grant_reply(draft, pool.leases[granted])
-
-
-def _grant_reply(draft: Draft, lease: Lease) -> Granted:
-    """Tell a gateway all it needs of an open lease, as of the draft's moment."""
-    session, now = lease.session, draft.now
-    return Granted(
-        lease_id=lease.lease_id,
-        session_id=session.session_id,
-        region=session.region,
-        quota_day=lease.quota_day,
-        units=lease.units,
-        # Seconds, not moments: the gateway's clock may be another.
-        send_within_s=max(0.0, (lease.send_by - now).total_seconds()),
-        expires_in_s=max(0.0, (lease.expires_at - now).total_seconds()),
-        remaining=draft.pool.index_at(now).units_left_by_type(session),
-        trial=lease.trial,
-        # Its accuser would say the same again; another server is to judge.
-        avoid_servers=[session.accuser] if lease.trial and session.accuser else [],
-    )
-
-
-def grant_as_sent(granted: Granted, elapsed_s: float, revision: int) -> Granted:
-    """Tell a grant as it is when it is sent, `elapsed_s` after its decision.
-
-    `revision` is that of the session's credential by then.
-    """
-    return msgspec.structs.replace(
-        granted,
-        send_within_s=max(granted.send_within_s - elapsed_s, 0.0),
-        expires_in_s=max(granted.expires_in_s - elapsed_s, 0.0),
-        credential_revision=revision,
-    )

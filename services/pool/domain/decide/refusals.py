@@ -26,13 +26,17 @@ from contracts.pool import (
 )
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.index.choice import Index
-from services.pool.domain.state import Pool, RefusalBudget
+from services.pool.domain.decide.keeping.growth import may_grow
+from services.pool.domain.index.choice import SUSPICION, Index
+from services.pool.domain.index.shelves import ShelfKind
+from services.pool.domain.memory import RefusalBudget
+from services.pool.domain.state import Pool
 
 REFUSALS_PER_SECOND = 100
 REFUSALS_OF_A_KEY = 10
 """So many of one key are journalled singly at once; one more each second."""
 COUNTED_FOR = timedelta(seconds=10)
+_DRAINING, _TRIAL = frozenset({ShelfKind.DRAINING}), frozenset({ShelfKind.TRIAL})
 _COUNTED_AT_ONCE = 500
 _BUDGETS_KEPT = 1000
 _RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
@@ -57,27 +61,56 @@ def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> R
 
     0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
     """
+    refused = _refusal_by_standing(draft, index, requested)
+    reason = draft.pool.upkeep.held_message()
+    return msgspec.structs.replace(refused, held=reason) if reason else refused
+
+
+def _refusal_by_standing(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
+    """Say the same by what stands in the way of a grant, whether the pool grows or not."""
     pool, now = draft.pool, draft.now
     standing = pool.standing
-    barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
+    if pool.all_barred and standing[SessionStatus.SUSPECT]:
+        # At once, whatever a provisioner is about to bring: what is refused now is refused.
+        return refusal_for(Refusal.CREDENTIALS_EXHAUSTED, _trial_comes_s(draft, index, requested))
     if pool.growing or not (pool.size or pool.provisioner_empty):
         return refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
     if not pool.size:
         return refusal_for(Refusal.QUOTA_EXHAUSTED)
-    if barred == pool.size:
-        waking_s = _seconds_until(now, index.next_waking())
-        return refusal_for(Refusal.CREDENTIALS_EXHAUSTED, waking_s)
-    if not standing[SessionStatus.ACTIVE]:
+    if pool.all_barred:
+        return refusal_for(Refusal.CREDENTIALS_EXHAUSTED)
+    grows = may_grow(pool, now)
+    if grows or not standing[SessionStatus.ACTIVE]:
         # They drain: what they have left is no less, and somebody will let them work again.
-        return refusal_for(Refusal.SATURATED, _RETRY_S_MAX)
+        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN if grows else _RETRY_S_MAX)
+    return _refusal_by_units(draft, index, requested)
+
+
+def _trial_comes_s(draft: Draft, index: Index, requested: SessionRequested) -> float:
+    """Tell in how many seconds a suspect may be tried again; 0: nobody knows."""
+    now, tried_at = draft.now, draft.pool.evidence.tried_at
+    rest = timedelta(0) if tried_at is None else max(timedelta(0), SUSPICION - (now - tried_at))
+    if index.has_units(requested.service_type, requested.units, _TRIAL):
+        return rest.total_seconds()
+    waking = index.next_waking()
+    return 0.0 if waking is None else max(_seconds_until(now, waking), rest.total_seconds())
+
+
+def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
+    """Say why none of the sessions that may work will do: by what they, and others, have left."""
+    now = draft.now
     if index.has_units(requested.service_type, requested.units):
         freed = index.deadlines.first_deadline()
         soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)
         return refusal_for(Refusal.SATURATED, max(soonest, _RETRY_S_MIN))
     # Reserved units may come back with an end, at the latest by the first deadline.
-    deadline = index.deadlines.earliest_of(requested.service_type)
-    soonest = _seconds_until(now, deadline, index.next_reset())
-    return refusal_for(Refusal.QUOTA_EXHAUSTED, max(soonest, _RETRY_S_MIN))
+    deadline, reset = index.deadlines.earliest_of(requested.service_type), index.next_reset()
+    soonest = max(_seconds_until(now, deadline, reset), _RETRY_S_MIN)
+    if index.has_units(requested.service_type, requested.units, _DRAINING):
+        # What drains is not used up: somebody will let it work again.
+        return refusal_for(Refusal.SATURATED, min(soonest, _RETRY_S_MAX))
+    exhausted = refusal_for(Refusal.QUOTA_EXHAUSTED, soonest)
+    return msgspec.structs.replace(exhausted, resets_at=reset)
 
 
 def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
@@ -113,7 +146,12 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
     ends = bool(command.status) and answered is None
     # Counted as refusals are, it can tell no more than they: a key, and that the ledger was not to
     # be had.
-    countable = command.key_id and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
+    countable = (
+        command.key_id
+        # A wait that is in the log ends there by its name.
+        and name not in pool.queued
+        and (not ends or command.error_code == Refusal.LEDGER_UNAVAILABLE)
+    )
     if not countable or _may_journal(draft, command.key_id):
         if countable:
             _spend_budget(draft, command.key_id)

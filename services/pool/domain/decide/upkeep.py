@@ -1,4 +1,4 @@
-"""What keeps leases and pool in order: renewals, cancellations, deadlines, size, hash."""
+"""What keeps leases in order, and the ledger: renewals, cancellations, deadlines, hash."""
 
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.bounds import cut_count
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.refusals import count_due_at, forbid_lease, tell_counted
+from services.pool.domain.decide.waiting.ending import leave_line
 from services.pool.domain.quota import policy_span
 from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
@@ -52,6 +53,7 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
         return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     draft = Draft(state, now)
     if lease is None:
+        leave_line(draft, cancelled)
         forbid_lease(draft, command)
     else:
         event = LeaseCancelled(
@@ -96,10 +98,9 @@ def checkpoint_ledger(state: Pool, now: datetime) -> list[PoolEvent]:
 
 def next_wakeup(state: Pool, now: datetime) -> datetime | None:
     """Tell when `sweep_overdue` has something to do, perhaps already; None when nothing waits."""
-    due = (state.index_at(now).deadlines.first_deadline(), count_due_at(state))
+    index = state.index_at(now)
+    due = [index.deadlines.first_deadline(), count_due_at(state)]
+    if state.line:
+        # A cool-down or a quota day that ends may be what somebody waits for.
+        due += [index.next_waking(), index.next_reset()]
     return min((instant for instant in due if instant is not None), default=None)
-
-
-def wanted_sessions(state: Pool) -> int:
-    """Tell how many sessions are missing to `min_size`; disabled ones count until retired."""
-    return max(0, min(state.policy.min_size, state.policy.max_size) - state.size)

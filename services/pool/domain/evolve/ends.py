@@ -12,6 +12,8 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.pool.domain.evolve.blame import note_failure, note_success
+from services.pool.domain.evolve.keeping import note_account_lives
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, UNCERTAIN, Lease
 from services.pool.domain.state import Pool
@@ -43,6 +45,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     state.drop_later(state.leases, lease_id)
     if state.index is not None:
         state.index.place_session(session)
+        state.line.note_end(lease.service_type, state.at)
 
 
 def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:
@@ -112,11 +115,16 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
     if event.units > lease.units or event.session_id != lease.session.session_id:
         message = f"{event.units} units on {event.session_id}, leased {lease.units}"
         state.note_violation(ViolationKind.USAGE_BEYOND_LEASE, lease.lease_id, message)
-    if succeeded and lease.session.risks:
-        state.set_field(lease.session, "risks", 0)
+    if succeeded:
+        note_account_lives(state, lease.session)
+        if lease.session.risks:
+            state.set_field(lease.session, "risks", 0)
+        note_success(state, lease.session, event)
     if lease.reported:
         state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
         return
+    if event.session_doubt and not succeeded:
+        note_failure(state, lease.session, event.key_id)
     outcome, charged = _usage_charge(event, lease.units)
     if lease.state == OPEN:
         _end_lease(state, lease, outcome, charged)
@@ -149,6 +157,7 @@ def _correct_expiry(state: Pool, lease: Lease, outcome: Outcome, charged: int) -
 
 def _on_lease_cancelled(state: Pool, event: LeaseCancelled) -> None:
     lease = state.leases.get(event.lease_id)
+    state.drop_entry(state.queued, event.lease_id)
     if lease is None:
         if event.session_id:
             state.note_violation(ViolationKind.END_WITHOUT_LEASE, event.lease_id, "cancelled")

@@ -12,10 +12,11 @@ from contracts.pool import (
     LeaseRefused,
     PoolCheckpointed,
     Refused,
-    SessionRequested,
 )
 from services.pool.domain.evolve.ends import END_EVENTS
+from services.pool.domain.evolve.keeping import KEEPING_EVENTS, note_asked
 from services.pool.domain.evolve.leases import LEASE_EVENTS
+from services.pool.domain.evolve.rotation import ROTATION_EVENTS
 from services.pool.domain.evolve.sessions import SESSION_EVENTS
 from services.pool.domain.state import Pool
 
@@ -49,6 +50,7 @@ def _on_unknown_event(state: Pool, event: object) -> None:
 
 def _on_lease_refused(state: Pool, event: LeaseRefused) -> None:
     """Know a refusal again under the next leader, too; it changes nothing in the ledger."""
+    note_asked(state, event.service_type)
     name = lease_id(event.request_id, event.number)
     # A counted one stands for requests that it does not name. What this process has told itself it
     # remembers with its message, which the log does not keep.
@@ -67,8 +69,9 @@ _TAKE: dict[type, Callable[[Pool, Any], None] | None] = {
     **SESSION_EVENTS,
     **LEASE_EVENTS,
     **END_EVENTS,
-    # What was asked, what gateways refused, what the state hashed to: none of it changes anything.
-    SessionRequested: None,
+    **ROTATION_EVENTS,
+    **KEEPING_EVENTS,
+    # What gateways refused, what the state hashed to: none of it changes anything.
     LeaseRefused: _on_lease_refused,
     CallsRefused: None,
     PoolCheckpointed: None,

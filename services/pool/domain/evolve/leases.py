@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from contracts.base import LeaseId
-from contracts.pool import LeaseGranted, LeaseRenewed
+from contracts.pool import LeaseGranted, LeaseQueued, LeaseRenewed, WaitsEnded
 from services.pool.domain.index.choice import Index
-from services.pool.domain.records import OPEN, Lease
+from services.pool.domain.records import OPEN, Lease, QueuedLease
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import ViolationKind
 
@@ -25,6 +25,8 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
             ViolationKind.GRANTED_TWICE, lease_id, "the lease had been granted before"
         )
         return
+    if state.queued:
+        state.drop_entry(state.queued, lease_id)
     account = state.open_account(session, event.quota_day, event.service_type)
     taken, limit = account.used + account.reserved, state.daily_limit(session, event.service_type)
     # From here on what is wrong is noted, and the lease opened all the same: somebody was told of
@@ -61,6 +63,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     state.opened[lease_id] = lease
     if event.trial:
         session.trial = lease_id
+        state.set_field(state.evidence, "tried_at", state.at)
     if state.index is not None:
         state.index.place_session(session)
         state.index.deadlines.watch_lease(lease)
@@ -84,6 +87,27 @@ def _undo_grant(
         index.place_session(session)
 
 
+def _on_lease_queued(state: Pool, event: LeaseQueued) -> None:
+    """Know that a lease is waited for, unless it was granted or queued before."""
+    if event.lease_id in state.leases or event.lease_id in state.queued:
+        message = "waited for, though it did so or was granted before"
+        state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, event.lease_id, message)
+        return
+    requested = event.requested
+    queued = QueuedLease(
+        requested.key_id, requested.service_type, requested.units, event.since, event.deadline
+    )
+    state.put_entry(state.queued, event.lease_id, queued)
+
+
+def _on_waits_ended(state: Pool, event: WaitsEnded) -> None:
+    for item in event.items:
+        if item.lease_id not in state.queued:
+            message = "its wait ended, though it did not wait"
+            state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, item.lease_id, message)
+        state.drop_entry(state.queued, item.lease_id)
+
+
 def _on_lease_renewed(state: Pool, event: LeaseRenewed) -> None:
     lease = state.opened.get(event.lease_id)
     if lease is None:
@@ -100,6 +124,8 @@ def _on_lease_renewed(state: Pool, event: LeaseRenewed) -> None:
 
 
 LEASE_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
+    LeaseQueued: _on_lease_queued,
+    WaitsEnded: _on_waits_ended,
     LeaseGranted: _on_lease_granted,
     LeaseRenewed: _on_lease_renewed,
 }

@@ -6,17 +6,29 @@ from typing import Any
 
 from contracts.base import LeaseId, RequestId, ServerId, SessionId
 from contracts.pool import (
+    CheckRecorded,
+    CredentialsRefused,
     PolicyChanged,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionDoubted,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
     SessionStatus,
     SessionSuspected,
 )
+from services.pool.domain.evolve.blame import (
+    clear_doubts,
+    drop_accusations,
+    note_accusation,
+    note_standing,
+    on_credentials_refused,
+    on_session_doubted,
+)
+from services.pool.domain.evolve.keeping import forget_types, note_check, note_joined
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accusation, Session
 from services.pool.domain.state import Pool
@@ -30,6 +42,7 @@ _SET_BY_HAND = {SessionStatus.ACTIVE, SessionStatus.DRAINING, SessionStatus.DISA
 def _on_policy_changed(state: Pool, event: PolicyChanged) -> None:
     state.set_field(state, "policy", event.policy)
     state.set_field(state, "policy_source", event.source)
+    forget_types(state, event)
     # Limits, zones and the guard of the reset are built into the index.
     state.set_field(state, "index", None)
 
@@ -53,6 +66,7 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
     _count_status(state, session)
+    note_joined(state, event)
     if state.index is None:
         return
     if state.index.is_reordered_by(session):
@@ -66,6 +80,7 @@ def _on_session_changed(state: Pool, session: Session, event: SessionChanged) ->
         state.set_field(session, "status", event.status)
         # Somebody has decided about it: what a server said before counts no longer.
         _drop_suspicion(state, session)
+        clear_doubts(state, session)
     elif event.status is not None:
         message = f"{event.status} is not set by a change"
         state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, session.session_id, message)
@@ -80,12 +95,21 @@ def _on_session_revived(state: Pool, session: Session, event: SessionRevived) ->
     state.set_field(session, "status", SessionStatus.ACTIVE)
     state.set_field(session, "origin", event.origin)
     state.set_field(session, "reason", "")
+    state.set_field(session, "revived_at", state.at)
+    state.set_field(session, "retired_at", None)
+    state.set_field(session, "retired_by_pool", False)
     _drop_suspicion(state, session)
+    clear_doubts(state, session)
+    note_joined(state, event)
 
 
 def _on_session_retired(state: Pool, session: Session, event: SessionRetired) -> None:
     state.set_field(session, "status", SessionStatus.RETIRED)
     state.set_field(session, "reason", event.reason)
+    clear_doubts(state, session)
+    drop_accusations(state, session)
+    state.set_field(session, "retired_at", state.at)
+    state.set_field(session, "retired_by_pool", event.by_pool)
 
 
 def _on_session_cooled(state: Pool, session: Session, event: SessionCooled) -> None:
@@ -104,6 +128,7 @@ def _on_session_suspected(state: Pool, session: Session, event: SessionSuspected
     state.set_field(session, "suspected_at", state.at)
     state.set_field(session, "accuser", event.server_id)
     state.set_field(session, "reason", "login_expired")
+    note_accusation(state, session, event.server_id)
     if event.server_id:
         others = recent_accusations(state, event.server_id, session.session_id, state.at)
         recent = (*others, Accusation(session.session_id, state.at))
@@ -128,6 +153,7 @@ def _on_session_recovered(state: Pool, session: Session, event: SessionRecovered
         # Only an operator ends a cool-down early or enables what was disabled.
         state.set_field(session, "cooling_until", None)
         state.set_field(session, "risks", 0)
+        clear_doubts(state, session)
         if session.status is SessionStatus.DISABLED:
             state.set_field(session, "status", SessionStatus.ACTIVE)
 
@@ -159,6 +185,7 @@ def _on_session_event(state: Pool, event: Any) -> None:
 def _count_status(state: Pool, session: Session) -> None:
     standing = session.lasting_status()
     state.put_entry(state.standing, standing, state.standing[standing] + 1)
+    note_standing(state)
 
 
 def _drop_suspicion(state: Pool, session: Session) -> None:
@@ -166,6 +193,7 @@ def _drop_suspicion(state: Pool, session: Session) -> None:
     state.set_field(session, "suspected_at", None)
     state.set_field(session, "accuser", ServerId(""))
     state.set_field(session, "trial", LeaseId(""))
+    drop_accusations(state, session)
 
 
 def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
@@ -186,12 +214,15 @@ _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionRevived: _on_session_revived,
     SessionRetired: _on_session_retired,
     SessionCooled: _on_session_cooled,
+    SessionDoubted: on_session_doubted,
     SessionSuspected: _on_session_suspected,
     SessionRecovered: _on_session_recovered,
     QuotaObserved: _on_quota_observed,
+    CheckRecorded: note_check,
 }
 SESSION_EVENTS: dict[type, Callable[[Pool, Any], None]] = {
     PolicyChanged: _on_policy_changed,
     SessionAdded: _on_session_added,
+    CredentialsRefused: on_credentials_refused,
     **dict.fromkeys(_ON_SESSION, _on_session_event),
 }

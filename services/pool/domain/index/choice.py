@@ -1,16 +1,15 @@
 """Which session to lease: found in time that does not grow with the pool.
 
-Order of preference (leases.md): quota that resets soonest; then sessions that have the
-fewest rarer service types left, so that rare capabilities stay for rare work; then the least
-used. A call that avoids regions looks at every session of those on its way. A suspect whose
-minute is over gets its trial from the first request that comes along, unless that request has
-already been disappointed once.
+Order of preference (leases.md): quota that resets soonest; then sessions with the fewest rarer
+service types left, so that rare capabilities stay for rare work; then the least used. Doubtful ones
+come after all others. A call that avoids regions looks at every session of those on its way. A
+suspect whose minute is over gets its trial from the first request not disappointed yet.
 
-The index is derived from the records and from the time, and can be rebuilt from them at any
-moment: it is no part of the ledger. `place_session` must follow every change of a session.
+The index is derived from the records and the time, and can be rebuilt from them at any moment: it
+is no part of the ledger. `place_session` must follow every change of a session.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
@@ -18,8 +17,16 @@ import msgspec
 
 from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
+from services.pool.domain.index.avoidance import Avoided
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Placing, Shelf, ShelfKind
+from services.pool.domain.index.shelves import (
+    COUNTABLE,
+    GRANTABLE,
+    Placing,
+    Shelf,
+    ShelfKind,
+)
+from services.pool.domain.index.supply import rank_types, supply_with
 from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
 from services.pool.domain.records import DayAccount, Lease, Session
 
@@ -28,6 +35,7 @@ SUSPICION = timedelta(seconds=60)
 _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
 """The latest moment of a log of which this is reckoned with: the calendar ends soon after."""
 _NOTHING: dict[ServiceType, DayAccount] = {}
+_NOWHERE: dict[ServiceType, Placing] = {}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -36,29 +44,6 @@ class Choice(msgspec.Struct, frozen=True):
     session: Session
     zone: Zone
     trial: bool
-
-
-class Avoided(Container[SessionId]):
-    """The sessions of these names, and those of these regions.
-
-    A shelf that holds none but these is looked through to its end.
-    """
-
-    def __init__(
-        self,
-        names: Container[SessionId],
-        regions: Container[str],
-        sessions: Mapping[SessionId, Session],
-    ) -> None:
-        self._names = names
-        self._regions = regions
-        self._sessions = sessions
-
-    def __contains__(self, session_id: object) -> bool:
-        """Tell whether a session of the index is to be avoided."""
-        assert isinstance(session_id, str)
-        session = self._sessions[SessionId(session_id)]
-        return session.region in self._regions or session_id in self._names
 
 
 class Index:
@@ -73,6 +58,8 @@ class Index:
     ) -> None:
         """Build it: O(sessions + open leases)."""
         self.now = now
+        self.gains = 0
+        """Counts whenever a session has come to have more to grant than before."""
         self.deadlines = Deadlines(opened)
         self.zones: dict[str, Zone] = {}
         self._sessions = sessions
@@ -86,18 +73,18 @@ class Index:
         self._next_reset: datetime | None = None
         self._supply = dict.fromkeys(policy.daily_limits, 0)
         for session in sessions.values():
-            self._supply = self._supply_with(session)
-        self._rarest_first = _rank_types(self._supply)
+            self._supply = supply_with(self._supply, self._policy, session)
+        self._rarest_first = rank_types(self._supply)
         for session in sessions.values():
             self.place_session(session)
 
     def is_reordered_by(self, session: Session) -> bool:
         """Whether a new session changes which types are rare: then the index is built anew."""
-        return _rank_types(self._supply_with(session)) != self._rarest_first
+        return rank_types(supply_with(self._supply, self._policy, session)) != self._rarest_first
 
     def add_session(self, session: Session) -> None:
         """Place a new session, by which it `is_reordered_by` not."""
-        self._supply = self._supply_with(session)
+        self._supply = supply_with(self._supply, self._policy, session)
         self.place_session(session)
 
     def advance_to(self, now: datetime) -> None:
@@ -117,7 +104,7 @@ class Index:
         zone = self._zone_of(session)
         kind = self._kind_of(session)
         # Of those that rest or wait for a trial none is chosen for what else it can do.
-        ranked = kind is ShelfKind.FREE
+        ranked = kind is ShelfKind.FREE or kind is ShelfKind.DOUBTFUL
         session_id = session.session_id
         accounts = session.days.get(zone.day, _NOTHING)
         placed = self._placings.get(session_id)
@@ -140,6 +127,8 @@ class Index:
                 if old.shelf is shelf and old.left == left:
                     continue
                 old.shelf.take_session(session_id, old.left)
+            if kind in GRANTABLE and (old is None or old.left < left or old.shelf.kind is not kind):
+                self.gains += 1
             shelf.put_session(session_id, left)
             placed[service_type] = Placing(shelf, left)
 
@@ -150,13 +139,21 @@ class Index:
         avoid: Container[SessionId],
         avoid_regions: Container[str] = (),
         *,
-        trials_first: bool,
+        kinds: Sequence[ShelfKind],
+        preferred: SessionId | None = None,
     ) -> Choice | None:
-        """Find the best session with at least `units` left, outside the guard of its reset."""
+        """Find the best session with at least `units` left, outside the guard of its reset.
+
+        Shelves of the first of these `kinds` are looked through before those of the next. One that
+        is `preferred` is taken if it is free.
+        """
         if avoid_regions:
             avoid = Avoided(avoid, avoid_regions, self._sessions)
+        if preferred is not None and preferred not in avoid:
+            placing = self._placings.get(preferred, _NOWHERE).get(service_type)
+            if placing is not None and self._is_free(placing, units):
+                return Choice(self._sessions[preferred], placing.shelf.zone, trial=False)
         order = self._best_shelves(service_type)
-        kinds = (ShelfKind.TRIAL, ShelfKind.FREE)[:: 1 if trials_first else -1]
         for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
             if shelf.zone.guard_at > self.now:
                 session_id = shelf.first_session(units, avoid)
@@ -165,20 +162,26 @@ class Index:
                     return Choice(session, shelf.zone, shelf.kind is ShelfKind.TRIAL)
         return None
 
-    def has_units(self, service_type: ServiceType, units: int) -> bool:
-        """Whether a countable session has `units` unreserved, busy or cooling though it be."""
-        return any(
-            shelf.kind is not ShelfKind.TRIAL and shelf.first_session(units, ()) is not None
-            for shelf in self._best_shelves(service_type)
-        )
+    def _is_free(self, placing: Placing, units: int) -> bool:
+        free = placing.shelf.kind is ShelfKind.FREE and placing.left >= units
+        return free and placing.shelf.zone.guard_at > self.now
+
+    def countable_shelves(
+        self, service_type: ServiceType, kinds: Container[ShelfKind] = COUNTABLE
+    ) -> list[Shelf]:
+        """List where the sessions of these kinds stand that have an unreserved unit today."""
+        return [shelf for shelf in self._best_shelves(service_type) if shelf.kind in kinds]
+
+    def has_units(
+        self, service_type: ServiceType, units: int, kinds: Container[ShelfKind] = COUNTABLE
+    ) -> bool:
+        """Whether a session of these kinds has `units` unreserved, busy or cooling though it be."""
+        shelves = self.countable_shelves(service_type, kinds)
+        return any(shelf.first_session(units, ()) is not None for shelf in shelves)
 
     def units_left(self, service_type: ServiceType) -> int:
         """Sum the unreserved units of all countable sessions today."""
-        return sum(
-            shelf.units
-            for shelf in self._best_shelves(service_type)
-            if shelf.kind is not ShelfKind.TRIAL
-        )
+        return sum(shelf.units for shelf in self.countable_shelves(service_type))
 
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
         """Tell what `session` has left today of every service type."""
@@ -207,25 +210,34 @@ class Index:
     def _kind_of(self, session: Session) -> ShelfKind | None:
         """Tell which shelves suit `session`; None: no lease for it. Notes when that may end."""
         if session.status is not SessionStatus.ACTIVE:
-            return None
+            draining = session.status is SessionStatus.DRAINING
+            return ShelfKind.DRAINING if draining else None
         cooling = session.cooling_until
         if cooling is not None and cooling <= self.now:
             cooling = None
         if session.suspected_at is not None:
-            due = min(session.suspected_at, _LATEST) + SUSPICION
-            if due > self.now:
-                self._wake_at(session.session_id, due)
-                return None
-            # One trial at a time, and nothing beside it: what it shows is to be of this session.
-            if session.trial or cooling is not None or self._is_busy(session):
-                if cooling is not None:
-                    self._wake_at(session.session_id, cooling)
-                return None
-            return ShelfKind.TRIAL
+            return self._suspects_kind(session, session.suspected_at, cooling)
         if cooling is not None:
             self._wake_at(session.session_id, cooling)
             return ShelfKind.RESTING
-        return ShelfKind.RESTING if self._is_busy(session) else ShelfKind.FREE
+        if self._is_busy(session):
+            return ShelfKind.RESTING
+        return ShelfKind.DOUBTFUL if session.doubts else ShelfKind.FREE
+
+    def _suspects_kind(
+        self, session: Session, suspected_at: datetime, cooling: datetime | None
+    ) -> ShelfKind | None:
+        """Tell whether a suspect may be tried; notes when it may if not."""
+        due = min(suspected_at, _LATEST) + SUSPICION
+        if due > self.now:
+            self._wake_at(session.session_id, due)
+            return None
+        # One trial at a time, and nothing beside it: what it shows is to be of this session.
+        if session.trial or cooling is not None or self._is_busy(session):
+            if cooling is not None:
+                self._wake_at(session.session_id, cooling)
+            return None
+        return ShelfKind.TRIAL
 
     def _is_busy(self, session: Session) -> bool:
         bound = self._policy.session_concurrency
@@ -286,15 +298,3 @@ class Index:
         for session in self._sessions.values():
             if self._zone_of(session) in turned:
                 self.place_session(session)
-
-    def _supply_with(self, session: Session) -> dict[ServiceType, int]:
-        """Count how much of each type the pool can do in a day with one more session."""
-        return {
-            name: self._supply[name] + session.limits.get(name, limit)
-            for name, limit in self._policy.daily_limits.items()
-        }
-
-
-def _rank_types(supply: dict[ServiceType, int]) -> list[ServiceType]:
-    """Order the types by how much of them the whole pool can do in a day, rarest first."""
-    return sorted(supply, key=lambda name: (supply[name], name))

@@ -24,6 +24,19 @@ class ShelfKind(IntEnum):
     """Cooling, or holding as many leases as it may: countable, not to be granted now."""
     TRIAL = 2
     """Suspect for long enough: one call may clear it. Not countable."""
+    DOUBTFUL = 3
+    """As free ones, but tried after all of them: failures speak against them."""
+    DRAINING = 4
+    """Granted to nobody, and not countable; but what it has left is not used up."""
+
+
+COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.RESTING})
+"""Whose units the pool has left today."""
+GRANTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL})
+TRIALS_FIRST = (ShelfKind.TRIAL, ShelfKind.FREE, ShelfKind.DOUBTFUL)
+NO_TRIALS = (ShelfKind.FREE, ShelfKind.DOUBTFUL)
+TRIALS_LAST = (ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL)
+"""The order in which kinds of shelves are tried."""
 
 
 class Shelf:
@@ -40,6 +53,10 @@ class Shelf:
         self.levels: dict[int, OrderedDict[SessionId, None]] = {}
         self.tops: list[int] = []
         """The levels that have sessions, ascending."""
+
+    def __len__(self) -> int:
+        """Count its sessions; its levels are as few as a daily limit."""
+        return sum(map(len, self.levels.values()))
 
     def put_session(self, session_id: SessionId, left: int) -> None:
         """Add a session with `left` units, behind its equals."""

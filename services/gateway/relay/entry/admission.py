@@ -12,7 +12,7 @@ from contracts.base import KeyId
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.leavers import Leavers
-from services.gateway.relay.queue import CallQueue
+from services.gateway.relay.entry.queue import CallQueue
 
 WAIT_MAX_S = 10.0
 _CALL_IN_EVERY_S = 1.0

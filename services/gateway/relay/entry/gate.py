@@ -12,7 +12,7 @@ is silent: its place is free again, so that nobody waits behind it.
 import asyncio
 
 from services.gateway.domain.crowd import PATIENCE_S, Crowd
-from services.gateway.relay.queue import CallQueue
+from services.gateway.relay.entry.queue import CallQueue
 
 WIDTH = 16
 

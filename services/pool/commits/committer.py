@@ -14,20 +14,21 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from contracts.pool import Granted, PoolStatus
+from contracts.pool import CancelLease, Granted, PoolStatus
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
 from runtime.nats.broker import Call, send_reply
+from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
-from services.pool.batches import LEASE, CommandBatch, unavailable_refusal
+from services.pool.commits.batches import CANCEL, LEASE, CommandBatch, unavailable_refusal
+from services.pool.commits.deliveries import Deliveries
+from services.pool.commits.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.metrics import Metrics
-from services.pool.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.store import CredentialStore, PoolLedger
 
 ITEMS_MAX = 20_000
@@ -47,7 +48,7 @@ class Committer:
         ledger: PoolLedger,
         credentials: CredentialStore,
         *,
-        client: Client,
+        client: Bus,
         clock: Clock,
         metrics: Metrics,
         logger: Log,
@@ -68,7 +69,12 @@ class Committer:
         self.begin_term()
 
     def begin_term(self) -> None:
-        """Start a term with nothing queued; whatever was is not answered."""
+        """Start a term with nothing queued; whatever was is not answered.
+
+        Nor does anybody wait for a session: gateways ask again for what they wait for.
+        """
+        self._ledger.state.begin_line()
+        self._deliveries = Deliveries(self._client, self._cancel_leases)
         self._queue = Queue(self._ledger.state, time.monotonic)
         self._waiting: list[Decided] = []
         self._waiting_since = 0.0
@@ -187,6 +193,7 @@ class Committer:
 
     async def _decide_round(self, now: datetime) -> Round:
         """Decide what fits into one envelope, leaving the state begun."""
+        self._queue.full = self.full
         while True:
             self._ledger.state.begin()
             try:
@@ -211,8 +218,18 @@ class Committer:
             if batch.dropped:
                 continue
             batch.store_answer(index, self._as_sent(answer, (now - at).total_seconds()))
+            if type(answer) is Granted:
+                self._deliveries.note_told(answer.lease_id)
             if batch.is_answered:
                 await self._send_answer(batch, batch.joint_reply())
+        if round_.served:
+            grants = ((one.gateway_id, self._as_sent(one.granted, 0.0)) for one in round_.served)
+            self._deliveries.send_grants(grants)
+
+    async def _cancel_leases(self, commands: list[CancelLease]) -> None:
+        """Give leases back of which nobody was told."""
+        self._logger.warning("grants_undelivered", count=len(commands))
+        await self.submit_own(CommandBatch(CANCEL, list(commands)))
 
     def _as_sent(self, answer: Any, elapsed_s: float) -> Any:
         """Tell an answer as it is now: a grant's seconds count from here."""

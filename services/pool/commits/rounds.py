@@ -12,13 +12,15 @@ import msgspec
 from contracts.envelope import BYTES_MAX, COMMANDS_MAX
 from contracts.pool import PoolCheckpointed, PoolEvent
 from services.pool import domain
-from services.pool.batches import CommandBatch
-from services.pool.domain import Pool
+from services.pool.commits.batches import LEASE, CommandBatch
+from services.pool.domain import Pool, Served
 
 SWEEP_EVERY_S = 0.25
 CHECKPOINT_EVENTS = 50_000
 CHECKPOINT_EVERY_S = 600.0
 _FRAME_BYTES = 1024
+_SERVED_BYTES = 16 * 1024
+"""Room for one more request that waited, and its grant."""
 """An envelope around its events."""
 
 _encoder = msgspec.json.Encoder()
@@ -66,6 +68,8 @@ class Round:
         self.encoded: list[msgspec.Raw] = []
         self.size = _FRAME_BYTES
         self.decided: list[Decided] = []
+        self.served: list[Served] = []
+        """Grants to those who waited."""
 
     def add_events(self, events: Sequence[PoolEvent]) -> None:
         """Add events, encoded once and for all."""
@@ -109,6 +113,10 @@ class Queue:
     def __init__(self, state: Pool, monotonic: Callable[[], float]) -> None:
         """Start empty; `monotonic` tells how long ago the last sweep was, in seconds."""
         self.checkpoints = Checkpoints(monotonic)
+        self.full = False
+        """Nobody may wait: the log is nearly full."""
+        self._cut_short = False
+        """Those who wait could not all be served: the envelope had no more room."""
         self._state = state
         self._monotonic = monotonic
         self._items: deque[Queued] = deque()
@@ -122,7 +130,7 @@ class Queue:
     @property
     def is_ready(self) -> bool:
         """Whether something can be decided now."""
-        return bool(self._items)
+        return bool(self._items) or self._cut_short
 
     def add_batch(self, batch: CommandBatch) -> None:
         """Queue every item of a batch."""
@@ -151,6 +159,7 @@ class Queue:
         if self.checkpoints.is_due:
             round_.add_events(domain.checkpoint_ledger(self._state, now))
         self._sweep_due(round_, now)
+        self._serve_waiting(round_, now)
         while self._items and len(round_.decided) < COMMANDS_MAX:
             batch, index = self._items[0]
             room = BYTES_MAX - round_.size
@@ -166,10 +175,28 @@ class Queue:
                 batch.dropped = True
                 self.put_back(decided.queued for decided in round_.decided)
                 raise UndecidableError(batch) from error
+        self._serve_waiting(round_, now)
         return round_
+
+    def _serve_waiting(self, round_: Round, now: datetime) -> None:
+        """Serve those who wait, as far as something has come free and the envelope has room."""
+        self._cut_short = False
+        if not domain.is_due(self._state, now):
+            return
+        for served in domain.serve_waiting(self._state, now):
+            round_.add_events(served.events)
+            round_.served.append(served)
+            if (
+                len(round_.served) + len(round_.decided) >= COMMANDS_MAX
+                or BYTES_MAX - round_.size < _SERVED_BYTES
+            ):
+                self._cut_short = True
+                return
 
     def _decide_item(self, round_: Round, queued: Queued, now: datetime) -> None:
         batch, index = queued
+        if batch.kind is LEASE:
+            self._serve_waiting(round_, now)
         decision = batch.kind.decide(self._state, batch.items[index], now)
         round_.add_events(decision.events)
         if decision.held_until is None:
@@ -185,4 +212,5 @@ class Queue:
         late = moment >= self._swept_at + SWEEP_EVERY_S or (due is not None and due <= now)
         if late or ending:
             round_.add_events(domain.sweep_overdue(self._state, now, ending=ending))
+            round_.add_events(domain.tend_waits(self._state, now, full=self.full))
             self._swept_at = moment

@@ -108,6 +108,34 @@ POLICY = CommandKind(
     lambda _items, why: Failed(code="ledger_unavailable", message=why),
 )
 """Items are (policy, source, by)."""
+ROTATION = CommandKind(
+    "rotation",
+    domain.decide_rotation,
+    _admin_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are `RotationWanted` or `RotationDone`."""
+GROWTH = CommandKind(
+    "growth",
+    domain.decide_growth,
+    _admin_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items say whether what adds sessions buys none."""
+RETIRE_STALE = CommandKind(
+    "retire_stale",
+    domain.decide_retire_stale,
+    lambda _answers: Done(),
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are (session, the origin of what can be made again)."""
+FORGET = CommandKind(
+    "forget",
+    domain.decide_forget,
+    lambda _answers: Done(),
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are lists of sessions that retired long ago."""
 
 
 def _beside_bytes(item: Any) -> int:

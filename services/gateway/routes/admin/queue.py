@@ -1,0 +1,67 @@
+"""The requests that wait for a session."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from contracts.base import KeyId, LeaseId, ServiceType
+from contracts.pool import DropWaits, PoolStatus, WaitView
+from services.gateway.clients.keys import Key
+from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.admin.sessions import Limit
+from services.gateway.routes.doors import Doors
+
+OfType = Annotated[str, QueryParameter(name="type", description="Only of this service type.")]
+OfKey = Annotated[str, QueryParameter(name="key", description="Only of the key of this id.")]
+All = Annotated[bool, QueryParameter(name="all", description="All that wait.")]
+ThisLease = Annotated[str, QueryParameter(name="lease", description="Only this lease's.")]
+
+
+class WaitList(msgspec.Struct, frozen=True, kw_only=True):
+    """Who waits, as the pool's leader has it; `total` is how many there are in all."""
+
+    data: list[WaitView]
+    total: int
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """So many waits were ended; their requests are answered `pool_saturated`."""
+
+    dropped: int
+
+
+@get("/queue", tags=["leases"], summary="Requests that wait for a session")
+async def list_waits(
+    doors: NamedDependency[Doors], of_type: OfType = "", key: OfKey = "", limit: Limit = 1000
+) -> WaitList:
+    """List who waits, the next one of each service type first."""
+    asked = PoolStatus(waits=True, wait_type=ServiceType(of_type), wait_key=KeyId(key), limit=limit)
+    status = await doors.pool_status(asked)
+    return WaitList(data=status.waits, total=status.waiting)
+
+
+@delete("/queue", status_code=200, tags=["leases"], summary="End waits")
+async def drop_waits(
+    doors: NamedDependency[Doors],
+    admin: NamedDependency[Key],
+    *,
+    lease: ThisLease = "",
+    of_type: OfType = "",
+    key: OfKey = "",
+    everything: All = False,
+) -> Dropped:
+    """End the waits that fit all that is said."""
+    if not (lease or of_type or key or everything):
+        message = "expected lease, type, key, or all=true"
+        raise GatewayError("invalid_request", message, "lease")
+    command = DropWaits(
+        lease_id=LeaseId(lease),
+        service_type=ServiceType(of_type),
+        key_id=KeyId(key),
+        by=admin.key_id,
+    )
+    done = await doors.pool_admin(command)
+    return Dropped(dropped=len(done.changed))

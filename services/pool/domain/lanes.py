@@ -1,0 +1,93 @@
+"""Strides: whose turn it is among the keys that wait for one service type.
+
+The key whose pass is least is next, and the units that it gets are added to its pass, so that keys
+that all wait get the same units whatever the number of their requests. A key enters at the pass of
+whoever had the last turn: it has saved nothing up, and owes nothing.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from contracts.base import KeyId, LeaseId
+
+_SPARE = 64
+
+Order = tuple[datetime, datetime, LeaseId]
+"""The order within a key: deadline, since when it waits, name."""
+
+
+class Lane(msgspec.Struct, eq=False):
+    """Those of one key; there is at least one."""
+
+    passed: int
+    """Units that the key was granted, beyond those that nobody had when it came."""
+    orders: list[Order] = msgspec.field(default_factory=list)
+
+
+class Lanes:
+    """The keys that wait for one type."""
+
+    __slots__ = ("_heap", "_last_pass", "by_key", "waiting")
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self.by_key: dict[KeyId, Lane] = {}
+        self.waiting = 0
+        """How many wait."""
+        self._last_pass = 0
+        """Of the key that had its turn last."""
+        self._heap: list[tuple[int, Order, KeyId]] = []
+        """An entry is true while its lane's pass and first wait are the entry's."""
+
+    def add_order(self, key_id: KeyId, order: Order) -> None:
+        """Let one more of a key wait."""
+        lane = self.by_key.get(key_id)
+        if lane is None:
+            lane = self.by_key[key_id] = Lane(self._last_pass)
+        insort(lane.orders, order)
+        self.waiting += 1
+        self.await_turn(key_id)
+
+    def remove_order(self, key_id: KeyId, order: Order, units: int = 0) -> None:
+        """Take one of a key out, which was granted so many `units`."""
+        lane = self.by_key[key_id]
+        del lane.orders[bisect_left(lane.orders, order)]
+        lane.passed += units
+        self.waiting -= 1
+        if lane.orders:
+            self.await_turn(key_id)
+        else:
+            del self.by_key[key_id]
+
+    def await_turn(self, key_id: KeyId) -> None:
+        """Have a key stand where its pass puts it."""
+        lane = self.by_key[key_id]
+        heappush(self._heap, (lane.passed, lane.orders[0], key_id))
+        if len(self._heap) > 2 * len(self.by_key) + _SPARE:
+            self._heap = [(one.passed, one.orders[0], key) for key, one in self.by_key.items()]
+            heapify(self._heap)
+
+    def take_turn(self) -> KeyId | None:
+        """Name the key whose turn it is; it has none again before it `await_turn`."""
+        while self._heap:
+            passed, first, key_id = heappop(self._heap)
+            lane = self.by_key.get(key_id)
+            if lane is not None and (lane.passed, lane.orders[0]) == (passed, first):
+                self._last_pass = passed
+                return key_id
+        return None
+
+    def in_order(self, units_of: dict[LeaseId, int]) -> Iterator[LeaseId]:
+        """Name those who wait as they would be served if nobody came any more."""
+        heap = [(lane.passed, lane.orders[0], 0, key) for key, lane in self.by_key.items()]
+        heapify(heap)
+        while heap:
+            passed, (_, _, lease_id), at, key_id = heappop(heap)
+            yield lease_id
+            orders = self.by_key[key_id].orders
+            if at + 1 < len(orders):
+                heappush(heap, (passed + units_of[lease_id], orders[at + 1], at + 1, key_id))

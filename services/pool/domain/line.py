@@ -1,0 +1,165 @@
+"""Who waits for a lease: the memory of one leader.
+
+A new leader begins with nobody; gateways ask again for what they wait for, and all keys' passes
+begin equal.
+"""
+
+from collections import Counter, OrderedDict, deque
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.base import KeyId, LeaseId, ServiceType, SessionId
+from contracts.pool import SessionRequested
+from services.pool.domain.index.choice import Index
+from services.pool.domain.lanes import Lanes, Order
+
+_POSITIONS_FOR = timedelta(seconds=1)
+"""How long positions are told that were counted once."""
+_AFFINITIES_KEPT = 10_000
+_ENDS_KEPT = 64
+_TYPES_MAX = 1000
+
+
+class Wait(msgspec.Struct, eq=False, kw_only=True):
+    """One request that waits for a lease."""
+
+    lease_id: LeaseId
+    requested: SessionRequested
+    came_at: datetime
+    """When this leader heard of it first."""
+    since: datetime
+    """Since when its request waits, under this leader or another."""
+    deadline: datetime
+    heard_at: datetime
+    """When its gateway asked last."""
+    journalled: bool = False
+
+    @property
+    def order(self) -> Order:
+        """Where it stands among those of its key."""
+        return self.deadline, self.since, self.lease_id
+
+
+class _Positions(msgspec.Struct, frozen=True):
+    """Who came before whom, as it was counted at a moment."""
+
+    counted_at: datetime
+    version: int
+    by_lease: dict[LeaseId, int]
+
+
+class WaitingLine:
+    """All who wait."""
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self.waits: dict[LeaseId, Wait] = {}
+        self.young: dict[LeaseId, None] = {}
+        """Of these nothing is journalled yet; the first came first."""
+        self.lanes: dict[ServiceType, Lanes] = {}
+        self.counts: Counter[KeyId] = Counter()
+        """How many of each key wait."""
+        self.began_at: datetime | None = None
+        """When this leader looked after its waits first."""
+        self.looked_at: datetime | None = None
+        """When it looked last for those who wait in vain."""
+        self.journalled: Counter[KeyId] = Counter()
+        """Waits of each key that were journalled within `second`."""
+        self.second: datetime | None = None
+        self.affinities = OrderedDict[str, SessionId]()
+        """Which session served whom last, the latest last."""
+        self.recent_ends: dict[ServiceType, deque[datetime]] = {}
+        """When the last leases of a type ended."""
+        self._served: tuple[Index, int] | None = None
+        self._positions: dict[ServiceType, _Positions] = {}
+        self._version = 0
+
+    def __len__(self) -> int:
+        return len(self.waits)
+
+    def add_wait(self, wait: Wait) -> None:
+        """Let one more wait."""
+        requested = wait.requested
+        lanes = self.lanes.get(requested.service_type)
+        if lanes is None:
+            lanes = self.lanes[requested.service_type] = Lanes()
+        lanes.add_order(requested.key_id, wait.order)
+        self.waits[wait.lease_id] = wait
+        if not wait.journalled:
+            self.young[wait.lease_id] = None
+        self.counts[requested.key_id] += 1
+        self._version += 1
+
+    def remove_wait(self, lease_id: LeaseId, *, granted: bool = False) -> Wait:
+        """Take one out who waits; what it is `granted` counts as its key's."""
+        wait = self.waits.pop(lease_id)
+        self.young.pop(lease_id, None)
+        requested = wait.requested
+        service_type, key_id = requested.service_type, requested.key_id
+        lanes = self.lanes[service_type]
+        lanes.remove_order(key_id, wait.order, requested.units if granted else 0)
+        if not lanes.by_key:
+            del self.lanes[service_type]
+        self.counts[key_id] -= 1
+        if not self.counts[key_id]:
+            del self.counts[key_id]
+        self._version += 1
+        return wait
+
+    def hear(self, wait: Wait, now: datetime) -> None:
+        """Know that somebody is there to take its lease."""
+        wait.heard_at = now
+        self.lanes[wait.requested.service_type].await_turn(wait.requested.key_id)
+        self._served = None
+
+    def note_affinity(self, affinity: str, session_id: SessionId) -> None:
+        """Know which session served whoever says this; the oldest is forgotten for it."""
+        self.affinities[affinity] = session_id
+        self.affinities.move_to_end(affinity)
+        if len(self.affinities) > _AFFINITIES_KEPT:
+            self.affinities.popitem(last=False)
+
+    def note_end(self, service_type: ServiceType, at: datetime) -> None:
+        """Note that an exchange of this type ended: how fast they do tells who waits for how long.
+
+        Nobody takes it back: it is an estimate.
+        """
+        ends = self.recent_ends.get(service_type)
+        if ends is None:
+            if len(self.recent_ends) >= _TYPES_MAX:
+                return
+            ends = self.recent_ends[service_type] = deque(maxlen=_ENDS_KEPT)
+        ends.append(at)
+
+    def is_served(self, index: Index) -> bool:
+        """Whether nothing has come free since everybody was looked at."""
+        return self._served == (index, index.gains)
+
+    def note_served(self, index: Index) -> None:
+        """Everybody was looked at: who still waits waits for something to come free."""
+        self._served = index, index.gains
+
+    def stir(self) -> None:
+        """Have everybody looked at anew: what was granted was taken back."""
+        self._served = None
+
+    def position_of(self, wait: Wait, now: datetime) -> int:
+        """Count those who are served before it, as of a second ago at the most.
+
+        Who came since then stands behind all.
+        """
+        service_type = wait.requested.service_type
+        counted = self._positions.get(service_type)
+        if counted is None or (
+            counted.version != self._version and now - counted.counted_at >= _POSITIONS_FOR
+        ):
+            units_of = {name: one.requested.units for name, one in self.waits.items()}
+            order = enumerate(self.lanes[service_type].in_order(units_of))
+            counted = _Positions(now, self._version, {lease: at for at, lease in order})
+            self._positions = {
+                name: positions for name, positions in self._positions.items() if name in self.lanes
+            }
+            self._positions[service_type] = counted
+        at = counted.by_lease.get(wait.lease_id)
+        return self.lanes[service_type].waiting - 1 if at is None else at

@@ -1,0 +1,137 @@
+"""The operator of a run: adds sessions, changes limits and statuses, sets the policy."""
+
+import asyncio
+from random import Random
+from typing import Any
+
+import msgspec
+from nats.errors import Error as NatsError
+
+from contracts import subjects
+from contracts.base import Command, ServiceType, SessionId
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    ChangeSession,
+    PoolStatus,
+    ReconcileLease,
+    SessionStatus,
+)
+from runtime.quantities import Seconds
+from runtime.secrets import Sealer
+from runtime.settings import ServiceTypeSection
+from services.pool.settings import PoolSection, ProvisionerSection, Settings
+from tests.simulation.pool.bus import SimulatedBus
+from tests.simulation.pool.calls import TYPES, Ledger
+from tests.simulation.pool.hub import Hub
+from tests.simulation.pool.loop import SimulatedLoop
+from tests.simulation.pool.processes import KEYS
+
+_LIMITS = (1, 2, 3, 5, 8, 12, 20)
+_ZONES = ("UTC", "Asia/Shanghai", "America/New_York")
+_STATUSES = (
+    SessionStatus.ACTIVE,
+    SessionStatus.ACTIVE,
+    SessionStatus.DISABLED,
+    SessionStatus.DRAINING,
+    SessionStatus.RETIRED,
+)
+
+
+class Operator:
+    """Whoever has the settings and the admin's door."""
+
+    def __init__(self, loop: SimulatedLoop, hub: Hub, chance: Random, ledger: Ledger) -> None:
+        self._chance = chance
+        self._ledger = ledger
+        self.settings = Settings(
+            pool=PoolSection(
+                min_size=chance.randrange(1, 5),
+                max_size=10,
+                lease_ttl=Seconds(chance.choice([1, 2, 4])),
+                session_concurrency=chance.choice([0, 1, 2, 3]),
+                reset_guard=Seconds(chance.choice([0, 1, 2])),
+                reconcile_after=Seconds(1),
+                quota_timezone=chance.choice(_ZONES),
+                provisioner=ProvisionerSection(kind="generated"),
+            ),
+            services={
+                name: ServiceTypeSection(daily_limit=chance.choice(_LIMITS)) for name in TYPES
+            },
+        )
+        self.life = loop.begin_life("operator")
+        self.bus = SimulatedBus(loop, hub, self.life, "gateway")
+        self._sessions = 0
+
+    async def meddle(self, seconds: float) -> None:
+        """Do something now and then, and be answered or not."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(0.1 + 0.6 * self._chance.random())
+            if self._chance.random() < 0.15:
+                self._change_policy()
+            else:
+                await self._ask(await self._command())
+
+    def _change_policy(self) -> None:
+        services = dict(self.settings.services)
+        name = self._chance.choice(TYPES)
+        services[name] = ServiceTypeSection(daily_limit=self._chance.choice(_LIMITS))
+        self.settings = msgspec.structs.replace(self.settings, services=services)
+
+    async def _command(self) -> Command | None:
+        """Draw what to ask for: a new session, or a change of one that there is."""
+        chance = self._chance
+        if chance.random() < 0.2:
+            return await self._reconciliation()
+        if chance.random() < 0.3:
+            # Now and then one that there is: it may have been retired.
+            self._sessions += chance.random() < 0.7 or not self._sessions
+            name = SessionId(f"added-{self._sessions}")
+            sealed = Sealer(KEYS[0]).seal_credential(name, "secret")
+            zone, limits = chance.choice(["", *_ZONES]), self._limits()
+            item = AddSession(session_id=name, sealed=sealed, limits=limits, quota_timezone=zone)
+            return AddSessions(items=[item], by="operator")
+        status = await self._ask(PoolStatus(sessions=True))
+        if status is None or not status.get("sessions"):
+            return None
+        session_id = SessionId(chance.choice(status["sessions"])["session_id"])
+        return chance.choice(
+            [
+                ChangeSession(session_id=session_id, limits=self._limits(), by="operator"),
+                ChangeSession(session_id=session_id, status=chance.choice(_STATUSES), by="op"),
+                ChangeSession(session_id=session_id, cool_s=chance.random(), by="operator"),
+                ChangeSession(session_id=session_id, used_up=True, by="operator"),
+            ]
+        )
+
+    async def _reconciliation(self) -> Command | None:
+        """Settle a lease of which nobody told, by what its server did."""
+        status = await self._ask(PoolStatus(leases=self._chance.choice(["unknown", "expired"])))
+        leases = (status or {}).get("leases")
+        if not leases:
+            return None
+        name = self._chance.choice(leases)["lease_id"]
+        units = self._ledger.done[name]
+        return ReconcileLease(lease_id=name, units=units, reason="the server's own count", by="op")
+
+    def _limits(self) -> dict[ServiceType, int]:
+        return {name: self._chance.randrange(0, 6) for name in TYPES if self._chance.random() < 0.5}
+
+    async def _ask(self, command: Command | None) -> dict[str, Any] | None:
+        """Ask once; no answer is none."""
+        if command is None:
+            return None
+        subject = (
+            subjects.pool_status() if isinstance(command, PoolStatus) else subjects.pool_admin()
+        )
+        try:
+            message = await self.bus.request(subject, msgspec.json.encode(command), timeout=1.0)
+        except NatsError:
+            return None
+        answer: dict[str, Any] = msgspec.json.decode(message.data)
+        return answer
+
+    async def status(self) -> dict[str, Any] | None:
+        """Ask for every session."""
+        return await self._ask(PoolStatus(sessions=True))

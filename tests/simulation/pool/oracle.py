@@ -1,0 +1,248 @@
+"""The oracle: the log read as JSON, by rules of its own. It shares no code with the pool.
+
+It believes nothing that a process says of itself. What is stored is a list of bytes with the moment
+at which each was synced; from it follow who led when, what was granted and how it ended, and from
+that what any process may have said at which moment.
+"""
+
+import hashlib
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from tests.simulation.pool.sessions import Sessions
+from tests.simulation.pool.witness import Said
+
+_PROOF_S = 1.0
+"""An answer from memory may be so much older than the last proof of leading."""
+_SLACK_S = 1e-6
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+class Entry(NamedTuple):
+    """One envelope: when it was synced (seconds of the run), and its bytes."""
+
+    at: float
+    body: bytes
+
+
+class Unit:
+    """One lease, as the oracle keeps it."""
+
+    def __init__(self, session: str, service: str, day: str, units: int, until: str) -> None:
+        self.place = (session, service, day)
+        self.units = units
+        self.until = datetime.fromisoformat(until)
+        self.end = ""
+        self.charged = units
+        """Open ones count as used: what they may cost is not there for others."""
+        self.reported = False
+
+
+class Oracle:
+    """Reads one log from its beginning."""
+
+    def __init__(self) -> None:
+        self.findings: list[str] = []
+        self.leases: dict[str, Unit] = {}
+        self.ends: dict[str, str] = {}
+        """What was journalled of usages, by lease: their outcomes."""
+        self.forbidden: set[str] = set()
+        self.sessions = Sessions()
+        self.limits_max: dict[tuple[str, str], int] = {}
+        """The highest limit that a session and type ever had."""
+        self._taken: dict[tuple[str, str, str], int] = {}
+        self._asked: dict[tuple[str, int], int] = {}
+        self._open: Counter[str] = Counter()
+        self._closed: set[tuple[str, str, str]] = set()
+        self._now = _BEGINNING
+        self._elections: list[tuple[float, str]] = []
+        self._writes: dict[str, list[float]] = {}
+        self._link = {"hash": "0" * 64, "number": 0, "time": _BEGINNING, "writer": "", "epoch": 0}
+
+    # ----------------------------------------------------------------------- the log
+
+    def read(self, entries: Iterable[Entry]) -> None:
+        """Take the log in, and note what cannot be."""
+        for entry in entries:
+            envelope = json.loads(entry.body)
+            self._check_link(envelope, entry)
+            self._now = datetime.fromisoformat(envelope["time"])
+            for event in envelope["events"]:
+                if self.sessions.take(event):
+                    self._note_limits()
+                take = getattr(self, f"_on_{event['type']}", None)
+                if take is not None:
+                    take(event)
+
+    def _wrong(self, text: str) -> None:
+        self.findings.append(f"envelope {self._link['number']}: {text}")
+
+    def _check_link(self, envelope: Mapping[str, Any], entry: Entry) -> None:
+        """Compare an envelope with the one before it, and with who was elected."""
+        link = self._link
+        if envelope["number"] != link["number"] + 1:
+            self._wrong(f"is followed by number {envelope['number']}")
+        if envelope["previous_hash"] != link["hash"]:
+            self._wrong("is not the one that the next one names by its hash")
+        time = datetime.fromisoformat(envelope["time"])
+        if time < link["time"]:
+            self._wrong(f"of {link['time']} is followed by one of {time}")
+        writer, epoch = envelope["writer"], envelope["epoch"]
+        for event in envelope["events"]:
+            if event["type"] == "leader_elected":
+                if event["epoch"] <= link["epoch"]:
+                    self._wrong(f"{writer} was elected for epoch {epoch} once more")
+                link |= {"writer": event["writer"], "epoch": event["epoch"]}
+                self._elections.append((entry.at, event["writer"]))
+        if (writer, epoch) != (link["writer"], link["epoch"]):
+            self._wrong(f"{writer} of {epoch} wrote while {link['writer']} led {link['epoch']}")
+        self._writes.setdefault(writer, []).append(entry.at)
+        link |= {
+            "hash": hashlib.sha256(entry.body).hexdigest(),
+            "number": envelope["number"],
+            "time": time,
+        }
+
+    # ---------------------------------------------------------------------- its events
+
+    def _note_limits(self) -> None:
+        for session in self.sessions.limits:
+            for service in self.sessions.policy.get("daily_limits", {}):
+                key, limit = (session, service), self.sessions.limit(session, service)
+                self.limits_max[key] = max(self.limits_max.get(key, 0), limit)
+
+    def _on_session_requested(self, event: Mapping[str, Any]) -> None:
+        self._asked[event["request_id"], event["number"]] = event.get("units", 1)
+
+    def _on_lease_refused(self, event: Mapping[str, Any]) -> None:
+        """Nothing is used up while a session that counts has as many units as were asked for."""
+        units = self._asked.get((event["request_id"], event["number"]))
+        if event["reason"] != "pool_quota_exhausted" or units is None or "since" in event:
+            return
+        service = event["service_type"]
+        for session in self.sessions.countable():
+            place = (session, service, self.sessions.day(session, self._now))
+            left = self.sessions.limit(session, service) - self._taken.get(place, 0)
+            if left >= units and place not in self._closed:
+                self._wrong(f"{service} was refused as used up, and {session} has {left} left")
+
+    def _on_lease_granted(self, event: Mapping[str, Any]) -> None:
+        name, session, service = event["lease_id"], event["session_id"], event["service_type"]
+        lease = Unit(session, service, event["quota_day"], event["units"], event["expires_at"])
+        if name in self.leases or name in self.forbidden:
+            self._wrong(f"{name} was granted, though it had been granted or given up before")
+            return
+        if bar := self.sessions.bar(session, self._now, trial=event.get("trial", False)):
+            self._wrong(f"{name} was granted on {session}, {bar}")
+        if session not in self.sessions.limits:
+            return
+        taken = self._taken.get(lease.place, 0) + lease.units
+        limit = self.sessions.limit(session, service)
+        if taken > limit:
+            self._wrong(f"{name} is unit {taken} of {limit} on {session}")
+        self._open[session] += 1
+        at_once = self.sessions.policy.get("session_concurrency", 2)
+        if 0 < at_once < self._open[session]:
+            self._wrong(f"{name} is lease {self._open[session]} of {at_once} at once on {session}")
+        if lease.place in self._closed:
+            self._wrong(f"{name} was granted on {session}, whose day was used up")
+        self._taken[lease.place] = taken
+        self.leases[name] = lease
+
+    def _on_quota_observed(self, event: Mapping[str, Any]) -> None:
+        self._closed.add((event["session_id"], event["service_type"], event["quota_day"]))
+
+    def _end(self, lease: Unit, how: str, charged: int) -> None:
+        self._taken[lease.place] += charged - lease.charged
+        self._open[lease.place[0]] -= not lease.end
+        lease.end, lease.charged = how, charged
+
+    def _on_usage_recorded(self, event: Mapping[str, Any]) -> None:
+        name, outcome = event["lease_id"], event["outcome"]
+        lease = self.leases.get(name)
+        if lease is None:
+            self._wrong(f"{name} was used without having been granted")
+            return
+        if lease.reported:
+            self._wrong(f"{name} was used twice")
+            return
+        lease.reported = True
+        self.ends[name] = outcome
+        if lease.end in {"", "expired"}:
+            left = {"settled": event.get("units", 0), "released": 0}.get(outcome, lease.units)
+            self._end(lease, outcome, left)
+        elif lease.end != "reconciled":  # then somebody knew better, and no units are moved
+            self._wrong(f"{name} was {outcome} after it had been {lease.end}")
+
+    def _on_lease_cancelled(self, event: Mapping[str, Any]) -> None:
+        name = event["lease_id"]
+        lease = self.leases.get(name)
+        if lease is None:
+            self.forbidden.add(name)
+        elif lease.end:
+            self._wrong(f"{name} was given back after it had been {lease.end}")
+        else:
+            self._end(lease, "cancelled", 0)
+
+    def _on_lease_expired(self, event: Mapping[str, Any]) -> None:
+        lease = self.leases.get(event["lease_id"])
+        if lease is None or lease.end:
+            self._wrong(f"{event['lease_id']} expired, though it was not open")
+        else:
+            if self._now < lease.until:
+                self._wrong(f"{event['lease_id']} expired before {lease.until}")
+            self._end(lease, "expired", lease.units)
+
+    def _on_lease_renewed(self, event: Mapping[str, Any]) -> None:
+        lease = self.leases.get(event["lease_id"])
+        if lease is None or lease.end:
+            self._wrong(f"{event['lease_id']} was renewed, though it was not open")
+        else:
+            lease.until = datetime.fromisoformat(event["expires_at"])
+
+    def _on_lease_reconciled(self, event: Mapping[str, Any]) -> None:
+        lease = self.leases.get(event["lease_id"])
+        if lease is None or lease.end not in {"unknown", "expired"}:
+            self._wrong(f"{event['lease_id']} was reconciled, though its end was certain")
+        else:
+            self._end(lease, "reconciled", event["units"])
+
+    # --------------------------------------------------------- what follows from the log
+
+    def check_answers(self, said: Sequence[Said]) -> None:
+        """Compare what pool processes answered with who led, and with what was stored, by then."""
+        for answer in said:
+            if answer.settles:
+                writes = self._writes.get(answer.life, [])
+                place = bisect_left(writes, answer.taken_at - _SLACK_S)
+                if place == len(writes) or writes[place] > answer.said_at + _SLACK_S:
+                    self.findings.append(f"{answer} follows no append of its own")
+                if not self._led_between(answer.life, answer.taken_at, answer.said_at):
+                    self.findings.append(f"{answer} was given by a process that did not lead")
+            elif answer.kind == "pool_status_reply" and not self._led_between(
+                answer.life, answer.said_at - _PROOF_S, answer.said_at
+            ):
+                self.findings.append(f"{answer} is of a process that had not led for a second")
+
+    def _led_between(self, writer: str, since: float, until: float) -> bool:
+        """Whether the log had this writer for its leader at any moment of these."""
+        for place, (at, elected) in enumerate(self._elections):
+            ends = self._elections[place + 1][0] if place + 1 < len(self._elections) else until
+            if elected == writer and at <= until + _SLACK_S and ends >= since - _SLACK_S:
+                return True
+        return False
+
+    def check_upstream(self, accepted: Mapping[tuple[str, str, str], int]) -> None:
+        """Compare the backends' own count of units, by session, type and day, with the limits."""
+        for (session, service, day), units in accepted.items():
+            limit = self.limits_max.get((session, service), 0)
+            if units > limit:
+                self.findings.append(f"{session} did {units} of {limit} {service} on {day}")
+
+    def taken_on(self, place: tuple[str, str, str]) -> int:
+        """Units of a session, type and day that are used or reserved."""
+        return self._taken.get(place, 0)

@@ -1,0 +1,130 @@
+"""Bugs planted in the product, to see that the simulation finds them.
+
+Each is a way in which such a system is really built wrong. It is in force within its context alone.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from contracts.pool import LeaseExpired, Outcome, Refused, UsageRecorded
+from runtime.eventlog.writer import SubjectWriter
+from runtime.leadership import Leadership
+from services.pool.commits.committer import Committer
+from services.pool.domain.decide import end, lease
+from services.pool.domain.evolve import ends, fold
+from tests.simulation.pool.disk import Disk
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, ours: object) -> Iterator[None]:
+    """Put another function in the place of one of the product's."""
+    theirs = owner[name] if isinstance(owner, dict) else owner.__dict__[name]
+    put = owner.__setitem__ if isinstance(owner, dict) else lambda *of: setattr(owner, *of)
+    put(name, ours)
+    try:
+        yield
+    finally:
+        put(name, theirs)
+
+
+@contextmanager
+def no_fence() -> Iterator[None]:
+    """The log stores whatever is appended, behind whatever it stands."""
+    append = Disk.append
+
+    def append_anyway(self: Disk, *args: Any) -> None:
+        self.fenced = False
+        append(self, *args)
+
+    with _replaced(Disk, "append", append_anyway):
+        yield
+
+
+@contextmanager
+def refusal_while_stale() -> Iterator[None]:
+    """A refusal is answered at once: it changes nothing, so why wait for the log?"""
+    decide_round = Committer._decide_round
+
+    async def decide_and_refuse(self: Committer, now: Any) -> Any:
+        round_ = await decide_round(self, now)
+        for decided in list(round_.decided):
+            batch, index = decided.queued
+            if type(decided.answer) is Refused:
+                round_.decided.remove(decided)
+                batch.store_answer(index, decided.answer)
+                if batch.is_answered:
+                    await self._send_answer(batch, batch.joint_reply())
+        return round_
+
+    with _replaced(Committer, "_decide_round", decide_and_refuse):
+        yield
+
+
+@contextmanager
+def expiry_before_settlement() -> Iterator[None]:
+    """A lease that expires gives its units back, although its usage may be on its way."""
+
+    def on_lease_expired(state: Any, event: LeaseExpired) -> None:
+        expired = state.leases.get(event.lease_id)
+        if expired is not None and expired.state == "open":
+            ends._end_lease(state, expired, Outcome.EXPIRED, 0)
+
+    with _replaced(fold._TAKE, LeaseExpired, on_lease_expired):  # type: ignore[arg-type]
+        yield
+
+
+@contextmanager
+def double_refund() -> Iterator[None]:
+    """A usage that is told twice gives its units back twice."""
+    end_lease: Callable[[Any, UsageRecorded], Any] = end.end_lease
+    on_usage_recorded = fold._TAKE[UsageRecorded]
+    assert on_usage_recorded is not None
+
+    def end_again(draft: Any, usage: UsageRecorded) -> Any:
+        ended = draft.pool.leases.get(usage.lease_id)
+        if ended is not None and ended.reported and usage.outcome is Outcome.RELEASED:
+            draft.emit(usage)
+        return end_lease(draft, usage)
+
+    def refund_again(state: Any, event: UsageRecorded) -> None:
+        ended = state.leases.get(event.lease_id)
+        if ended is not None and ended.reported and event.outcome is Outcome.RELEASED:
+            state.set_field(ended.account, "used", ended.account.used - ended.units)
+        else:
+            on_usage_recorded(state, event)
+
+    with (
+        _replaced(end, "end_lease", end_again),
+        _replaced(lease, "end_lease", end_again),
+        _replaced(fold._TAKE, UsageRecorded, refund_again),  # type: ignore[arg-type]
+    ):
+        yield
+
+
+@contextmanager
+def old_version_leads() -> Iterator[None]:
+    """A process that skipped events it does not know stands for election all the same."""
+    with _replaced(Leadership, "unfitness", property(lambda _: None)):
+        yield
+
+
+@contextmanager
+def unknown_taken_for_stored() -> Iterator[None]:
+    """An append without acknowledgement is taken for stored."""
+
+    async def settle_outcome(self: SubjectWriter, _: bytes) -> int:
+        return self.link.sequence + 1
+
+    with _replaced(SubjectWriter, "_settle_outcome", settle_outcome):
+        yield
+
+
+PLANTED: dict[str, Callable[[], Any]] = {
+    "no_fence": no_fence,
+    "refusal_while_stale": refusal_while_stale,
+    "expiry_before_settlement": expiry_before_settlement,
+    "double_refund": double_refund,
+    "old_version_leads": old_version_leads,
+    "unknown_taken_for_stored": unknown_taken_for_stored,
+}
