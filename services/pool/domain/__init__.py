@@ -13,6 +13,7 @@ views           `pool_status`: the fold as operators see it
 canonical       `state_hash`
 quota           quota days in their time zones
 records         session, lease, account
+ended           what is remembered of leases whose end is certain
 violations      what can be wrong with a history
 """
 

@@ -240,19 +240,29 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
-def whole(pool: Pool) -> tuple[bytes, dict[str, list[Any]]]:
-    """The ledger as it is hashed, and the leases one by one, of which the hash has but the open."""
-    return canonical_json(pool), {
-        lease.lease_id: [
-            lease.session.session_id,
-            lease.expires_at,
-            lease.state,
-            lease.charged,
-            lease.reported,
-            lease.reconciled,
-        ]
-        for lease in pool.leases.values()
-    }
+def whole(pool: Pool) -> tuple[bytes, list[Any], dict[str, list[Any]]]:
+    """The ledger as it is hashed, and one by one what the hash has sums of."""
+    ended = pool.ended
+    ended_spans = [
+        (name, span, dict(kept.marks), dict(kept.penalties), kept.digest, kept.last_at)
+        for name, spans in (("minted", ended.minted), ("undated", ended.undated))
+        for span, kept in spans.items()
+    ]
+    return (
+        canonical_json(pool),
+        [*ended_spans, ended.due_at],
+        {
+            lease.lease_id: [
+                lease.session.session_id,
+                lease.expires_at,
+                lease.state,
+                lease.charged,
+                lease.reported,
+                lease.reconciled,
+            ]
+            for lease in pool.leases.values()
+        },
+    )
 
 
 class WrittenLog:

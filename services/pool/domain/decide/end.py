@@ -18,6 +18,7 @@ from contracts.pool import (
 )
 from services.pool.domain.decide.bounds import cut_calls, cut_usage
 from services.pool.domain.decide.decision import Decision, Draft
+from services.pool.domain.ended import Mark
 from services.pool.domain.evolve.sessions import RISK_CONTROL, recent_accusations
 from services.pool.domain.records import DayAccount, Lease, Session
 from services.pool.domain.state import Pool
@@ -54,15 +55,9 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     """Journal a usage, with its consequences, unless it is a repetition."""
     lease = draft.pool.leases.get(usage.lease_id)
     if lease is None:
-        return EndAnswer.UNKNOWN_LEASE
+        return _end_again(draft, usage)
     if lease.reported:
         return EndAnswer.JOURNALLED
-    cancelled = lease.state == Outcome.CANCELLED
-    # It was given back unsent, and this usage does not say otherwise.
-    if cancelled and usage.outcome is not Outcome.SETTLED:
-        return EndAnswer.JOURNALLED
-    # What became of it has been settled without this usage: its verdict blames nobody.
-    certain = lease.reconciled or cancelled
     succeeded = usage.verdict is Verdict.SUCCESS
     # Asked before the end, which clears it.
     was_trial = lease.session.trial == lease.lease_id
@@ -71,8 +66,20 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     if was_trial and succeeded:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         draft.emit(recovered)
-    elif not succeeded and not certain:
+    # What became of a reconciled one is settled without this usage: its verdict blames nobody.
+    elif not succeeded and not lease.reconciled:
         _blame_session(draft, lease, usage, was_trial=was_trial)
+    return EndAnswer.JOURNALLED
+
+
+def _end_again(draft: Draft, usage: UsageRecorded) -> EndAnswer:
+    """Answer for a lease whose end is certain: nothing of it is journalled a second time."""
+    mark = draft.pool.ended.end_of(usage.lease_id)
+    if mark is None:
+        return EndAnswer.UNKNOWN_LEASE
+    # It was given back unsent, and this usage says otherwise.
+    if mark is Mark.CANCELLED and usage.outcome is Outcome.SETTLED:
+        draft.emit(cut_usage(usage))
     return EndAnswer.JOURNALLED
 
 
@@ -80,7 +87,7 @@ def _blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_tria
     """Penalise the session, if the verdict says so and the request has cost no other one."""
     own = lease.session.session_id
     # A request that fails by its own fault would fail on one session after the other.
-    if draft.pool.penalised.get(lease.request_id, own) != own:
+    if draft.pool.ended.penalised_session(lease.request_id) not in {None, own}:
         return
     match usage.verdict:
         case Verdict.RATE_LIMITED:
