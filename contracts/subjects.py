@@ -22,9 +22,21 @@ STANDING_BUCKET = "standing"
 STANDING_STREAM = f"KV_{STANDING_BUCKET}"
 STANDING_SUBJECT = f"$KV.{STANDING_BUCKET}.balancer"
 """What a leader of the balancer knows beside the log, for the next one."""
-BACKED_UP = (EVENT_STREAM, CREDENTIALS_STREAM)
+SNAPSHOTS_BUCKET = "snapshots"
+SNAPSHOTS_STREAM = f"KV_{SNAPSHOTS_BUCKET}"
+"""Ledgers of the pool as they were at an envelope each: where its processes begin."""
+BACKED_UP = (EVENT_STREAM, CREDENTIALS_STREAM, SNAPSHOTS_STREAM)
 """The streams that a backup takes: the archiver reads them whole, migrate puts them back."""
-USERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "auditor")
+USERS = (
+    "gateway",
+    "pool",
+    "balancer",
+    "analytics",
+    "migrate",
+    "archiver",
+    "auditor",
+    "snapshotter",
+)
 """NATS users: one per service, and those of the verbs."""
 
 CONTROL_SUBJECTS = "ctl.>"
@@ -233,9 +245,15 @@ _READ_EVENTS = [
     "$JS.API.CONSUMER.MSG.NEXT.EVT.>",
 ]
 _READ_CREDENTIALS = _reads(CREDENTIALS_STREAM)
+_READ_SNAPSHOTS = _reads(SNAPSHOTS_STREAM)
 _EXTRA = {
     "gateway": _READ_CREDENTIALS,
-    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],
+    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>", *_READ_SNAPSHOTS],
+    "snapshotter": [
+        *_READ_SNAPSHOTS,
+        f"$KV.{SNAPSHOTS_BUCKET}.>",
+        f"$JS.API.STREAM.PURGE.{SNAPSHOTS_STREAM}",
+    ],
     "balancer": [*_reads(STANDING_STREAM), STANDING_SUBJECT],
     # A stream that exists is never restored over, so this is a way of making one, no more.
     "migrate": [
@@ -254,6 +272,7 @@ _EXTRA = {
         "$JS.API.STREAM.INFO.DLQ",
         f"$JS.API.STREAM.INFO.{CREDENTIALS_STREAM}",
         f"$JS.API.STREAM.INFO.{STANDING_STREAM}",
+        f"$JS.API.STREAM.INFO.{SNAPSHOTS_STREAM}",
         "$JS.API.CONSUMER.LIST.EVT",
     ],
 }

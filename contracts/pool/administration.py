@@ -77,6 +77,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     leases: list[LeaseView] = []
     unwritable_s: float = 0.0
     """Seconds for which the log has taken no write; 0 unless it is ten or more."""
+    snapshot_trouble: str = ""
+    """Why the leader had no snapshot made when one was due; empty where nothing is wrong."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ rounds         the queue, and what of it fits into one envelope
 batches        commands that wait, and how each sort is decided and answered
 generated      sessions that were made up, and whose servers they are for
 provisioners   where sessions come from: generated, a file, the API alone
+snapshots/     ledgers kept beside the log: where processes begin
 store          the fold of the log, and the ciphertexts in KV
 metrics        what is counted for `/metrics`
 audit/         pure: the log against its own rules → violations

@@ -14,7 +14,7 @@ from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
 from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
-from runtime.eventlog import UNWRITABLE, EventLog
+from runtime.eventlog import UNWRITABLE, EventLog, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats import broker
@@ -27,14 +27,24 @@ from services.pool.handlers import PoolDoors
 from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
+from services.pool.snapshots.booting import boot_pool
+from services.pool.snapshots.bucket import (
+    NoBucketError,
+    SnapshotBucket,
+    SnapshotsUnavailableError,
+)
+from services.pool.snapshots.keeping import SnapshotKeeper
 from services.pool.store import CredentialStore, CredentialsUnavailableError, PoolLedger
 
 _PAUSE_S = 0.5
+_BUCKET_TRIES = 3
 
 
 class PoolParts(NamedTuple):
     """What one pool process is made of."""
 
+    log: EventLog
+    snapshots: SnapshotBucket
     ledger: PoolLedger
     credentials: CredentialStore
     leadership: Leadership
@@ -79,7 +89,17 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             now=make_clock(environment.clock_offset_file),
             logger=logger,
         )
-        await serve_parts(parts, stop, environment.health_port, environment.health_network)
+        keeper = SnapshotKeeper(
+            environment,
+            client,
+            parts.leadership,
+            parts.ledger,
+            metrics=parts.metrics,
+            logger=logger,
+        )
+        await serve_parts(
+            parts, stop, environment.health_port, environment.health_network, keeper=keeper
+        )
     finally:
         await broker.disconnect_broker(nats_broker)
         logger.info("stopped")
@@ -125,17 +145,24 @@ def assemble_parts(
     metrics.sequence.set_function(lambda: writer.link.sequence)
     metrics.unknown.set_function(lambda: sum(ledger.state.unknown.values()))
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return PoolParts(ledger, credentials, leadership, leader, metrics, logger)
+    snapshots = SnapshotBucket(client)
+    return PoolParts(log, snapshots, ledger, credentials, leadership, leader, metrics, logger)
 
 
 async def serve_parts(
-    parts: PoolParts, stop: asyncio.Event, health_port: int, health_network: str = ""
+    parts: PoolParts,
+    stop: asyncio.Event,
+    health_port: int,
+    health_network: str = "",
+    *,
+    keeper: SnapshotKeeper | None = None,
 ) -> None:
     """Follow and lead until `stop`; then answer what is queued, and end."""
     ended = asyncio.Event()
 
     async def follow_and_lead() -> None:
         await _open_credentials(parts.credentials, parts.logger)
+        await _boot_ledger(parts)
         await parts.leadership.serve_terms(parts.leader.lead_term)
 
     async def orderly_end() -> None:
@@ -147,7 +174,29 @@ async def serve_parts(
     serving_health = health.serve_health(
         health_port, parts.unready_reason, parts.metrics.registry, network=health_network
     )
-    await lifecycle.until_stopped(ended, follow_and_lead(), orderly_end(), serving_health)
+    keeping = [] if keeper is None else [keeper.keep_making()]
+    await lifecycle.until_stopped(ended, follow_and_lead(), orderly_end(), serving_health, *keeping)
+
+
+async def _boot_ledger(parts: PoolParts) -> None:
+    """Begin with the newest good snapshot, or with nothing. Raises `BrokenLogError`."""
+    subject, tries = parts.leadership.writer.subject, 0
+    while True:
+        try:
+            booted = await boot_pool(parts.log, parts.snapshots, subject, parts.logger)
+        except LogUnavailableError as error:
+            parts.logger.warning("log_unavailable", reason=str(error))
+        except SnapshotsUnavailableError as error:
+            parts.logger.warning("snapshots_unavailable", reason=str(error))
+            tries += 1
+            # As in a home that was not migrated since there are any: the log says it all.
+            if isinstance(error, NoBucketError) or tries == _BUCKET_TRIES:
+                return
+        else:
+            parts.ledger.state = booted.pool
+            parts.leadership.writer.link = booted.link
+            return
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:

@@ -45,6 +45,12 @@ class Metrics:
         self.unwritable = self._gauge(
             "log_unwritable_seconds", "How long the log has taken no write; 0 below ten."
         )
+        self.snapshots = self._counter(
+            "snapshots", "Snapshots that this process had made, or not, and why.", "result"
+        )
+        self.snapshot_sequence = self._gauge(
+            "snapshot_sequence", "Log sequence of the newest snapshot, as last looked at."
+        )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
     def count_events(self, events: Sequence[PoolEvent]) -> None:

@@ -6,6 +6,7 @@ home        configuration, home, keys, disk: what lies here
 users       the NATS users and what they may not do
 log         streams, room, clock, followers, known keys
 credentials what is under seal, and which accounts have two sessions
+buckets     what the pool keeps beside the log
 exposure    servers that do too much for anybody, and who may reach them
 services    pool, balancer, servers, analytics, gateway, the children of `up`
 """

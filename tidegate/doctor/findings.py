@@ -37,6 +37,7 @@ FindingCode = Literal[
     "log_ahead",
     "pool_no_leader",
     "balancer_no_leader",
+    "snapshot_missing",
     "standby_absent",
     "no_active_session",
     "account_twice",
@@ -143,6 +144,8 @@ CURES: dict[FindingCode, str] = {
     "pool_no_leader": "Start a pool (`tidegate pool`), and read why the last one ended in its log.",
     "balancer_no_leader": "Start a balancer (`tidegate balancer`), and read why the last one ended"
     " in its log.",
+    "snapshot_missing": "Give the machine more memory, or cure what the pool's log says of it:"
+    " until then a pool process that begins reads more of the log than it need.",
     "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"
     " too long.",
     "no_active_session": "Add sessions (`tidegate sessions add`), or clear those that are well"

@@ -23,9 +23,9 @@ from runtime.texts import address_shown
 from services.analytics import sql
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
-from tidegate.doctor import exposure
+from tidegate.doctor import buckets, exposure
 from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
-from tidegate.doctor.log import ask_jetstream, skew_finding
+from tidegate.doctor.log import skew_finding
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
@@ -67,6 +67,7 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
 
 
 async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
+    """Ask the pool how it is, and hold what it says against the buckets."""
     asked_at = clock()
     try:
         reply = await ask_command(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
@@ -74,24 +75,11 @@ async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(reply, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {reply.code}: {reply.message}")]
-    kept = await ask_jetstream(client, f"STREAM.INFO.{subjects.CREDENTIALS_STREAM}")
-    findings = [*_session_findings(reply), *_ciphertext_findings(reply, kept)]
+    findings = [*_session_findings(reply), *await buckets.bucket_findings(client, reply)]
     if reply.unwritable_s:
         message = f"it has taken no write for {reply.unwritable_s:.0f} s: no lease is granted"
         findings.append(wrong("log", "log_unwritable", message))
     return [skew_finding("pool", reply.now, asked_at, clock()), *findings]
-
-
-def _ciphertext_findings(
-    reply: PoolStatusReply, kept: dict[str, Any] | None
-) -> Iterator[DoctorFinding]:
-    """Compare the sessions of the log with the ciphertexts of the bucket: it never has fewer."""
-    if kept is None or "state" not in kept:
-        return
-    count = kept["state"]["messages"]
-    if count < reply.sessions_total:
-        message = f"{reply.sessions_total} sessions, but only {count} ciphertexts"
-        yield wrong("sessions", "credentials_missing", message)
 
 
 def _session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:

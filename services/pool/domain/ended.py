@@ -57,7 +57,7 @@ MARKS = {
     Outcome.CANCELLED: Mark.CANCELLED,
 }
 """Of the outcomes that are certain."""
-_WEIGHTS = (0, *(2 * mark + 1 for mark in Mark))
+WEIGHTS = (0, *(2 * mark + 1 for mark in Mark))
 """By which a mark counts in the digest: all odd, so that no bit of a key is lost."""
 
 
@@ -102,7 +102,7 @@ class EndedSpan:
     def put_penalty(self, key: int, session_id: SessionId, at: datetime) -> None:
         """Know which session a request cost; there was none before."""
         assert key not in self.penalties
-        self.digest = (self.digest + key * _penalty_weight(session_id)) & DIGEST_MASK
+        self.digest = (self.digest + key * penalty_weight(session_id)) & DIGEST_MASK
         self.penalties[key] = session_id
         self.last_at = at
 
@@ -121,7 +121,7 @@ class EndedSpan:
             return NEVER
 
 
-def _penalty_weight(session_id: SessionId) -> int:
+def penalty_weight(session_id: SessionId) -> int:
     """Weigh a penalty in the digest: odd, as the weights of marks are."""
     return 2 * key_of(session_id) + 1
 
@@ -175,7 +175,7 @@ class EndedLeases:
         marks, key = kept.marks, key_of(lease_id)
         before = marks.get(key)
         self._on_rollback(kept.take_mark_back, key, before, kept.last_at, kept.digest)
-        weight = _WEIGHTS[mark] if before is None else _WEIGHTS[mark] - _WEIGHTS[before]
+        weight = WEIGHTS[mark] if before is None else WEIGHTS[mark] - WEIGHTS[before]
         kept.digest = (kept.digest + key * weight) & DIGEST_MASK
         kept.last_at = at
         marks[key] = mark
