@@ -104,7 +104,12 @@ class SnapshotKeeper:
                 f"memory is short: {available:,} bytes are to be had, {needed:,} are needed"
             )
             return
-        code = await self._run_process(2 * needed + _ADDRESSES_BYTES)
+        try:
+            code = await self._run_process(2 * needed + _ADDRESSES_BYTES)
+        except OSError as error:
+            self._metrics.snapshots.labels("failed").inc()
+            self._note_trouble(f"the process that makes one cannot be started: {error.strerror}")
+            return
         if code == 0:
             self._metrics.snapshots.labels("made").inc()
             self._ledger.snapshot_trouble = ""

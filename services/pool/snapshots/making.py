@@ -61,13 +61,21 @@ async def make_snapshot(environment: Environment, logger: Log) -> KeptSnapshot |
     """
     client = await connect_as(environment, USER)
     try:
-        return await make_over(client, logger)
+        laid_out = await fold_log(client, logger)
+    finally:
+        await client.close()
+    if laid_out is None:
+        return None
+    # Anew: to lay a long ledger out takes this process longer than NATS waits for a sign of it.
+    client = await connect_as(environment, USER)
+    try:
+        return await keep_snapshot(client, laid_out, logger)
     finally:
         await client.close()
 
 
-async def make_over(client: Client, logger: Log) -> KeptSnapshot | None:
-    """Make one over a connection; raises as `make_snapshot` does."""
+async def fold_log(client: Client, logger: Log) -> LaidOut | None:
+    """Lay the ledger out behind the last checkpoint; raises as `make_snapshot` does."""
     log, bucket, subject = EventLog(client), SnapshotBucket(client), evt_pool(SHARD)
     booted = await boot_pool(log, bucket, subject, logger)
     maker = SnapshotMaker(log, subject, booted)
@@ -76,10 +84,14 @@ async def make_over(client: Client, logger: Log) -> KeptSnapshot | None:
     async for batch in log.read_range(subject, booted.link.sequence, end):
         for stored in batch:
             maker.take_stored(stored)
-    if maker.laid_out is None:
-        return None
-    kept = await bucket.write(*maker.laid_out)
-    logger.info("snapshot_made", name=kept.name, bytes=len(maker.laid_out.content))
+    return maker.laid_out
+
+
+async def keep_snapshot(client: Client, laid_out: LaidOut, logger: Log) -> KeptSnapshot:
+    """Write it, and purge what it is the successor of. Raises `SnapshotsUnavailableError`."""
+    bucket = SnapshotBucket(client)
+    kept = await bucket.write(*laid_out)
+    logger.info("snapshot_made", name=kept.name, bytes=len(laid_out.content))
     for name in await bucket.purge_older(kept):
         logger.info("snapshot_purged", name=name)
     return kept

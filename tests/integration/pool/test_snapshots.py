@@ -21,7 +21,7 @@ from services.pool.snapshots import bucket as buckets
 from services.pool.snapshots.booting import Booted, boot_pool
 from services.pool.snapshots.bucket import KeptSnapshot, NoBucketError, SnapshotBucket
 from services.pool.snapshots.form import FORMAT
-from services.pool.snapshots.making import UnfitError, make_over
+from services.pool.snapshots.making import UnfitError, fold_log, keep_snapshot
 from tests.integration.pool.room import (
     audit_log,
     end,
@@ -51,9 +51,9 @@ async def term_led(nats_url: str, client: Client, leases: int = 20) -> None:
 
 async def snapshot_made(client: Client) -> KeptSnapshot:
     """Make one, as the process that is started for it does."""
-    kept = await make_over(client, LOGGER)
-    assert kept is not None
-    return kept
+    laid_out = await fold_log(client, LOGGER)
+    assert laid_out is not None
+    return await keep_snapshot(client, laid_out, LOGGER)
 
 
 async def booted(client: Client) -> Booted:
@@ -107,12 +107,12 @@ async def test_what_is_booted_hashes_as_the_log_does(nats_url: str, nats_client:
 async def test_without_a_checkpoint_since_the_last_none_is_made(
     nats_url: str, nats_client: Client
 ) -> None:
-    assert await make_over(nats_client, LOGGER) is None
+    assert await fold_log(nats_client, LOGGER) is None
 
     await term_led(nats_url, nats_client)
     await snapshot_made(nats_client)
 
-    assert await make_over(nats_client, LOGGER) is None
+    assert await fold_log(nats_client, LOGGER) is None
 
 
 async def test_the_next_one_goes_on_from_the_last_and_three_are_kept(
@@ -305,7 +305,7 @@ async def test_no_snapshot_is_made_of_a_log_that_folds_otherwise_than_its_leader
     monkeypatch.setattr("services.pool.snapshots.making.state_hash", lambda state: "other")
 
     with pytest.raises(UnfitError, match="its leader had"):
-        await make_over(nats_client, LOGGER)
+        await fold_log(nats_client, LOGGER)
 
 
 async def test_a_long_one_lies_in_chunks(

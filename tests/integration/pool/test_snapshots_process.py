@@ -275,3 +275,22 @@ def process_has_logged(
     """Whether a process, or one that it started, has logged this; both are to go on."""
     assert not running.done()
     return word in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_process_that_cannot_be_started_is_told_and_ends_nothing(
+    guarded: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await term_journalled(guarded)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    async with pool_at(guarded) as leader:
+        await leader.leading()
+        keeper, metrics = keeper_of(guarded, leader)
+        task = asyncio.create_task(keeper.keep_making())
+
+        await until(lambda: results_counted(metrics, "failed") == 1)
+
+        assert "cannot be started: No such file" in leader.parts.ledger.snapshot_trouble
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
