@@ -155,6 +155,25 @@ async def test_what_needs_more_memory_than_it_may_take_ends_and_says_so(
     assert await kept_sequences(guarded) == []
 
 
+async def test_it_gives_way_to_everybody_and_takes_no_more_than_it_may() -> None:
+    text = (
+        "import os, resource\n"
+        "from services.pool.snapshots.making import bound_process\n"
+        "bound_process(2 * 1024**3)\n"
+        "print(os.nice(0), resource.getrlimit(resource.RLIMIT_AS)[0])\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        text,
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told, _ = await process.communicate()
+
+    assert told.split() == [b"19", b"2147483648"]
+
+
 # ---------------------------------------------------------------- who starts it, and when
 
 
