@@ -19,6 +19,7 @@ quota           quota days in their time zones
 records         session, lease, account
 memory          what a leader knows of its refusals
 upkeep          what was asked for, who joined lately, whether growth is held
+ended           what is remembered of leases whose end is certain
 violations      what can be wrong with a history
 """
 
