@@ -11,7 +11,12 @@ from tests.e2e.stack import Stack
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two demo servers, one gateway, many sessions; shared by a module's tests."""
-    made = Stack(tmp_path_factory.mktemp("stack"), TIDEGATE_POOL_MIN_SIZE="50")
+    made = Stack(
+        tmp_path_factory.mktemp("stack"),
+        TIDEGATE_POOL_MIN_SIZE="50",
+        # What is used up stays so: it does not grow.
+        TIDEGATE_POOL_MAX_SIZE="50",
+    )
     try:
         made.configure(made.servers_toml("one", "two"))
         yield made.start_all("one", "two")

@@ -49,7 +49,11 @@ def test_wrong_json_is_named(stack: Stack, content: bytes, param: str | None) ->
     assert error["message"]
 
 
-@pytest.mark.parametrize("content", [b'{"name":"\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b"{"])
+@pytest.mark.parametrize(
+    "content",
+    [b'{"name":"\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b"{"],
+    ids=["half a character", "brackets", "braces", "one brace"],
+)
 @pytest.mark.parametrize("path", ["/api/keys", "/api/sql", "/api/sessions", "/api/config/accept"])
 def test_operators_body_that_is_no_json_is_named(stack: Stack, path: str, content: bytes) -> None:
     headers = {"Authorization": f"Bearer {stack.operator_key}", "Content-Type": "application/json"}

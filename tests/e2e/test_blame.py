@@ -84,12 +84,11 @@ class Blaming:
 @contextmanager
 def blamed_stack(home: Path) -> Iterator[Blaming]:
     """Start everything; in the end nothing in the log is wrong."""
-    stack = Stack(home, TIDEGATE_POOL_MIN_SIZE="0")
+    stack = Stack(home, TIDEGATE_POOL_MIN_SIZE="0", TIDEGATE_POOL_PROVISIONER_KIND="none")
     try:
         servers = stack.servers_toml(*SERVERS)
         stack.configure(
-            f'{servers}\n[pool.provisioner]\nkind = "none"\n[services.image]\ndaily_limit = 100\n'
-            'paths = ["/v1/images/"]\n'
+            f'{servers}\n[services.image]\ndaily_limit = 100\npaths = ["/v1/images/"]\n'
         )
         stack.start_all(*SERVERS)
         stack.environment["TIDEGATE_API"] = stack.url()

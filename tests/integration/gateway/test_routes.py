@@ -32,6 +32,8 @@ ADMIN_ONLY = [
     ("POST", "/api/sessions/x/receive"),
     ("GET", "/api/leases"),
     ("POST", "/api/leases/x/reconcile"),
+    ("GET", "/api/queue"),
+    ("DELETE", "/api/queue?all=true"),
     ("GET", "/api/servers"),
     ("POST", "/api/servers"),
     ("PATCH", "/api/servers/x"),

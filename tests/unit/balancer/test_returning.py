@@ -18,6 +18,7 @@ from services.balancer.domain import (
     Balancer,
     HealthBounds,
     awaited_probes,
+    lighten_memory,
     memory_of,
     recall,
     release_overdue,
@@ -441,6 +442,20 @@ def test_who_is_ejected_again_while_it_starts_slowly_has_its_whole_bounds_behind
 )
 def test_durations_are_worded_in_the_unit_that_fits(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
+
+
+def test_a_memory_is_made_lighter_by_what_is_seen_anew_soonest() -> None:
+    balancer = well("a")
+    fail_calls(balancer, "a", 2)
+    see(balancer, usage_at("a", lease="o.1"))
+    memory = memory_of(balancer, 7, after(1))
+
+    lighter = lighten_memory(memory)
+    lightest = lighten_memory(lighter) if lighter else None
+
+    assert lightest is not None
+    assert [(one.latencies, one.recent) for one in lightest.servers] == [({}, {})]
+    assert lighten_memory(lightest) is None
 
 
 def test_what_is_remembered_of_a_server_at_another_address_is_of_another() -> None:
