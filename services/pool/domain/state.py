@@ -48,8 +48,8 @@ from contracts.pool import KeyRotation, Policy, Refused, SessionStatus
 from services.pool.domain.ended import KEPT, EndedLeases
 from services.pool.domain.evidence import Evidence
 from services.pool.domain.index.choice import Index
-from services.pool.domain.line import WaitingLine
-from services.pool.domain.memory import RefusalMemory
+from services.pool.domain.leading.line import WaitingLine
+from services.pool.domain.leading.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
 from services.pool.domain.upkeep import Upkeep

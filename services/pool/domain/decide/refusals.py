@@ -30,7 +30,7 @@ from services.pool.domain.decide.keeping.growth import may_grow
 from services.pool.domain.ended import Mark
 from services.pool.domain.index.choice import SUSPICION, Index
 from services.pool.domain.index.shelves import ShelfKind
-from services.pool.domain.memory import RefusalBudget
+from services.pool.domain.leading.memory import RefusalBudget
 from services.pool.domain.state import Pool
 
 REFUSALS_PER_SECOND = 100
