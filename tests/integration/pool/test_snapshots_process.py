@@ -18,7 +18,8 @@ from contracts import subjects
 from runtime.environment import Environment, read_environment
 from runtime.nats import natsserver, streams
 from runtime.process import logs
-from services.pool import app, rounds
+from services.pool import app
+from services.pool.commits import rounds
 from services.pool.metrics import Metrics
 from services.pool.snapshots import keeping
 from services.pool.snapshots.bucket import SnapshotBucket
