@@ -11,7 +11,7 @@ from contracts import envelope, subjects
 from contracts.base import Ping, Pong
 from contracts.pool import Granted, Outcome, PoolCheckpointed
 from runtime.eventlog import EventLog
-from services.pool import rounds
+from services.pool.commits import rounds
 from services.pool.audit import Auditor, ViolationKind
 from tests.integration.pool.room import (
     ask_pool,
