@@ -11,8 +11,8 @@ from contracts import envelope, subjects
 from contracts.base import Ping, Pong
 from contracts.pool import Granted, Outcome, PoolCheckpointed
 from runtime.eventlog import EventLog
-from services.pool.commits import rounds
 from services.pool.audit import Auditor, ViolationKind
+from services.pool.commits import rounds
 from tests.integration.pool.room import (
     ask_pool,
     audit_log,
