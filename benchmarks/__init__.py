@@ -1,6 +1,7 @@
 """Benchmarks: each beside its reference, in the same run (`make bench`).
 
 bench_pool       leases a second at one shard, their ends through the log too
+bench_fold       what an ended lease costs the memory of the pool, and its boot
 bench_gateway    CPU per request with everything on
 bench_selection  naming a server, by each strategy
 bench_analytics  log to DuckDB, end to end

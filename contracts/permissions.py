@@ -6,6 +6,8 @@ from contracts.subjects import (
     CONTROL_SUBJECTS,
     CREDENTIALS_STREAM,
     EVENT_STREAM,
+    SNAPSHOTS_BUCKET,
+    SNAPSHOTS_STREAM,
     STANDING_STREAM,
     STANDING_SUBJECT,
     TABLE,
@@ -40,9 +42,15 @@ _READ_EVENTS = [
     "$JS.API.CONSUMER.MSG.NEXT.EVT.>",
 ]
 _READ_CREDENTIALS = _reads(CREDENTIALS_STREAM)
+_READ_SNAPSHOTS = _reads(SNAPSHOTS_STREAM)
 _EXTRA = {
     "gateway": _READ_CREDENTIALS,
-    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>"],
+    "pool": [*_READ_CREDENTIALS, "$KV.credentials.>", *_READ_SNAPSHOTS],
+    "snapshotter": [
+        *_READ_SNAPSHOTS,
+        f"$KV.{SNAPSHOTS_BUCKET}.>",
+        f"$JS.API.STREAM.PURGE.{SNAPSHOTS_STREAM}",
+    ],
     "balancer": [*_reads(STANDING_STREAM), STANDING_SUBJECT],
     # A stream that exists is never restored over, so this is a way of making one, no more.
     "migrate": [
@@ -61,6 +69,7 @@ _EXTRA = {
         "$JS.API.STREAM.INFO.DLQ",
         f"$JS.API.STREAM.INFO.{CREDENTIALS_STREAM}",
         f"$JS.API.STREAM.INFO.{STANDING_STREAM}",
+        f"$JS.API.STREAM.INFO.{SNAPSHOTS_STREAM}",
         "$JS.API.CONSUMER.LIST.EVT",
     ],
 }

@@ -22,9 +22,21 @@ STANDING_BUCKET = "standing"
 STANDING_STREAM = f"KV_{STANDING_BUCKET}"
 STANDING_SUBJECT = f"$KV.{STANDING_BUCKET}.balancer"
 """What a leader of the balancer knows beside the log, for the next one."""
-BACKED_UP = (EVENT_STREAM, CREDENTIALS_STREAM)
+SNAPSHOTS_BUCKET = "snapshots"
+SNAPSHOTS_STREAM = f"KV_{SNAPSHOTS_BUCKET}"
+"""Ledgers of the pool as they were at an envelope each: where its processes begin."""
+BACKED_UP = (EVENT_STREAM, CREDENTIALS_STREAM, SNAPSHOTS_STREAM)
 """The streams that a backup takes: the archiver reads them whole, migrate puts them back."""
-USERS = ("gateway", "pool", "balancer", "analytics", "migrate", "archiver", "auditor")
+USERS = (
+    "gateway",
+    "pool",
+    "balancer",
+    "analytics",
+    "migrate",
+    "archiver",
+    "auditor",
+    "snapshotter",
+)
 """NATS users: one per service, and those of the verbs."""
 
 CONTROL_SUBJECTS = "ctl.>"

@@ -72,14 +72,19 @@ class EventLog:
             if answer["error"].get("err_code") == _NO_MESSAGE:
                 return None
             raise LogUnavailableError(answer["error"]["description"])
-        message = answer["message"]
-        return Stored(
-            message["seq"],
-            # Go writes as many decimals as there are, up to nine: of this one seconds are enough.
-            datetime.fromisoformat(message["time"][:19] + "+00:00"),
-            message["subject"],
-            base64.b64decode(message.get("data", "")),
-        )
+        return _as_stored(answer["message"])
+
+    async def stored_at(self, sequence: int) -> Stored | None:
+        """Read what the stream has at a sequence; None when nothing is there (any more).
+
+        Raises `LogUnavailableError`.
+        """
+        answer = await self._ask_api(f"STREAM.MSG.GET.{self._stream}", {"seq": sequence})
+        if "error" not in answer:
+            return _as_stored(answer["message"])
+        if answer["error"].get("err_code") == _NO_MESSAGE:
+            return None
+        raise LogUnavailableError(answer["error"]["description"])
 
     async def stream_state(self) -> StreamState:
         """Ask what the stream holds. Raises `LogUnavailableError`."""
@@ -144,3 +149,13 @@ class EventLog:
             raise LogUnavailableError(f"{what}: {type(error).__name__}") from None
         answer: dict[str, Any] = json.loads(message.data)
         return answer
+
+
+def _as_stored(message: dict[str, Any]) -> Stored:
+    return Stored(
+        message["seq"],
+        # Go writes as many decimals as there are, up to nine: of this one seconds are enough.
+        datetime.fromisoformat(message["time"][:19] + "+00:00"),
+        message["subject"],
+        base64.b64decode(message.get("data", "")),
+    )

@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 _TIMEOUT_S = 20.0
 _CHUNK_BYTES = 128 * 1024
 _COMPLETE = frozenset({"", "204"})
-_TAKEN = 10130
+_TAKEN, _ABSENT = 10130, 10059
 CountBytes = Callable[[int], None]
 """Told how many bytes went by."""
 
@@ -29,6 +29,10 @@ class StreamExistsError(SnapshotError):
     """There is a stream of this name; nothing was changed."""
 
 
+class NoStreamError(SnapshotError):
+    """There is no stream of this name."""
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot holds, in the words of the server."""
 
@@ -36,10 +40,13 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any]
 
 
+_KINDS = {_TAKEN: StreamExistsError, _ABSENT: NoStreamError}
+
+
 async def take_snapshot(client: Client, stream: str, into: BinaryIO, step: CountBytes) -> Taken:
     """Write a snapshot of a stream into a file; appends go on meanwhile and are not in it.
 
-    Raises `SnapshotError`.
+    Raises `NoStreamError` before anything was written, and `SnapshotError`.
     """
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox, pending_msgs_limit=0, pending_bytes_limit=0)
@@ -98,6 +105,6 @@ async def _ask_api(client: Client, subject: str, body: bytes) -> dict[str, Any]:
     message = await client.request(subject, body, timeout=_TIMEOUT_S)
     answer: dict[str, Any] = json.loads(message.data) if message.data else {}
     if error := answer.get("error"):
-        kind = StreamExistsError if error.get("err_code") == _TAKEN else SnapshotError
+        kind = _KINDS.get(error.get("err_code", 0), SnapshotError)
         raise kind(f"{subject.removeprefix('$JS.API.')}: {error['description']}")
     return answer

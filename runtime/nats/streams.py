@@ -80,6 +80,16 @@ def stream_configurations(bytes_max: int, replicas: int = 1) -> list[dict[str, A
         },
         {
             **common,
+            "name": subjects.SNAPSHOTS_STREAM,
+            "subjects": [f"$KV.{subjects.SNAPSHOTS_BUCKET}.>"],
+            "discard": "new",
+            "max_msgs_per_subject": 1,
+            "allow_rollup_hdrs": True,
+            "deny_delete": True,
+            "allow_direct": True,
+        },
+        {
+            **common,
             "name": subjects.STANDING_STREAM,
             "subjects": [f"$KV.{subjects.STANDING_BUCKET}.>"],
             "discard": "new",

@@ -9,6 +9,7 @@ handlers       the doors on `rpc.pool.<shard>.*`: they only take in
 commits/       the writer's loop: commands in, envelopes into the log, answers out
 generated      sessions that were made up, and whose servers they are for
 provisioners   where sessions come from: generated, a file, the API alone
+snapshots/     ledgers kept beside the log: where processes begin
 store          the fold of the log, and the ciphertexts in KV
 bucket         the KV bucket of ciphertexts
 keys/          the master keys: who has which, and a rotation's course

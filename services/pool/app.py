@@ -13,7 +13,7 @@ from contracts.base import WriterId
 from contracts.subjects import SHARD, evt_pool, pool_ping
 from runtime.clock import Clock, make_clock
 from runtime.environment import Environment
-from runtime.eventlog import UNWRITABLE, EventLog
+from runtime.eventlog import UNWRITABLE, EventLog, LogUnavailableError
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leaderpings import KeyPings
 from runtime.leadership import Leadership
@@ -34,9 +34,17 @@ from services.pool.keys.rotator import KeyRotator
 from services.pool.leader import PoolLeader
 from services.pool.metrics import Metrics
 from services.pool.settings import Settings
+from services.pool.snapshots.booting import boot_pool
+from services.pool.snapshots.bucket import (
+    NoBucketError,
+    SnapshotBucket,
+    SnapshotsUnavailableError,
+)
+from services.pool.snapshots.keeping import SnapshotKeeper
 from services.pool.store import CredentialStore, PoolLedger
 
 _PAUSE_S = 0.5
+_BUCKET_TRIES = 3
 
 
 class PoolEdges(NamedTuple):
@@ -47,11 +55,15 @@ class PoolEdges(NamedTuple):
     make_door: MakeDoor
     now: Clock
     writer_id: WriterId
+    snapshots: SnapshotBucket | None = None
+    """None: it reads the whole log."""
 
 
 class PoolParts(NamedTuple):
     """What one pool process is made of."""
 
+    log: EventLog
+    snapshots: SnapshotBucket | None
     ledger: PoolLedger
     credentials: CredentialStore
     leadership: Leadership
@@ -95,6 +107,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
             make_door=partial(BrokerDoor, nats_broker),
             now=make_clock(environment.clock_offset_file),
             writer_id=new_writer_id(),
+            snapshots=SnapshotBucket(client),
         )
         parts = assemble_parts(
             edges,
@@ -105,7 +118,17 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
                 environment.reread_secret, "TIDEGATE_SECRET_KEY", environment.home.master_key
             ),
         )
-        await serve_parts(parts, stop, environment.health_port, environment.health_network)
+        keeper = SnapshotKeeper(
+            environment,
+            client,
+            parts.leadership,
+            parts.ledger,
+            metrics=parts.metrics,
+            logger=logger,
+        )
+        await serve_parts(
+            parts, stop, environment.health_port, environment.health_network, keeper=keeper
+        )
     finally:
         await broker.disconnect_broker(nats_broker)
         logger.info("stopped")
@@ -123,7 +146,7 @@ def assemble_parts(
 
     `reread` reads the first of these again. Raises `SettingsError`.
     """
-    bus, log, make_door, now, writer_id = edges
+    bus, log, make_door, now, writer_id, _ = edges
     ledger, metrics = PoolLedger(), Metrics()
     sealer = Sealer(keys[0], reread)
     credentials = CredentialStore(bus, sealer)
@@ -172,17 +195,25 @@ def assemble_parts(
     metrics.doubted.set_function(lambda: len(ledger.state.evidence.doubted))
     metrics.logins_refused.set_function(lambda: ledger.state.evidence.refused_at is not None)
     metrics.violations.set_function(lambda: len(ledger.state.violations))
-    return PoolParts(ledger, credentials, leadership, leader, rotator, metrics, logger)
+    return PoolParts(
+        log, edges.snapshots, ledger, credentials, leadership, leader, rotator, metrics, logger
+    )
 
 
 async def serve_parts(
-    parts: PoolParts, stop: asyncio.Event, health_port: int, health_network: str = ""
+    parts: PoolParts,
+    stop: asyncio.Event,
+    health_port: int,
+    health_network: str = "",
+    *,
+    keeper: SnapshotKeeper | None = None,
 ) -> None:
     """Follow and lead until `stop`; then answer what is queued, and end."""
     ended = asyncio.Event()
 
     async def follow_and_lead() -> None:
         await _open_credentials(parts.credentials, parts.logger)
+        await _boot_ledger(parts)
         await parts.leadership.serve_terms(parts.leader.lead_term)
 
     async def orderly_end() -> None:
@@ -194,7 +225,29 @@ async def serve_parts(
     serving_health = health.serve_health(
         health_port, parts.unready_reason, parts.metrics.registry, network=health_network
     )
-    await lifecycle.until_stopped(ended, follow_and_lead(), orderly_end(), serving_health)
+    keeping = [] if keeper is None else [keeper.keep_making()]
+    await lifecycle.until_stopped(ended, follow_and_lead(), orderly_end(), serving_health, *keeping)
+
+
+async def _boot_ledger(parts: PoolParts) -> None:
+    """Begin with the newest good snapshot, or with nothing. Raises `BrokenLogError`."""
+    subject, tries = parts.leadership.writer.subject, 0
+    while parts.snapshots is not None:
+        try:
+            booted = await boot_pool(parts.log, parts.snapshots, subject, parts.logger)
+        except LogUnavailableError as error:
+            parts.logger.warning("log_unavailable", reason=str(error))
+        except SnapshotsUnavailableError as error:
+            parts.logger.warning("snapshots_unavailable", reason=str(error))
+            tries += 1
+            # As in a home that was not migrated since there are any: the log says it all.
+            if isinstance(error, NoBucketError) or tries == _BUCKET_TRIES:
+                return
+        else:
+            parts.ledger.state = booted.pool
+            parts.leadership.writer.link = booted.link
+            return
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _open_credentials(credentials: CredentialStore, logger: Log) -> None:

@@ -64,6 +64,12 @@ class Metrics:
         self.checks = self._counter(
             "account_checks", "Accounts asked after, by what was said.", "judged"
         )
+        self.snapshots = self._counter(
+            "snapshots", "Snapshots that this process had made, or not, and why.", "result"
+        )
+        self.snapshot_sequence = self._gauge(
+            "snapshot_sequence", "Log sequence of the newest snapshot, as last looked at."
+        )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
 
     def count_events(self, events: Sequence[PoolEvent]) -> None:

@@ -23,6 +23,8 @@ from tidegate.console.errors import CommandError
 FORMAT = 1
 LOG = "log.snapshot"
 CREDENTIALS = "credentials.snapshot"
+LEDGERS = "ledgers.snapshot"
+"""The pool's snapshots of its ledger; absent where there were none."""
 CONFIGURATION = "tidegate.toml"
 DUCKDB = "analytics.duckdb"
 WITHOUT_DUCKDB = "rebuilt from the log, if that is whole"

@@ -30,7 +30,7 @@ from tidegate.stack.home.files import KEPT, KEYS, PASSWORDS, write_private
 
 _FOLDER = "restoring"
 _NATS_END_S = 20
-_PARTS = (bundle.LOG, bundle.CREDENTIALS)
+_PARTS = (bundle.LOG, bundle.CREDENTIALS, bundle.LEDGERS)
 _CONFLICTING = (*KEYS, bundle.CONFIGURATION)
 
 
@@ -104,7 +104,7 @@ async def put_back(
     try:
         for stream in BACKED_UP:
             await _refuse_existing(client, stream)
-        for part in _PARTS:
+        for part in [part for part in _PARTS if part in taken.manifest.streams]:
             snapshot = _fit_bound(taken.manifest.streams[part], disk)
             size = next(item.bytes for item in taken.manifest.parts if item.name == part)
             with (

@@ -1,4 +1,4 @@
-"""How a backup is taken: the log first, each part while everything runs, and what it lacks."""
+"""How a backup is taken: each stream in its turn, while everything runs, and what it lacks."""
 
 import os
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ from typing import NamedTuple
 import msgspec
 from nats.aio.client import Client
 
-from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM
+from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM, SNAPSHOTS_STREAM
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from runtime.nats import snapshots
 from runtime.nats.connection import connect_as
-from runtime.nats.snapshots import Taken
+from runtime.nats.snapshots import NoStreamError, Taken
 from runtime.secrets import merge_keys
 from runtime.settings import SettingsError
 from tidegate.backup import bundle, duckdbfile, logproof
@@ -55,8 +55,10 @@ async def take_backup(
     keys = _master_keys(environment)
     client = await connect_as(environment, "archiver")
     try:
-        # The log first: a session's ciphertext is stored before the log knows the session, so
-        # a later look at the bucket has one for every session of the log taken.
+        # Before the log: a ledger that was kept stands at an envelope that the log taken has.
+        ledgers = await snapshot_ledgers(client, new_bundle)
+        # The log before its credentials: a session's ciphertext is stored before the log knows the
+        # session, so a later look at the bucket has one for every session of the log taken.
         log = await _snapshot_stream(client, new_bundle, EVENT_STREAM, bundle.LOG)
         kept = await _snapshot_stream(client, new_bundle, CREDENTIALS_STREAM, bundle.CREDENTIALS)
         if duckdb:
@@ -74,7 +76,7 @@ async def take_backup(
         format=bundle.FORMAT,
         taken_at=began,
         proof=proved.proof,
-        streams={bundle.LOG: log, bundle.CREDENTIALS: kept},
+        streams={bundle.LOG: log, bundle.CREDENTIALS: kept, **ledgers},
         parts=new_bundle.parts,
         elsewhere=elsewhere,
         variables=sorted(environment.overrides),
@@ -89,6 +91,21 @@ async def _snapshot_stream(client: Client, new_bundle: NewBundle, stream: str, n
         output.progress_bar(f"taking {name}", None, in_bytes=True) as moved,
     ):
         return await snapshots.take_snapshot(client, stream, file, moved)
+
+
+async def snapshot_ledgers(client: Client, new_bundle: NewBundle) -> dict[str, Taken]:
+    """Take the pool's snapshots; a home that was not migrated since there are any has no part."""
+    with new_bundle.path_for_part(bundle.LEDGERS) as path:
+        try:
+            with (
+                path.open("wb") as file,
+                output.progress_bar(f"taking {bundle.LEDGERS}", None, in_bytes=True) as moved,
+            ):
+                taken = await snapshots.take_snapshot(client, SNAPSHOTS_STREAM, file, moved)
+        except NoStreamError:
+            path.unlink()
+            return {}
+    return {bundle.LEDGERS: taken}
 
 
 async def _prove_log(client: Client, log: Taken, also: Hearer | None = None) -> Proof:

@@ -7,6 +7,7 @@ users       the NATS users and what they may not do
 log         streams, room, clock, followers, known keys
 credentials what is under seal, and which accounts have two sessions
 rotation    who has which master key, and a rotation that stands half-way
+buckets     what the pool keeps beside the log
 exposure    servers that do too much for anybody, and who may reach them
 sessions    whether they are active, believed, and under seal
 services    pool, balancer, servers, analytics, gateway, the children of `up`

@@ -40,6 +40,7 @@ FindingCode = Literal[
     "log_ahead",
     "pool_no_leader",
     "balancer_no_leader",
+    "snapshot_missing",
     "standby_absent",
     "logins_refused",
     "no_active_session",
@@ -154,6 +155,8 @@ CURES: dict[FindingCode, str] = {
     "pool_no_leader": "Start a pool (`tidegate pool`), and read why the last one ended in its log.",
     "balancer_no_leader": "Start a balancer (`tidegate balancer`), and read why the last one ended"
     " in its log.",
+    "snapshot_missing": "Give the machine more memory, or cure what the pool's log says of it:"
+    " until then a pool process that begins reads more of the log than it need.",
     "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"
     " too long.",
     "logins_refused": "Find out whether the accounts are gone or a server is wrong (`tidegate"

@@ -23,10 +23,10 @@ from runtime.texts import address_shown
 from services.analytics import sql
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
-from tidegate.doctor import exposure
+from tidegate.doctor import buckets, exposure
 from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
-from tidegate.doctor.log import ask_jetstream, skew_finding
-from tidegate.doctor.sessions import ciphertext_findings, session_findings
+from tidegate.doctor.log import skew_finding
+from tidegate.doctor.sessions import session_findings
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
@@ -68,6 +68,7 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
 
 
 async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
+    """Ask the pool how it is, and hold what it says against the buckets."""
     asked_at = clock()
     try:
         reply = await ask_command(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
@@ -75,8 +76,7 @@ async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(reply, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {reply.code}: {reply.message}")]
-    kept = await ask_jetstream(client, f"STREAM.INFO.{subjects.CREDENTIALS_STREAM}")
-    findings = [*session_findings(reply), *ciphertext_findings(reply, kept)]
+    findings = [*session_findings(reply), *await buckets.bucket_findings(client, reply)]
     if reply.unwritable_s:
         message = f"it has taken no write for {reply.unwritable_s:.0f} s: no lease is granted"
         findings.append(wrong("log", "log_unwritable", message))

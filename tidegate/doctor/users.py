@@ -6,7 +6,7 @@ from contextlib import suppress
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from contracts.subjects import CREDENTIALS_BUCKET, TABLE, USERS
+from contracts.subjects import CREDENTIALS_BUCKET, SNAPSHOTS_BUCKET, TABLE, USERS
 from runtime.environment import Environment
 from runtime.nats.connection import nats_urls
 from runtime.settings import SettingsError
@@ -16,7 +16,11 @@ _CONNECT_S = 3
 _AREA = "permissions"
 _FENCED = {"Nats-Expected-Last-Subject-Sequence": "999999999999"}
 """Where a right is open that should not be, the stream still takes nothing."""
-_CREDENTIALS = f"$KV.{CREDENTIALS_BUCKET}.doctor"
+_BUCKETS = {
+    "pool": f"$KV.{CREDENTIALS_BUCKET}.doctor",
+    "snapshotter": f"$KV.{SNAPSHOTS_BUCKET}.doctor",
+}
+"""What one user alone may write."""
 
 
 async def user_findings(environment: Environment) -> list[DoctorFinding]:
@@ -63,11 +67,11 @@ async def _try_user(environment: Environment, user: str) -> DoctorFinding:
 
 
 def _forbidden_subjects(user: str) -> list[str]:
-    """What this user must not write: the events of others, and credentials."""
+    """What this user must not write: the events of others, credentials, snapshots."""
     events = [row for row in TABLE if row.reply is None]
     others = [row for row in events if user != row.owner and user not in row.callers]
     subjects = [row.pattern.replace("*", "0") for row in others]
-    return subjects if user == "pool" else [*subjects, _CREDENTIALS]
+    return subjects + [subject for owner, subject in _BUCKETS.items() if owner != user]
 
 
 async def _is_refused(client: Client, subject: str, refused: list[str]) -> bool:

@@ -8,6 +8,7 @@ from contracts.subjects import evt_pool
 from runtime.environment import Environment
 from runtime.eventlog import EventLog
 from services.pool.domain import HASH_VERSION, Pool, fold_envelope, state_hash
+from services.pool.domain.ended import Mark
 from tidegate.console import logreading
 
 
@@ -53,6 +54,18 @@ async def refold_log(environment: Environment, upto: int) -> Replayed:
     return replayed
 
 
+def _leases_by_state(pool: Pool) -> dict[str, int]:
+    """Count the leases that are in the fold; of those whose end is certain it has but this."""
+    whole = Counter(str(lease.state) for lease in pool.leases.values())
+    ended = Counter(
+        str(mark.outcome)
+        for span in pool.ended.all_spans()
+        for mark in span.marks.values()
+        if mark is not Mark.FORBIDDEN
+    )
+    return dict(whole + ended)
+
+
 def replay_summary(replayed: Replayed) -> dict[str, Any]:
     """Say what the log came to."""
     pool = replayed.pool
@@ -71,7 +84,7 @@ def replay_summary(replayed: Replayed) -> dict[str, Any]:
         "events": replayed.events,
         "strays": replayed.strays,
         "sessions": {status: count for status, count in pool.standing.items() if count},
-        "leases": dict(Counter(str(lease.state) for lease in pool.leases.values())),
+        "leases": _leases_by_state(pool),
         "units": [
             {
                 "quota_day": day,

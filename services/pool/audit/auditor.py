@@ -8,6 +8,7 @@ from contracts.envelope import Envelope
 from contracts.pool import LeaseExpired, LeaseGranted, LeaseRenewed, PoolCheckpointed
 from services.pool.audit.chain import Chain
 from services.pool.audit.recount import AccountKey, Recount, Totals
+from services.pool.audit.version2 import VERSION_2, SecondVersion
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.upkeep import SWEPT_MAX
 from services.pool.domain.evolve.fold import evolve
@@ -36,6 +37,7 @@ class Auditor:
         """Hashes of the ledger that were compared; those of another form's version are not."""
         self._chain = Chain(subject)
         self._recount = Recount()
+        self._second = SecondVersion(self.pool)
         self._deadlines: list[tuple[datetime, LeaseId]] = []
         self._overdue: dict[LeaseId, datetime] = {}
         """Leases past a deadline they had, and since when the leader could have ended them."""
@@ -51,10 +53,12 @@ class Auditor:
             return [stray]
         violations = self._chain.audit_link(sequence, stored, envelope)
         for event in envelope.events:
+            self._second.drop_due(envelope.time)
             if isinstance(event, PoolCheckpointed):
                 self.pool.drop_due(envelope.time)
                 violations += self._hash_violations(event, sequence)
             evolve(self.pool, event, envelope.time, sequence)
+            self._second.follow_event(event, envelope.time)
             # Fold and recount see the same things, though not always by the same name (a lease
             # has left the one and not the other); each is told once, and either may convict.
             seen = {violation.about for violation in self.pool.violations}
@@ -90,10 +94,13 @@ class Auditor:
         return self._recount.totals
 
     def _hash_violations(self, event: PoolCheckpointed, sequence: int) -> list[Violation]:
-        if event.hash_version != HASH_VERSION:
+        if event.hash_version == HASH_VERSION:
+            actual = state_hash(self.pool)
+        elif event.hash_version == VERSION_2 and self._second.is_comparable:
+            actual = self._second.state_hash()
+        else:
             return []
         self.checkpoints += 1
-        actual = state_hash(self.pool)
         if actual == event.state_hash:
             return []
         message = f"the log folds to {actual}, its leader had {event.state_hash}"

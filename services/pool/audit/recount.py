@@ -27,7 +27,7 @@ from contracts.pool import (
     SessionSuspected,
     UsageRecorded,
 )
-from services.pool.domain.state import KEPT
+from services.pool.domain.ended import KEPT
 from services.pool.domain.violations import Violation, ViolationKind
 
 AccountKey = tuple[QuotaDay, SessionId, ServiceType]

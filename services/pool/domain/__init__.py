@@ -8,8 +8,7 @@ envelopes that were read from the log.
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo
-line            who waits for a lease
-lanes           whose turn it is among those who wait
+leading/        what a leader knows beside the log: refusals, who waits
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
@@ -17,8 +16,8 @@ canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones
 records         session, lease, account
-memory          what a leader knows of its refusals
 upkeep          what was asked for, who joined lately, whether growth is held
+ended           what is remembered of leases whose end is certain
 violations      what can be wrong with a history
 """
 

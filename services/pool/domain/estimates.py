@@ -4,7 +4,7 @@ from datetime import datetime
 
 from contracts.base import ServiceType
 from contracts.pool import Waiting
-from services.pool.domain.line import Wait
+from services.pool.domain.leading.line import Wait
 from services.pool.domain.state import Pool
 
 _ENDS_MIN = 10

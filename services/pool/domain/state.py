@@ -2,10 +2,11 @@
 
 **The ledger.** Everything down to `unknown` is a function of the events alone and makes up the
 ledger, of which `canonical_json` hashes what counts; what follows belongs to the process that
-leads and can be lost without harm. A lease is open until its one end, and leaves the fold 8 days
-later (`departures`); `opened`, `uncertain` and `forbidden` are there so that nobody has to look
-through all of them. A session has the status that somebody gave it, or is suspect by what servers
-say; cooling stands beside that, as a moment that passes by itself.
+leads and can be lost without harm. A lease is open until its one end. If that is certain, no more
+is kept of it than a repetition needs (`ended`); if it is not, the lease stays whole until 8 days
+later (`departures`). `opened` and `uncertain` are there so that nobody has to look through all of
+them. A session has the status that somebody gave it, or is suspect by what servers say; cooling
+stands beside that, as a moment that passes by itself.
 
 **The undo.** A leader's state runs ahead of the log: what is decided for one command the next one
 must see, and all of it is appended at once. So the state is either settled or under way:
@@ -30,7 +31,7 @@ oldest refusal of all may be taken for the newest. And time is not taken back (`
 
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVarTuple
 
 import msgspec
@@ -38,24 +39,22 @@ import msgspec
 from contracts.base import (
     LeaseId,
     QuotaDay,
-    RequestId,
     ServerId,
     ServiceType,
     SessionId,
     WriterId,
 )
 from contracts.pool import KeyRotation, Policy, Refused, SessionStatus
+from services.pool.domain.ended import KEPT, EndedLeases
 from services.pool.domain.evidence import Evidence
 from services.pool.domain.index.choice import Index
-from services.pool.domain.line import WaitingLine
-from services.pool.domain.memory import RefusalMemory
+from services.pool.domain.leading.line import WaitingLine
+from services.pool.domain.leading.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
 from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
 from services.pool.domain.upkeep import Upkeep
 from services.pool.domain.violations import Violation, ViolationKind
 
-KEPT = timedelta(days=8)
-"""How long of log time an ended lease stays in the fold."""
 _REFUSALS_KEPT = 20_000
 """Refusals, and reports of them, that are known again: as many commands as may wait
 (`committer.ITEMS_MAX`)."""
@@ -65,11 +64,10 @@ Undone = TypeVarTuple("Undone")
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """An entry of one of the fold's maps that leaves it at `due_at` of the log's time."""
+    """A lease of uncertain end that leaves the fold at `due_at` of the log's time."""
 
     due_at: datetime
-    mapping: dict[Any, Any]
-    key: str
+    lease_id: LeaseId
 
 
 class Pool:
@@ -85,20 +83,20 @@ class Pool:
         self.policy_source: str | None = None
         self.sessions: dict[SessionId, Session] = {}
         self.leases: dict[LeaseId, Lease] = {}
+        """The leases that are open, or whose end is or was uncertain."""
         self.opened: dict[LeaseId, Lease] = {}
         """The leases without an end."""
         self.uncertain: dict[LeaseId, Lease] = {}
         """Unknown and expired leases that nobody has settled yet."""
-        self.forbidden: dict[LeaseId, datetime] = {}
-        """Cancelled before they were granted: never granted later."""
         self.queued: dict[LeaseId, QueuedLease] = {}
         """Waited for, as far as that was journalled."""
-        self.penalised: dict[RequestId, SessionId] = {}
+        self.ended = EndedLeases(self.on_rollback)
+        """What is left of all other leases, of ids never to be granted, and of penalties."""
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
         self.evidence = Evidence()
         self.departures: deque[Departure] = deque()
-        """When which entry of the maps above leaves the fold, in order."""
+        """When which of the leases with an end leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)
         self.epoch = 0
         self.leader = WriterId("")
@@ -256,14 +254,14 @@ class Pool:
             self.put_entry(accounts, service_type, account)
         return account
 
-    def drop_later(self, mapping: dict[Any, Any], key: str) -> None:
-        """Let an entry leave the fold in 8 days."""
+    def drop_later(self, lease_id: LeaseId) -> None:
+        """Let a lease of uncertain end leave the fold in 8 days."""
         try:
             due = self.at + KEPT
         except OverflowError:
             # A log may be written at the end of the calendar: what is due later never leaves.
             return
-        self.departures.append(Departure(due, mapping, key))
+        self.departures.append(Departure(due, lease_id))
         self.on_rollback(self.departures.pop)
 
     def drop_due(self, at: datetime) -> None:
@@ -274,10 +272,12 @@ class Pool:
         while self.departures and self.departures[0].due_at <= at:
             departure = self.departures.popleft()
             self.on_rollback(self.departures.appendleft, departure)
-            self.drop_entry(departure.mapping, departure.key)
-            # Nobody has settled it in 8 days: its units stay used for good.
-            if departure.mapping is self.leases:
-                self.drop_entry(self.uncertain, departure.key)
+            # Nobody has settled it in 8 days: its units stay used for good. If somebody has, it is
+            # among those that have ended.
+            self.drop_entry(self.leases, departure.lease_id)
+            self.drop_entry(self.uncertain, departure.lease_id)
+        if self.ended.due_at <= at:
+            self.ended.drop_due(at)
 
     def place_session(self, session: Session) -> None:
         """Put a changed session where it belongs now."""

@@ -15,7 +15,7 @@ from contracts.pool import (
 )
 from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
-from services.pool.domain.line import Wait
+from services.pool.domain.leading.line import Wait
 from services.pool.domain.quota import is_stale
 from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool

@@ -42,6 +42,7 @@ from runtime.settings import ServiceTypeSection
 from services.pool import app
 from services.pool.audit import Auditor
 from services.pool.settings import PoolSection, ProvisionerSection, Settings
+from services.pool.snapshots.bucket import SnapshotBucket
 from tests.waiting import until
 
 IMAGE = ServiceType("image")
@@ -124,6 +125,7 @@ async def pool(
         make_door=partial(broker.BrokerDoor, made),
         now=now,
         writer_id=app.new_writer_id(),
+        snapshots=SnapshotBucket(client),
     )
     parts = app.assemble_parts(edges, load, keys=keys, logger=logger, reread=reread)
     room = Room(made, client, parts)

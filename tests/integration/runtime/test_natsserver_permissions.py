@@ -172,6 +172,15 @@ async def test_only_pool_and_gateway_read_credentials(url: str, user: str) -> No
 
 
 @pytest.mark.parametrize("user", USERS)
+async def test_snapshots_are_written_and_purged_by_one_user_alone(url: str, user: str) -> None:
+    async with session_as(url, user) as session:
+        writes = await session.may_publish("$KV.snapshots.pool.0.1-x.0")
+        purges = await session.may_publish("$JS.API.STREAM.PURGE.KV_snapshots", b'{"seq":1}')
+
+    assert (writes, purges) == (user == "snapshotter", user == "snapshotter")
+
+
+@pytest.mark.parametrize("user", USERS)
 async def test_only_the_archiver_purges_the_log_and_nobody_deletes_from_it(
     url: str, user: str
 ) -> None:

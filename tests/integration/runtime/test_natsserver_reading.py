@@ -14,7 +14,8 @@ from tests.integration.runtime.nats_users import migrated, server_with_accounts,
 
 pytestmark = pytest.mark.anyio
 KV = f"KV_{subjects.CREDENTIALS_BUCKET}"
-STREAMS = (EVENT_STREAM, subjects.DEAD_LETTER_STREAM, KV)
+LEDGERS = "KV_snapshots"
+STREAMS = (EVENT_STREAM, subjects.DEAD_LETTER_STREAM, KV, LEDGERS)
 READS = (
     "STREAM.INFO.{0}",
     "STREAM.MSG.GET.{0}",
@@ -87,13 +88,18 @@ SILENT = (
     "_INBOX.>",
 )
 """What nobody hears, the owner of what lies below included: it subscribes subject by subject."""
-READERS = {EVENT_STREAM: set(USERS), KV: {"pool", "gateway"}, subjects.DEAD_LETTER_STREAM: set()}
+READERS = {
+    EVENT_STREAM: set(USERS),
+    KV: {"pool", "gateway"},
+    LEDGERS: {"pool", "snapshotter"},
+    subjects.DEAD_LETTER_STREAM: set(),
+}
 """Who reads a stream. Credentials are read by the last message, never consumed."""
 INFORMED = {"migrate", "auditor"}
 """Who may ask how a stream is whose messages it may not read."""
 BY_OFFICE = {
-    "migrate": {f"$JS.API.STREAM.RESTORE.{one}" for one in (EVENT_STREAM, KV)},
-    "archiver": {f"$JS.API.STREAM.SNAPSHOT.{one}" for one in (EVENT_STREAM, KV)},
+    "migrate": {f"$JS.API.STREAM.RESTORE.{one}" for one in (EVENT_STREAM, KV, LEDGERS)},
+    "archiver": {f"$JS.API.STREAM.SNAPSHOT.{one}" for one in (EVENT_STREAM, KV, LEDGERS)},
     "auditor": {f"$JS.API.CONSUMER.LIST.{EVENT_STREAM}"},
 }
 """Who makes a stream of a backup, who takes one, and who tells how far its readers are."""
@@ -115,7 +121,7 @@ def expected(user: str, stream: str) -> set[str]:
     """Which of `READS` a user has on a stream."""
     if user not in READERS[stream]:
         return {"STREAM.INFO.{0}"} if user in INFORMED else set()
-    return set(READS[:4]) if stream == KV else set(READS)
+    return set(READS[:4]) if stream in {KV, LEDGERS} else set(READS)
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -13,12 +13,18 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts.base import LeaderElected, SessionId
+from contracts.envelope import Link, decode_envelope, link_to
 from contracts.subjects import evt_pool
 from runtime.environment import read_environment
 from runtime.eventlog import EventLog, Stored
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats.connection import connect_as
+from runtime.process import logs
 from runtime.secrets import Sealer
+from services.pool.domain import HASH_VERSION, Pool, fold_envelope, state_hash
+from services.pool.snapshots.booting import boot_pool
+from services.pool.snapshots.bucket import SnapshotBucket, SnapshotManifest
+from services.pool.snapshots.form import FORMAT, encode_pool
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import (
     IMAGE,
@@ -55,6 +61,39 @@ async def write_pool_log(stack: Stack, *, ciphertexts: bool = True) -> None:
             await writer.append_events([lease_granted("one", IMAGE, f"r{number}")], after(number))
 
 
+async def write_snapshot(stack: Stack) -> None:
+    """Keep the ledger that this log folds to, as the process that makes snapshots does."""
+    async with connected(stack, "snapshotter") as client:
+        log, pool, link = EventLog(client), Pool(), Link()
+        last = await log.last_stored(evt_pool())
+        assert last is not None
+        async for batch in log.read_range(evt_pool(), 0, last.sequence):
+            for stored in batch:
+                opened = decode_envelope(stored.body)
+                fold_envelope(pool, stored.sequence, opened)
+                link = link_to(stored.sequence, stored.body, opened)
+        content = encode_pool(pool)
+        manifest = SnapshotManifest(
+            format=FORMAT,
+            hash_version=HASH_VERSION,
+            state_hash=state_hash(pool),
+            link=link,
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            chunks=0,
+            made_at=after(0),
+        )
+        await SnapshotBucket(client).write(content, manifest)
+
+
+async def booted_at(stack: Stack) -> int:
+    """At which sequence a process of the pool begins."""
+    async with connected(stack, "pool") as client:
+        bucket, logger = SnapshotBucket(client), logs.configure_logs("pool")
+        booted = await boot_pool(EventLog(client), bucket, evt_pool(), logger)
+    return booted.link.sequence
+
+
 async def stored_log(stack: Stack) -> list[Stored]:
     async with connected(stack, "auditor") as client:
         log = EventLog(client)
@@ -71,6 +110,7 @@ def source_of(home: Path) -> Iterator[Stack]:
         stack.start_nats()
         stack.configure("[log]\nmax_bytes = '100MB'\n")
         asyncio.run(write_pool_log(stack))
+        asyncio.run(write_snapshot(stack))
         yield stack
     finally:
         stack.close()

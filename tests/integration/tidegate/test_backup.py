@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.aio.client import Client
 
 from contracts.subjects import evt_pool
 from runtime.eventlog import EventLog
@@ -18,6 +19,7 @@ from runtime.nats.snapshots import Taken
 from tests.e2e.stack import Stack
 from tests.integration.tidegate.backup_parts import (
     altered_backup,
+    booted_at,
     connected,
     kept,
     source_of,
@@ -25,7 +27,8 @@ from tests.integration.tidegate.backup_parts import (
     write_pool_log,
 )
 from tests.unit.pool.builders import IMAGE, LEADER, after, lease_granted
-from tidegate.backup.bundle import Bundle
+from tidegate.backup import taking
+from tidegate.backup.bundle import Bundle, NewBundle
 from tidegate.console.errors import CommandError
 
 pytestmark = pytest.mark.xdist_group("backup")
@@ -44,6 +47,28 @@ def test_a_restored_log_is_the_one_that_was_taken(
     assert kept(empty) == kept(source)
     assert (empty.home / "tidegate.toml").read_text() == "[log]\nmax_bytes = '100MB'\n"
     assert not (empty.home / "restoring").exists()
+
+
+def test_a_pool_begins_with_the_restored_snapshot(
+    source: Stack, backup: Path, empty: Stack
+) -> None:
+    empty.tidegate("restore", str(backup))
+    empty.start_nats()
+
+    assert asyncio.run(booted_at(empty)) == asyncio.run(booted_at(source)) == 11
+
+
+@pytest.mark.anyio
+async def test_a_home_without_the_bucket_is_backed_up_without_it(
+    nats_client: Client, tmp_path: Path
+) -> None:
+    await nats_client.request("$JS.API.STREAM.DELETE.KV_snapshots", b"")
+    new_bundle = NewBundle(tmp_path / "taken")
+
+    taken = await taking.snapshot_ledgers(nats_client, new_bundle)
+
+    assert (taken, new_bundle.parts) == ({}, [])
+    new_bundle.abandon()
 
 
 def test_a_backup_and_what_it_restores_are_read_by_their_owner_alone(
@@ -84,6 +109,7 @@ def test_a_writer_goes_on_behind_the_fence_of_the_restored_log(backup: Path, emp
     [
         "log.snapshot",
         "credentials.snapshot",
+        "ledgers.snapshot",
         "analytics.duckdb",
         "master.key",
         "manifest.json",

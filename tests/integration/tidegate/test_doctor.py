@@ -169,6 +169,7 @@ def test_missing_streams_are_named(patient: Patient) -> None:
             "EVT: stream not found",
             "DLQ: stream not found",
             "KV_credentials: stream not found",
+            "KV_snapshots: stream not found",
             "KV_standing: stream not found",
         ]
     }

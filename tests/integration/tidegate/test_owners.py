@@ -15,7 +15,7 @@ from tidegate.stack.home.owners import OWNERS
 
 SECRETS = {
     "gateway": {"gateway.nats", "master.key", "identity.key"},
-    "pool": {"pool.nats", "master.key", "identity.key"},
+    "pool": {"pool.nats", "snapshotter.nats", "master.key", "identity.key"},
     "balancer": {"balancer.nats"},
     "analytics": {"analytics.nats"},
     "migrate": {"migrate.nats", "operator.key", "client.key"},

@@ -12,6 +12,7 @@ from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from services.pool.commits.committer import Committer
 from services.pool.domain.decide import end, lease
+from services.pool.domain.ended import Mark
 from services.pool.domain.evolve import ends, fold
 from tests.simulation.pool.disk import Disk
 
@@ -81,18 +82,23 @@ def double_refund() -> Iterator[None]:
     on_usage_recorded = fold._TAKE[UsageRecorded]
     assert on_usage_recorded is not None
 
+    def is_refunded(state: Any, usage: UsageRecorded) -> bool:
+        released = state.ended.end_of(usage.lease_id) is Mark.RELEASED
+        return released and usage.outcome is Outcome.RELEASED
+
     def end_again(draft: Any, usage: UsageRecorded) -> Any:
-        ended = draft.pool.leases.get(usage.lease_id)
-        if ended is not None and ended.reported and usage.outcome is Outcome.RELEASED:
+        if is_refunded(draft.pool, usage):
             draft.emit(usage)
         return end_lease(draft, usage)
 
     def refund_again(state: Any, event: UsageRecorded) -> None:
-        ended = state.leases.get(event.lease_id)
-        if ended is not None and ended.reported and event.outcome is Outcome.RELEASED:
-            state.set_field(ended.account, "used", ended.account.used - ended.units)
-        else:
+        if not is_refunded(state, event):
             on_usage_recorded(state, event)
+            return
+        days = state.sessions[event.session_id].days
+        account = days[max(days)].get(event.service_type)
+        if account is not None:
+            state.set_field(account, "used", account.used - 1)
 
     with (
         _replaced(end, "end_lease", end_again),

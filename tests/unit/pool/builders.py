@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from contracts import envelope
 from contracts.base import (
     GatewayId,
@@ -43,7 +41,6 @@ from contracts.pool import (
 from services.pool.audit import Auditor
 from services.pool.domain import Pool, decide_lease
 from services.pool.domain.canonical import canonical_json
-from services.pool.domain.evidence import Evidence
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 
@@ -243,35 +240,29 @@ def placed(index: Index) -> dict[str, dict[str, Any]]:
     }
 
 
-_NOT_HASHED = ("revived_at", "retired_at", "retired_by_pool", "succeeded_at", "checked_at")
-
-
-def whole(pool: Pool) -> tuple[bytes, dict[str, Any], dict[str, list[Any]], dict[LeaseId, Any]]:
-    """The ledger as it is hashed; what the hash lacks: evidence, upkeep, ended leases, waits."""
-    evidence, upkeep = pool.evidence, pool.upkeep
-    shown: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__slots__}
-    shown["upkeep"] = [dict(upkeep.asked_at), list(upkeep.joined), upkeep.bought, upkeep.held]
-    shown |= {
-        name: (
-            known.doubts,
-            known.failures,
-            known.accusers,
-            [getattr(known, field) for field in _NOT_HASHED],
-        )
-        for name, known in pool.sessions.items()
-    }
-    leases = {
-        lease.lease_id: [
-            lease.session.session_id,
-            lease.expires_at,
-            lease.state,
-            lease.charged,
-            lease.reported,
-            lease.reconciled,
-        ]
-        for lease in pool.leases.values()
-    }
-    return canonical_json(pool), msgspec.to_builtins(shown, str_keys=True), leases, pool.queued
+def whole(pool: Pool) -> tuple[bytes, list[Any], dict[str, list[Any]]]:
+    """The ledger as it is hashed, and one by one what the hash has sums of."""
+    ended = pool.ended
+    ended_spans = [
+        (name, span, dict(kept.marks), dict(kept.penalties), kept.digest, kept.last_at)
+        for name, spans in (("minted", ended.minted), ("undated", ended.undated))
+        for span, kept in spans.items()
+    ]
+    return (
+        canonical_json(pool),
+        [*ended_spans, ended.due_at],
+        {
+            lease.lease_id: [
+                lease.session.session_id,
+                lease.expires_at,
+                lease.state,
+                lease.charged,
+                lease.reported,
+                lease.reconciled,
+            ]
+            for lease in pool.leases.values()
+        },
+    )
 
 
 class WrittenLog:

@@ -145,7 +145,7 @@ def test_an_exhausted_quota_closes_the_type_for_the_day_of_the_lease() -> None:
             session_id=ONE,
             service_type=VIDEO,
             quota_day=TODAY,
-            request_id=pool.leases[lease.lease_id].request_id,
+            request_id=RequestId("r1"),
         )
     ]
     refused = decide_lease(pool, lease_wanted(VIDEO, "r2"), NOON).answer

@@ -9,7 +9,6 @@ from contracts.pool import (
     Granted,
     LeaseCancelled,
     LeaseRefused,
-    Outcome,
     Refusal,
     Refused,
     SessionChanged,
@@ -19,6 +18,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease
+from services.pool.domain.ended import Mark
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -193,7 +193,7 @@ def test_the_lease_before_it_ends_in_the_same_decision() -> None:
         lease_granted(other, number=2),
     ]
     assert decision.answer.session_id == other
-    assert pool.leases[first.lease_id].state is Outcome.RELEASED
+    assert pool.ended.mark_of(first.lease_id) is Mark.RELEASED
 
 
 def test_the_last_unit_given_back_is_there_for_the_next_lease() -> None:

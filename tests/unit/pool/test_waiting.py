@@ -43,7 +43,7 @@ from services.pool.domain import (
     tend_waits,
 )
 from services.pool.domain.decide.waiting.ending import JOURNALLED_PER_SECOND
-from services.pool.domain.line import WaitingLine
+from services.pool.domain.leading.line import WaitingLine
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,

@@ -55,6 +55,8 @@ def _owner_files(
     yield home.config, environment.config.read_text() if environment.config else _NO_CONFIGURATION
     user = "auditor" if owner == "operator" else owner
     yield home.nats_password(user), whole.nats_password(user).read_text()
+    if owner == "pool":
+        yield home.nats_password("snapshotter"), whole.nats_password("snapshotter").read_text()
     if owner in {"gateway", "pool"}:
         yield home.master_key, _master_keys(whole)
         identity_key = secret_variable("TIDEGATE_IDENTITY_KEY")

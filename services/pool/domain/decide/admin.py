@@ -184,6 +184,9 @@ def _reconcile_lease(draft: Draft, command: ReconcileLease) -> Decision:
     """Settle a lease of uncertain end by an operator's word; said twice, it changes nothing."""
     lease = draft.pool.leases.get(command.lease_id)
     if lease is None:
+        mark = draft.pool.ended.end_of(command.lease_id)
+        if mark is not None:
+            return _admin_failure(_certain_objection(mark.outcome))
         return _admin_failure(f"lease_id: there is no lease {command.lease_id}", "not_found")
     if lease.reconciled and lease.charged == command.units:
         return Decision([], Done())
@@ -201,11 +204,15 @@ def _reconcile_lease(draft: Draft, command: ReconcileLease) -> Decision:
     return Decision(draft.events, Done(changed=[str(lease.lease_id)]))
 
 
+def _certain_objection(end: str | None) -> str:
+    """Word that there is nothing to reconcile."""
+    return f"lease_id: the lease is {end}; expected unknown or expired"
+
+
 def _reconcile_objection(draft: Draft, lease: Lease, command: ReconcileLease) -> str | None:
     """Say why the lease cannot be settled so, or not yet; None when it can."""
     if lease.lease_id not in draft.pool.uncertain:
-        settled = "reconciled" if lease.reconciled else lease.state
-        return f"lease_id: the lease is {settled}; expected unknown or expired"
+        return _certain_objection("reconciled" if lease.reconciled else lease.state)
     if not command.reason:
         return "reason: expected why the lease is settled so"
     if command.units > lease.units:

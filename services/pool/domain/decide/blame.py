@@ -44,7 +44,7 @@ def blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial
     """Penalise the session, if the verdict says so and the request has cost no other one."""
     own = lease.session.session_id
     # A request that fails by its own fault would fail on one session after the other.
-    if draft.pool.penalised.get(lease.request_id, own) != own:
+    if draft.pool.ended.penalised_session(lease.request_id) not in {None, own}:
         return
     match usage.verdict:
         case Verdict.RATE_LIMITED:

@@ -13,6 +13,7 @@ from contracts.pool import (
 from services.pool.domain.decide.blame import blame_servers, blame_session
 from services.pool.domain.decide.bounds import cut_calls, cut_usage
 from services.pool.domain.decide.decision import Decision, Draft
+from services.pool.domain.ended import Mark
 from services.pool.domain.state import Pool
 
 
@@ -38,15 +39,9 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     """Journal a usage, with its consequences, unless it is a repetition."""
     lease = draft.pool.leases.get(usage.lease_id)
     if lease is None:
-        return EndAnswer.UNKNOWN_LEASE
+        return _end_again(draft, usage)
     if lease.reported:
         return EndAnswer.JOURNALLED
-    cancelled = lease.state == Outcome.CANCELLED
-    # It was given back unsent, and this usage does not say otherwise.
-    if cancelled and usage.outcome is not Outcome.SETTLED:
-        return EndAnswer.JOURNALLED
-    # What became of it has been settled without this usage: its verdict blames nobody.
-    certain = lease.reconciled or cancelled
     succeeded = usage.verdict is Verdict.SUCCESS
     # Asked before the end, which clears it.
     was_trial = lease.session.trial == lease.lease_id
@@ -55,8 +50,20 @@ def end_lease(draft: Draft, usage: UsageRecorded) -> EndAnswer:
     if was_trial and succeeded:
         recovered = SessionRecovered(session_id=lease.session.session_id, reason="trial_succeeded")
         draft.emit(recovered)
+    # What became of a reconciled one is settled without this usage: its verdict blames nobody.
     if succeeded and draft.pool.evidence.charges:
         blame_servers(draft)
-    elif not succeeded and not certain:
+    elif not succeeded and not lease.reconciled:
         blame_session(draft, lease, usage, was_trial=was_trial)
+    return EndAnswer.JOURNALLED
+
+
+def _end_again(draft: Draft, usage: UsageRecorded) -> EndAnswer:
+    """Answer for a lease whose end is certain: nothing of it is journalled a second time."""
+    mark = draft.pool.ended.end_of(usage.lease_id)
+    if mark is None:
+        return EndAnswer.UNKNOWN_LEASE
+    # It was given back unsent, and this usage says otherwise.
+    if mark is Mark.CANCELLED and usage.outcome is Outcome.SETTLED:
+        draft.emit(cut_usage(usage))
     return EndAnswer.JOURNALLED

@@ -27,6 +27,7 @@ from services.pool.domain.decide.refusals import (
 )
 from services.pool.domain.decide.waiting.ending import leave_line, refuse_wait
 from services.pool.domain.decide.waiting.entering import enter_line, hear_again
+from services.pool.domain.ended import Mark
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, Lease
 from services.pool.domain.state import Pool
@@ -133,8 +134,9 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
     lease = pool.leases.get(asked)
     if lease is not None:
         return _grant_again(draft, lease)
-    if asked in pool.forbidden:
-        return GIVEN_UP
+    mark = pool.ended.mark_of(asked)
+    if mark is not None:
+        return GIVEN_UP if mark is Mark.FORBIDDEN else _refused_again(mark.outcome)
     refused = pool.refusals.refused.get(asked)
     # Too old is only what nobody remembers: an answer that was given is given again.
     if refused is None and draft.now - requested.asked_at > STALE_AFTER:
@@ -146,10 +148,14 @@ def _grant_again(draft: Draft, lease: Lease) -> Granted | Refused:
     """Answer a repetition of what was granted."""
     if lease.state == OPEN:
         return grant_reply(draft, lease)
-    if lease.state == Outcome.CANCELLED:
+    return _refused_again(lease.state)
+
+
+def _refused_again(end: str | None) -> Refused:
+    """Refuse what was granted once, and has ended."""
+    if end == Outcome.CANCELLED:
         return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
-    message = f"this lease has ended: {lease.state}"
-    return Refused(reason=Refusal.STALE_REQUEST, message=message)
+    return Refused(reason=Refusal.STALE_REQUEST, message=f"this lease has ended: {end}")
 
 
 def _unfit_refusal(state: Pool, requested: SessionRequested) -> Refusal | None:

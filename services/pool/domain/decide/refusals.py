@@ -27,9 +27,10 @@ from contracts.pool import (
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.keeping.growth import may_grow
+from services.pool.domain.ended import Mark
 from services.pool.domain.index.choice import SUSPICION, Index
 from services.pool.domain.index.shelves import ShelfKind
-from services.pool.domain.memory import RefusalBudget
+from services.pool.domain.leading.memory import RefusalBudget
 from services.pool.domain.state import Pool
 
 REFUSALS_PER_SECOND = 100
@@ -141,7 +142,7 @@ def forbid_lease(draft: Draft, command: CancelLease) -> None:
     name = lease_id(command.request_id, command.number)
     pool = draft.pool
     answered = pool.refusals.refused.get(name)
-    if name in pool.forbidden or answered == GIVEN_UP:
+    if pool.ended.mark_of(name) is Mark.FORBIDDEN or answered == GIVEN_UP:
         return
     ends = bool(command.status) and answered is None
     # Counted as refusals are, it can tell no more than they: a key, and that the ledger was not to

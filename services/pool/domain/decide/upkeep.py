@@ -20,7 +20,6 @@ from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.refusals import count_due_at, forbid_lease, tell_counted
 from services.pool.domain.decide.waiting.ending import leave_line
 from services.pool.domain.quota import policy_span
-from services.pool.domain.records import OPEN
 from services.pool.domain.state import Pool
 
 SWEPT_MAX = 1000
@@ -46,11 +45,15 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
     """Give a lease back that was never sent, or see that it is never granted."""
     cancelled = lease_id(command.request_id, command.number)
     state.drop_due(now)
-    lease = state.leases.get(cancelled)
-    # Given back twice is given back; whatever else ended it, its usage has the last word.
-    if lease is not None and lease.state != OPEN:
-        done = lease.state == Outcome.CANCELLED
-        return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
+    lease = state.opened.get(cancelled)
+    if lease is None:
+        # Given back twice is given back; whatever else ended it, its usage has the last word.
+        if cancelled in state.leases:
+            return Decision([], CancelAnswer.ENDED)
+        mark = state.ended.end_of(cancelled)
+        if mark is not None:
+            done = mark.outcome is Outcome.CANCELLED
+            return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     draft = Draft(state, now)
     if lease is None:
         leave_line(draft, cancelled)

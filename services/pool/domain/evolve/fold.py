@@ -36,7 +36,7 @@ def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: 
     state.at, state.event_sequence = at, sequence
     # Before the event, not after: whoever decided for it no longer saw what was due to leave.
     departures = state.departures
-    if departures and departures[0].due_at <= at:
+    if (departures and departures[0].due_at <= at) or state.ended.due_at <= at:
         state.drop_due(at)
     take = _TAKE.get(type(event), _on_unknown_event)
     if take is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId
 from contracts.pool import LeaseGranted, LeaseQueued, LeaseRenewed, WaitsEnded
+from services.pool.domain.ended import Mark
 from services.pool.domain.index.choice import Index
 from services.pool.domain.records import OPEN, Lease, QueuedLease
 from services.pool.domain.state import Pool
@@ -19,7 +20,8 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     if session is None:
         state.note_violation(ViolationKind.UNKNOWN_SESSION, lease_id, "granted on no session")
         return
-    if lease_id in state.leases:
+    mark = state.ended.mark_of(lease_id)
+    if lease_id in state.leases or (mark is not None and mark is not Mark.FORBIDDEN):
         # The first stands: its units are reserved, and its holder may be using it.
         state.note_violation(
             ViolationKind.GRANTED_TWICE, lease_id, "the lease had been granted before"
@@ -37,7 +39,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     if account.closed:
         message = f"{event.service_type} was used up upstream on {event.quota_day}"
         state.note_violation(ViolationKind.GRANTED_AFTER_EXHAUSTION, lease_id, message)
-    if lease_id in state.forbidden:
+    if mark is Mark.FORBIDDEN:
         state.note_violation(
             ViolationKind.GRANTED_AFTER_CANCEL, lease_id, "it had been cancelled before"
         )

@@ -200,10 +200,9 @@ def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
     """Remember which session a request cost; a second one is a violation."""
     if not request_id:
         return
-    other = state.penalised.get(request_id)
+    other = state.ended.penalised_session(request_id)
     if other is None:
-        state.put_entry(state.penalised, request_id, session.session_id)
-        state.drop_later(state.penalised, request_id)
+        state.ended.put_penalty(request_id, session.session_id, state.at)
     elif other != session.session_id:
         message = f"penalised {other} and {session.session_id}"
         state.note_violation(ViolationKind.PENALISED_TWICE, request_id, message)

@@ -22,7 +22,7 @@ from contracts.pool import (
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.refusals import refusal_of_all, refuse_lease
 from services.pool.domain.decide.waiting.entering import hope_of
-from services.pool.domain.line import Wait
+from services.pool.domain.leading.line import Wait
 from services.pool.domain.state import Pool
 
 JOURNALLED_AFTER = timedelta(seconds=1)

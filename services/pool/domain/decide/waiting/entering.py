@@ -7,7 +7,7 @@ from contracts.pool import Refusal, Refused, SessionRequested, Waiting
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.keeping.growth import may_grow
 from services.pool.domain.estimates import hope_at, told_of
-from services.pool.domain.line import Wait
+from services.pool.domain.leading.line import Wait
 
 HEARD_WITHIN = timedelta(seconds=5)
 """Whose gateway was not heard of for so long is passed over: nobody might take its lease."""

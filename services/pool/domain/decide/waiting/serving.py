@@ -11,8 +11,8 @@ from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.granting import grant_lease, kinds_wanted
 from services.pool.domain.decide.waiting.entering import HEARD_WITHIN
 from services.pool.domain.index.choice import Choice, Index
-from services.pool.domain.lanes import Lane
-from services.pool.domain.line import Wait
+from services.pool.domain.leading.lanes import Lane
+from services.pool.domain.leading.line import Wait
 from services.pool.domain.state import Pool
 
 _TRIED_MAX = 256

@@ -12,7 +12,7 @@ import msgspec
 from contracts.base import KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
-from services.pool.domain.lanes import Lanes, Order
+from services.pool.domain.leading.lanes import Lanes, Order
 
 _POSITIONS_FOR = timedelta(seconds=1)
 """How long positions are told that were counted once."""

@@ -1,0 +1,6 @@
+"""What a leader knows beside the log; it is undone with the rest, and lost with its term.
+
+memory  its refusals: those journalled, those counted, those told before
+line    who waits for a lease
+lanes   whose turn it is among those who wait
+"""
