@@ -8,24 +8,37 @@ import pytest
 
 from contracts import events as all_events
 from contracts.balancer import StrategyChanged
-from contracts.base import LeaderElected, WriterId
+from contracts.base import KeyId, LeaderElected, WriterId
 from contracts.envelope import Envelope
 from contracts.events import UnknownEvent
-from contracts.pool import Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
-from services.analytics.domain.fold import ENVELOPE, SET_ASIDE, UNREADABLE, Remembered, RowFold
+from contracts.gateway import MetricsKeyIssued
+from contracts.pool import LeaseCancelled, Policy, PolicyChanged, PoolCheckpointed, QuotaObserved
+from services.analytics.domain.fold import (
+    ENVELOPE,
+    PASSED_OVER,
+    SET_ASIDE,
+    UNREADABLE,
+    Remembered,
+    RowBatch,
+    RowFold,
+)
 from services.analytics.domain.moments import zone_named
+from services.analytics.domain.refusals import REPORTED_FOR_S
 from services.analytics.domain.standing import LogCheckpoint, resume_point, sequence_gap
 from tests.moments import NOON
 from tests.unit.analytics.builders import (
     LIMITS,
     Story,
     batch_of,
+    calls_refused,
+    cancelled,
     granted,
     policy,
     refused,
     requested,
     rows_of,
     session,
+    used,
 )
 
 
@@ -180,3 +193,56 @@ def test_rebuild_from_a_stream_without_its_beginning_is_refused() -> None:
 def test_next_envelope_leaves_no_gap() -> None:
     assert sequence_gap(3, 4) is None
     assert "log sequences 4 to 4 are missing" in (sequence_gap(3, 5) or "")
+
+
+def test_what_was_reported_long_ago_is_remembered_no_more() -> None:
+    fold = RowFold()
+    late = NOON + timedelta(seconds=REPORTED_FOR_S + 60)
+    first = batch_of(Story().tell(calls_refused(), refused("r"), cancelled_unheard()), fold)
+    again = Story().tell(refused("x"), calls_refused(), refused("r"), cancelled_unheard())
+    repeated = batch_of(again, fold)
+    batch_of(Story().tell(session(), at=late), fold)
+    anew = batch_of(Story().tell(calls_refused(), refused("r"), cancelled_unheard(), at=late), fold)
+
+    assert [counts_of(batch) for batch in (first, repeated, anew)] == [
+        ([1], [1, 1]),
+        ([0], [1, 0, 0]),
+        ([1], [1, 1]),
+    ]
+
+
+def cancelled_unheard() -> LeaseCancelled:
+    """Given up while nobody had decided about it, and told to the client."""
+    return cancelled("gone", session_id="", status=504)
+
+
+def counts_of(batch: RowBatch) -> tuple[list[int], list[int]]:
+    """How many calls each row of `calls_refused` and of `refusals` stands for."""
+    return (
+        [row.count for row in rows_of(batch, "calls_refused")],
+        [row.count for row in rows_of(batch, "refusals")],
+    )
+
+
+def test_a_refusal_of_the_next_lease_clears_the_status_of_the_one_before() -> None:
+    story = Story().lease("r", used("r", status=502)).tell(refused("r", number=2))
+
+    (row,) = rows_of(batch_of(story), "leases")
+    assert row.status == 0
+
+
+def test_a_metrics_key_has_no_bounds_and_its_row_ends_as_others_do() -> None:
+    issued = MetricsKeyIssued(key_id=KeyId("k"), name="prometheus", key_hash="h", by="admin")
+    (row,) = rows_of(batch_of(Story().tell(issued, subject="evt.keys")), "keys")
+
+    assert (row.scope, row.requests_per_minute) == ("metrics", 0)
+
+
+def test_an_event_that_others_are_tried_without_leaves_no_trace() -> None:
+    fold = RowFold()
+    ((sequence, subject, envelope),) = Story().tell(session("a"), session("b")).envelopes()
+    fold.fold_envelope(sequence, subject, envelope, {0: PASSED_OVER})
+    batch = fold.next_batch()
+
+    assert [row.session_id for row in rows_of(batch, "sessions")] == ["b"]
+    assert rows_of(batch, "anomalies") == []

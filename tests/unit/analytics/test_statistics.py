@@ -102,3 +102,10 @@ def test_names_are_columns_that_sql_and_every_format_take() -> None:
         assert name.islower()
         assert measure.meaning
     assert not MEASURES.keys() & DIMENSIONS.keys()
+
+
+def test_times_are_rounded_to_microseconds() -> None:
+    (name,) = [name for name in MEASURES if name == "latency_p50_ms"]
+
+    made = statistics_statement(statistics_of(measures=[name])).sql
+    assert f'round(any_value("{name}"), 3) as "{name}"' in made

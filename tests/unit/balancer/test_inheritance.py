@@ -5,11 +5,12 @@ from collections import Counter, deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.balancer import ServerRemoved
+from contracts.balancer import SelectServers, ServerRemoved
 from contracts.base import LeaseId, ServerId
 from contracts.pool import LeaseExpired
 from services.balancer.domain import (
     Balancer,
+    hear_gateway,
     observe_envelope,
     release_overdue,
     select_server,
@@ -232,3 +233,14 @@ def test_silence_ends_what_was_inherited(old: dict[ServerId, int], steps: list[s
     release_overdue(world.balancer, after(16))
 
     assert in_flight(world.balancer) == world.own()
+
+
+def test_what_a_gateway_says_beside_its_selections_is_taken_in_whole() -> None:
+    balancer = well("a")
+    told = SelectServers(gateway_id=ONE, items=[], open_exchanges={A: 2}, answered_s={A: 3.0})
+
+    hear_gateway(balancer, told, after(10))
+    hear_gateway(balancer, SelectServers(gateway_id=TWO, items=[]), after(11))
+
+    assert in_flight(balancer) == {"a": 2}
+    assert balancer.standings[A].answered_at == after(7)

@@ -3,6 +3,7 @@
 import pytest
 
 from contracts.base import Event, KeyId, RequestId, ServerId, SessionId
+from contracts.events import UnknownEvent
 from contracts.pool import (
     SessionChanged,
     SessionDoubted,
@@ -12,12 +13,14 @@ from contracts.pool import (
     SessionStatus,
     Verdict,
 )
-from services.balancer.domain import Balancer, memory_of, recall, server_views
+from services.balancer.domain import Balancer, memory_of, observe_envelope, recall, server_views
 from services.balancer.domain.observation import DOUBTED_KEPT
+from tests.moments import NOON
 from tests.unit.balancer.builders import (
     after,
     eject,
     fail_calls,
+    pool_envelope,
     see,
     settle_health,
     usage_at,
@@ -125,3 +128,15 @@ def test_another_leader_is_told_of_them_and_they_are_bounded() -> None:
     assert (len(other.doubted), ONE in other.doubted) == (DOUBTED_KEPT, False)
     other.start_anew()
     assert other.doubted == {}
+
+
+def test_events_of_a_later_version_are_counted_and_change_nothing() -> None:
+    balancer = well("a")
+    unknown = UnknownEvent(tag="server_sold", raw=b"{}")
+    fleet = balancer.fleet
+
+    observe_envelope(balancer, pool_envelope(unknown), NOON)
+    balancer.take_event(unknown)
+
+    assert (balancer.unknown_events, balancer.skipped) == (2, {"server_sold"})
+    assert balancer.fleet is fleet

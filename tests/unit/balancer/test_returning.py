@@ -524,3 +524,11 @@ def test_a_server_that_is_up_says_for_which_service_type_it_is_out() -> None:
     settle_health(balancer, 33)
     assert server_views(balancer, after(48))[0].words == "image: starts slowly: 50%"
     assert server_views(balancer, after(64))[0].words == ""
+
+
+def test_of_very_many_answers_the_older_half_counts_no_more() -> None:
+    seen = FirstBytes([2_000])
+    seen.count(0.5)
+
+    assert seen.counted == 1_000
+    assert seen.quantile_ms(0.5) == 1.0

@@ -16,14 +16,15 @@ from contracts.balancer import (
 )
 from contracts.base import ServerId, ServiceType
 from contracts.pool import Candidate
-from services.balancer.domain import select_server
-from services.balancer.domain.selection.eligibility import SERVICE_TYPES_MAX
+from services.balancer.domain import select_server, silence_events
+from services.balancer.domain.selection.eligibility import SERVICE_TYPES_MAX, options_for
 from tests.moments import NOON
 from tests.unit.balancer.builders import (
     AVATAR,
     IMAGE,
     ONE,
     added,
+    after,
     balancer_of,
     chosen,
     down,
@@ -31,11 +32,14 @@ from tests.unit.balancer.builders import (
     fail_calls,
     in_flight,
     no_server,
+    see,
     server,
     settle_health,
+    still_waits,
     strategy,
     unreachable,
     up,
+    usage_at,
     wanted,
     well,
 )
@@ -354,3 +358,34 @@ def test_who_has_no_room_at_this_moment_is_not_waited_for_as_long_as_who_is_ejec
 
     assert no_server(balancer, "r.2").back_in_s == 0
     assert no_server(balancer, "r.3", avoid=("b",)).back_in_s == 30
+
+
+def test_who_may_be_chosen_is_kept_until_the_fleet_changes() -> None:
+    balancer = well("a")
+    options = options_for(balancer, IMAGE)
+
+    assert options_for(balancer, IMAGE) is options
+
+
+def test_at_a_silent_server_nobody_is_chosen_and_the_reason_says_why() -> None:
+    balancer = well("a", "b")
+    for number in range(60):
+        see(balancer, usage_at("a", lease=f"o.{number}"), at=after(-60))
+    select_server(balancer, wanted("r.1", avoid=(ServerId("b"),)), ONE, NOON)
+    still_waits(balancer, "a", 40)
+    silenced = [*silence_events(balancer, after(40))]
+    for event in silenced:
+        balancer.take_event(event, after(40))
+
+    refused = options_for(balancer, IMAGE).refused
+    assert [event.server_id for event in silenced] == ["a"]
+    assert [one.server_id for one in refused if (one.refused or "").startswith("silent")] == ["a"]
+
+
+def test_a_server_that_is_drained_is_refused_as_that() -> None:
+    balancer = well("a", "b")
+    balancer.take_event(ServerDrained(server_id=ServerId("a")))
+
+    (refused,) = options_for(balancer, IMAGE).refused
+
+    assert (refused.server_id, refused.refused) == ("a", "draining")

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.base import ServerId
 from services.balancer import strategies
 from services.balancer.domain.standing import ServerStanding
-from services.balancer.strategies import STRATEGIES, Criteria
+from services.balancer.strategies import STRATEGIES, Criteria, strategy_named
+from services.balancer.strategies.custom import custom
+from services.balancer.strategies.table import DEFAULT
 from tests.unit.balancer.builders import server
 
 
@@ -153,3 +156,25 @@ def test_a_file_elsewhere_and_a_name_that_is_none_are_no_strategy(name: str) -> 
 
 def test_a_function_in_a_file_below_may_be_a_strategy() -> None:
     assert strategies.strategy_objection("rules/ours.py:choose") is None
+
+
+def test_the_one_that_was_named_comes_first_and_the_others_by_their_load() -> None:
+    servers = [standing("a", in_flight=1), standing("b", in_flight=9), standing("c")]
+
+    ranking = custom(servers, Criteria(picked=ServerId("b")))
+
+    assert [one.server_id for one in ranking.servers] == ["b", "c", "a"]
+    assert list(ranking.scores) == [9, 0, 1]
+
+
+def test_where_nobody_was_named_the_load_decides() -> None:
+    servers = [standing("a", in_flight=1), standing("b")]
+
+    for picked in (ServerId(""), ServerId("gone")):
+        ranking = custom(servers, Criteria(picked=picked))
+        assert ranking.servers[0].server_id == "b"
+
+
+def test_a_strategy_of_ones_own_is_known_by_its_colon_and_an_unknown_one_gives_way() -> None:
+    assert strategy_named("mine.py:choose") == ("mine.py:choose", custom)
+    assert strategy_named("of_tomorrow")[0] == DEFAULT

@@ -579,3 +579,29 @@ def test_what_is_no_address_quotes_nothing() -> None:
 
     assert list(addresses_in(request.fields)) == []
     assert untranslatable("jimeng", request)[1] == "image"
+
+
+@pytest.mark.parametrize(
+    ("options", "counted"),
+    [({"include_usage": True}, True), ({"include_usage": 1}, False), ({}, False), (None, False)],
+)
+def test_tokens_are_counted_for_whoever_asks(options: Any, *, counted: bool) -> None:
+    assert chat.counts_tokens(conversation(stream_options=options)) is counted
+
+
+def test_the_last_chunk_about_tokens_has_no_choice() -> None:
+    chunk = chat.usage_chunk("m", "r", 7)
+
+    assert (chunk["choices"], chunk["usage"]["total_tokens"]) == ([], 0)
+
+
+def test_a_long_text_is_taken_apart_between_its_characters() -> None:
+    text = "a" * (1_000_000 - len('{"prompt":"') - 1) + "\u00e9" * 5
+
+    (whole,) = (
+        translate_asked("jimeng", Asked(IMAGES, "r", {"prompt": text}, read_alike=False)).pieces
+        or ()
+    )
+
+    assert isinstance(whole, bytes)
+    assert json.loads(whole)["prompt"] == text

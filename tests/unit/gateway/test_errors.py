@@ -12,3 +12,28 @@ def test_message_is_cut_however_much_it_repeats() -> None:
     told = [json.loads(error.as_body())["error"] for error in (said, cut)]
     assert [error["message"] for error in told] == ["x" * 4000, "x" * 4000 + "…"]
     assert [error["param"] for error in told] == ["p" * 200] * 2
+
+
+def test_a_key_that_is_none_is_told_how_to_bring_one() -> None:
+    headers = GatewayError("invalid_api_key", "x").extra_headers()
+
+    assert (b"www-authenticate", b'Bearer realm="tidegate"') in headers
+
+
+def test_a_wait_is_bounded_where_its_row_says_so() -> None:
+    waits = {
+        code: dict(GatewayError(code, "x", retry_after_s=900.2).extra_headers())[b"retry-after"]
+        for code in ("rate_limit_exceeded", "pool_saturated", "pool_quota_exhausted")
+    }
+
+    assert waits == {
+        "rate_limit_exceeded": b"120",
+        "pool_saturated": b"30",
+        "pool_quota_exhausted": b"901",
+    }
+
+
+def test_what_a_backend_called_it_is_told_beside_our_own_code() -> None:
+    error = GatewayError("upstream_rejected", "x", upstream_code="-2001")
+
+    assert json.loads(error.as_body())["error"]["upstream_code"] == "-2001"

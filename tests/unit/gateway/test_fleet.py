@@ -28,3 +28,10 @@ def test_dialects_are_those_of_the_servers_that_can_do_it() -> None:
     assert fleet.dialects_for(VIDEO) == {"plain"}
     fleet.apply_envelope(pool_envelope(StrategyChanged(strategy="round_robin", reason="")))
     assert fleet.dialects_for(IMAGE) == {"jimeng"}
+
+
+def test_servers_are_told_in_the_order_in_which_they_came() -> None:
+    fleet = KnownFleet()
+    fleet.apply_envelope(pool_envelope(added("b"), added("a")))
+
+    assert [one.server_id for one in fleet.all_servers()] == ["b", "a"]

@@ -9,6 +9,7 @@ from services.gateway.domain.heads import (
     clean_headers,
     goes_up,
     headers_passing,
+    hop_names,
     name_objection,
     names_passing,
 )
@@ -178,3 +179,8 @@ def test_a_credential_of_one_character_takes_nothing_away_that_frames_the_answer
     upstream = [*framing, (b"etag", b'"v1"')]
 
     assert headers_passing(upstream, secrets=(b"1", b"a")) == framing
+
+
+@pytest.mark.parametrize("value", [b"close", b"keep-alive", b"Keep-Alive", b"content-type"])
+def test_a_connection_header_that_names_nothing_of_ours_takes_nothing_away(value: bytes) -> None:
+    assert hop_names(value) == frozenset()

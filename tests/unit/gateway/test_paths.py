@@ -100,3 +100,7 @@ def test_key_in_an_address_is_found_and_not_repeated(query: bytes, name: str | N
         told = key_in_url(name)
         assert (told.http_status, told.param) == (400, name)
         assert "sk-" not in told.message
+
+
+def test_paths_of_a_type_are_those_of_its_configuration() -> None:
+    assert PathRules(DEFAULT_SERVICES).paths_of("avatar") == ["/avatar", "/digital-human"]

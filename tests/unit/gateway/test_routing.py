@@ -161,3 +161,15 @@ def test_a_wait_that_is_none_is_refused(said: str) -> None:
         wait_s_of(said, 7.0, 600.0)
 
     assert (refused.value.code, refused.value.param) == ("invalid_request", "x-max-wait-ms")
+
+
+def test_complete_json_is_read_whole() -> None:
+    nested = b'{"a": {"model": "inner"}, "model": "outer"}'
+
+    assert model_named(nested, "application/json; charset=utf-8", complete=True) == "outer"
+    assert model_named(b"{}", "", complete=True) == ""
+
+
+def test_a_model_of_more_characters_than_any_has_is_refused() -> None:
+    with pytest.raises(GatewayError, match="expected at most 256 characters, got 257"):
+        check_model("m" * 257)

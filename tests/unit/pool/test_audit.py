@@ -386,3 +386,14 @@ def test_days_that_have_left_the_fold_are_not_compared() -> None:
 
 def test_events_of_other_services_are_no_violation() -> None:
     assert verdict(KeyRevoked(key_id=KeyId("k"))) == []  # type: ignore[arg-type]
+
+
+def test_a_stray_is_named_and_not_folded() -> None:
+    log = written()
+    auditor = audited(log)
+    stray = seal_events(Link(), WriterId("stranger"), 0, NOON, [session_added("forged")])
+
+    (violation,) = auditor.audit_envelope(auditor.pool.sequence + 1, stray, decode_envelope(stray))
+
+    assert violation.kind is ViolationKind.NUMBER_REPEATED
+    assert "forged" not in auditor.pool.sessions

@@ -354,3 +354,21 @@ def test_of_too_many_keys_the_older_half_is_forgotten() -> None:
     kept = list(pool.evidence.successes)
 
     assert kept == [f"{number:05}" for number in range(KEYS_KEPT // 2, KEYS_KEPT + 1)]
+
+
+def test_successes_with_one_session_alone_are_noted_every_ten_seconds() -> None:
+    pool = pool_sized("one")
+    for number, now in enumerate((0, 9, 10)):
+        succeed_with(pool, f"r{number}", "one", now=now)
+        noted_at = pool.evidence.successes[KeyId("key-1")].at
+
+        assert noted_at == after(0 if now < 10 else 10)
+
+
+def test_a_success_without_a_key_is_noted_for_nobody() -> None:
+    pool = folded(session_added())
+    lease = lease_granted()
+    evolve(pool, lease, NOON, 2)
+    evolve(pool, usage(lease, key_id=KeyId("")), NOON, 2)
+
+    assert pool.evidence.successes == {}

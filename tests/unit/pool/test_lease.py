@@ -17,7 +17,7 @@ from contracts.pool import (
     SessionSuspected,
     Verdict,
 )
-from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease
+from services.pool.domain import Pool, decide_cancel, decide_end, decide_lease, grant_as_sent
 from services.pool.domain.ended import Mark
 from tests.unit.pool.builders import (
     AVATAR,
@@ -440,3 +440,13 @@ def test_time_that_steps_back_wakes_nobody_early() -> None:
 
 
 # ------------------------------------------------------------------- budget of refusals
+
+
+def test_a_grant_that_waited_to_be_sent_has_less_time_and_the_latest_credential() -> None:
+    granted = grant(folded(policy_changed(), session_added()))
+    late = grant_as_sent(granted, 5.0, 7)
+
+    assert late.send_within_s == granted.send_within_s - 5
+    assert late.expires_in_s == granted.expires_in_s - 5
+    assert late.credential_revision == 7
+    assert grant_as_sent(granted, 1e6, 7).send_within_s == 0

@@ -176,3 +176,10 @@ def test_more_units_than_a_machine_word_holds_are_told_to_the_unit() -> None:
 
     assert told.remaining[IMAGE] == 2_100 * NUMBER_MAX - 1 > 2**64
     assert msgspec.json.decode(msgspec.json.encode(told), type=PoolStatusReply) == told
+
+
+def test_several_sessions_are_asked_for_by_name_and_those_nobody_knows_are_left_out() -> None:
+    asked = PoolStatus(among=[SessionId("two"), SessionId("x"), ONE])
+
+    views = pool_status(folded(*EVENTS), asked, NOON, 1, 1).sessions
+    assert [view.session_id for view in views] == ["two", "one"]

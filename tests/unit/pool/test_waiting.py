@@ -603,3 +603,24 @@ def test_ends_of_a_thousand_types_are_remembered_and_no_more() -> None:
         line.note_end(ServiceType(f"t{number}"), NOON)
 
     assert len(line.recent_ends) == 1000
+
+
+def test_a_wait_of_a_term_before_that_is_asked_for_again_goes_on() -> None:
+    pool = busy()
+    ask_to_wait(pool, "r1")
+    tend(pool, 1)
+    pool.begin_line()
+    for seconds in (3, 20):
+        ask_to_wait(pool, "r1", seconds=seconds, wait_ms=57_000)
+
+    assert tend(pool, 40) == []
+    assert [*pool.queued] == [lease_named("r1")]
+
+
+def test_a_pool_that_will_grow_is_hope() -> None:
+    pool = folded(
+        policy_changed(daily_limits={IMAGE: 1}, min_size=2), session_added(), lease_granted()
+    )
+    pool.note_supply(empty=False)
+
+    assert isinstance(ask_to_wait(pool, "r2"), Waiting)
