@@ -15,7 +15,7 @@ up: $(VENV)/.runtime  ## the whole stack in the foreground
 test: $(VENV)/.dev  ## every test that needs no container
 	$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
-check: lint types law coverage  ## what .ci/run runs
+check: lint types law units coverage  ## what .ci/run runs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -27,11 +27,16 @@ types: $(VENV)/.dev
 law: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-.PHONY: coverage
-coverage: $(VENV)/.dev
+.PHONY: units coverage
+UNITS = tests/unit tests/contract tests/house
+units: $(VENV)/.dev
 	rm -f .coverage*
-	$(BIN)/python -m pytest -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
-	$(BIN)/python -m tests.house.coverage_bounds
+	$(BIN)/python -m pytest $(UNITS) -n 4 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(BIN)/python -m tests.house.coverage_bounds pure
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest $(UNITS:%=--ignore %) -n 4 --dist loadgroup --cov --cov-append --cov-report= $(ARGS)
+	$(BIN)/python -m tests.house.coverage_bounds whole
 
 .PHONY: compose-test
 compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, torn down

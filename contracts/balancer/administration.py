@@ -63,6 +63,8 @@ class BalancerStatusReply(Reply, frozen=True, kw_only=True, tag="balancer_status
     """Not applied: it would take away what the operator surely wants."""
     pinned: str = ""
     """The strategy that is pinned; empty: none is."""
+    pinned_at: Instant | None = None
+    """Since when; None where none is, or an earlier version's log does not tell."""
     strategies: dict[ServiceType, str] = {}
     """Those in force for the service types that have one of their own, or by a rule."""
     rules: list[StrategyRule] = []

@@ -170,6 +170,7 @@ class BalancerDoors:
             servers=server_views(self._balancer, now),
             held=self._balancer.held_configuration,
             pinned=self._balancer.fleet.pinned,
+            pinned_at=self._balancer.fleet.pinned_at,
             strategy_trouble=strategy_trouble(self._balancer, now),
             strategies=self._balancer.fleet.own_strategies(),
             rules=self._balancer.fleet.rules,
@@ -232,9 +233,8 @@ class BalancerDoors:
         if waits is None:
             return Failed(code="not_found", message="no configuration is held")
         if command.digest != waits.digest:
-            message = (
-                f"digest: expected {waits.digest}, which is held, got {as_quoted(command.digest)}"
-            )
+            got = as_quoted(command.digest)
+            message = f"digest: expected {waits.digest}, which is held, got {got}"
             return Failed(code="bad_request", message=message)
         return None
 

@@ -1,7 +1,8 @@
-"""Hold the coverage of every process to its bounds.
+"""Hold the coverage of the tests to its bounds; branches count.
 
-`python -m tests.house.coverage_bounds`: branches count.
-The pure rooms are held to 100 %, the whole to 90 %.
+`python -m tests.house.coverage_bounds pure`: the pure rooms, to 100 % by unit tests alone. What
+processes wrote that were killed does not decide it.
+`python -m tests.house.coverage_bounds whole`: everything, in all processes, to 90 %.
 """
 
 import sys
@@ -23,21 +24,40 @@ PURE = {
 
 
 def main() -> None:
-    """Print what is not covered; exit with 1 when a bound is broken."""
+    """Print what is not covered; exit with 1 when a bound is broken, with 2 for another word."""
+    match sys.argv[1:]:
+        case ["pure"]:
+            short = pure_shortfalls()
+        case ["whole"]:
+            short = whole_shortfalls()
+        case _:
+            sys.exit("expected one word: pure or whole")
+    print("\n".join(short) or "every bound of coverage is held")
+    sys.exit(bool(short))
+
+
+def pure_shortfalls() -> list[str]:
+    """Name the pure rooms of which something is not covered, and print what."""
+    measured, short = _measured(), []
+    for pattern, bound in PURE.items():
+        report = StringIO()
+        percent = measured.report(include=[pattern], file=report, show_missing=True)
+        if percent < bound:
+            short.append(f"{pattern}: {percent:.1f} %, expected {bound:.0f} %")
+            print(report.getvalue())
+    return short
+
+
+def whole_shortfalls() -> list[str]:
+    """Print what is not covered of everything, and say so if that is too much."""
+    percent = _measured().report(show_missing=True, skip_covered=True)
+    return [] if percent >= WHOLE else [f"everything: {percent:.1f} %, expected {WHOLE:.0f} %"]
+
+
+def _measured() -> coverage.Coverage:
     measured = coverage.Coverage()
     measured.load()
-    short = []
-    for pattern, bound in PURE.items():
-        told = StringIO()
-        found = measured.report(include=[pattern], file=told, show_missing=True)
-        if found < bound:
-            short.append(f"{pattern}: {found:.1f} %, expected {bound:.0f} %")
-            print(told.getvalue())
-    whole = measured.report(show_missing=True, skip_covered=True)
-    if whole < WHOLE:
-        short.append(f"everything: {whole:.1f} %, expected {WHOLE:.0f} %")
-    print("\n".join(short) or f"coverage {whole:.1f} %: every bound is held")
-    sys.exit(bool(short))
+    return measured
 
 
 if __name__ == "__main__":

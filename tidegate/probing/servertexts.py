@@ -26,7 +26,8 @@ def strategies_text(answer: dict[str, Any]) -> str:
     text = f"strategy {answer['strategy']}, at sequence {answer['sequence']}"
     text += "".join(f"\n{name}: {own}" for name, own in answer.get("strategies", {}).items())
     if answer.get("pinned"):
-        text += f"\n{answer['pinned']} is pinned: it chooses for all until `unpin`"
+        since = f" since {answer['pinned_at']}" if answer.get("pinned_at") else ""
+        text += f"\n{answer['pinned']} is pinned{since}: it chooses for all until `unpin`"
     for rule in answer.get("rules", ()):
         of = f" ({rule['service_type']})" if rule.get("service_type") else ""
         text += f"\nrule{of}: {rule['use']} when {rule['when']}"

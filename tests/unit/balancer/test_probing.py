@@ -47,7 +47,7 @@ def test_three_bad_probes_in_a_row_take_a_server_down() -> None:
     take_probe(balancer, A, "no answer", NOON)
 
     assert changes(balancer) == [("a", Health.DOWN)]
-    assert server_views(balancer, NOON)[0].reason == "probe: no answer"
+    assert server_views(balancer, NOON)[0].reason == "down for 0 s: probe: no answer"
     take_probe(balancer, A, "no answer", NOON)
     assert settle_health(balancer) == []
 

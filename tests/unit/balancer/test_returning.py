@@ -414,11 +414,21 @@ def test_a_draining_server_says_how_many_exchanges_it_still_has() -> None:
     balancer = well("a")
     chosen(balancer, "r.1")
 
-    balancer.take_event(ServerDrained(server_id=A, by="operator"))
+    balancer.take_event(ServerDrained(server_id=A, by="operator"), NOON)
 
-    (view,) = server_views(balancer, after(1))
+    (view,) = server_views(balancer, after(7))
 
-    assert (view.state, view.words) == ("draining", "draining: 1 exchanges still open")
+    assert (view.state, view.words) == ("draining", "draining for 7 s: 1 exchange still open")
+
+
+def test_a_server_that_is_down_says_since_when() -> None:
+    balancer = well("a")
+    for seconds in (0, 30):
+        balancer.take_event(down("a"), after(seconds))
+
+    (view,) = server_views(balancer, after(180))
+
+    assert view.words == "down for 3 min: test"
 
 
 def test_who_is_ejected_again_while_it_starts_slowly_has_its_whole_bounds_behind_it() -> None:

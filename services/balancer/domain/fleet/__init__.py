@@ -1,6 +1,7 @@
 """The servers and strategies as the log has them, and what file and administrators change of them.
 
-fold            a fold of `evt.balancer`: `Fleet`, its `Member`s
+fold            a fold of `evt.balancer`: the `Fleet`
+member          one server of it, and what events change of that
 ejection          one server's ejection: how far it is back
 digests         what names a part of the file
 configuration   the file → events
@@ -17,7 +18,8 @@ from services.balancer.domain.fleet.configuration import (
     own_servers,
 )
 from services.balancer.domain.fleet.ejection import Ejection, EjectionEvent
-from services.balancer.domain.fleet.fold import GENERAL, UNPROBED, Fleet, Member, Silence, evolve
+from services.balancer.domain.fleet.fold import GENERAL, Fleet, evolve
+from services.balancer.domain.fleet.member import UNPROBED, Member, Silence
 from services.balancer.domain.fleet.recommendation import Measured, recommend_weights
 
 __all__ = [

@@ -34,7 +34,8 @@ from contracts.balancer import (
 )
 from contracts.base import ServerId, ServiceType
 from services.balancer.domain.fleet.digests import digest_of, entry_digest, plain_server
-from services.balancer.domain.fleet.fold import GENERAL, Fleet, Member
+from services.balancer.domain.fleet.fold import GENERAL, Fleet
+from services.balancer.domain.fleet.member import Member
 
 ConfigurationEvent = (
     ServerAdded

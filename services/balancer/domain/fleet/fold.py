@@ -10,9 +10,7 @@ from msgspec.structs import replace
 from contracts.balancer import (
     CONFIGURATION,
     ConfigurationAccepted,
-    Health,
     RulesChanged,
-    Server,
     ServerAdded,
     ServerChanged,
     ServerDrained,
@@ -32,84 +30,15 @@ from contracts.balancer import (
 )
 from contracts.base import Event, Instant, Part, ServerId, ServiceType
 from services.balancer.domain.fleet.digests import entry_digest
-from services.balancer.domain.fleet.ejection import Ejection, EjectionEvent, ejection_after
+from services.balancer.domain.fleet.member import Member, enter_member, judge_member
 from services.balancer.strategies import DEFAULT
 
-UNPROBED = "not probed yet"
 GENERAL = ServiceType("")
 """Whose strategy chooses for every service type that has none of its own."""
 
 StrategyEvent = (
     StrategyChanged | StrategyPinned | StrategyUnpinned | StrategySwitched | RulesChanged
 )
-
-MemberEvent = (
-    ServerHealthChanged
-    | EjectionEvent
-    | ServerFellSilent
-    | ServerHeardAgain
-    | ServerDrained
-    | ServerUndrained
-)
-_ALL = ServiceType("")
-
-
-class Silence(Part, frozen=True, kw_only=True):
-    """Since when nothing is heard of a server, and which exchange showed it."""
-
-    service_type: ServiceType
-    waited_s: float
-    since: Instant | None = None
-
-
-class Member(Part, frozen=True, kw_only=True):
-    """One server of the fleet."""
-
-    server: Server
-    source: str = ""
-    """The digest of the configuration that it came from, or who put it so."""
-    health: Health = Health.DOWN
-    draining: bool = False
-    """No new exchange begins there, by an operator's word."""
-    judged: bool = False
-    """Whether probes or outcomes have said anything of it yet."""
-    reason: str = UNPROBED
-    ejections: dict[ServiceType, Ejection] = {}
-    """The last ejection of each service type, and of all of them under the empty one."""
-    silence: Silence | None = None
-    """While set, nothing is heard of it, though something should be."""
-
-    @property
-    def is_healthy(self) -> bool:
-        """Up, heard, and not ejected."""
-        return self.is_reachable and not self.is_out(ServiceType(""))
-
-    @property
-    def is_usable(self) -> bool:
-        """Healthy, and not kept from work by an operator."""
-        return self.is_healthy and not self.draining
-
-    @property
-    def is_reachable(self) -> bool:
-        """Up and heard."""
-        return self.health is Health.UP and self.silence is None
-
-    def is_out(self, service_type: ServiceType) -> bool:
-        """Whether an ejection of just this service type (empty: of all) is not over."""
-        ejection = self.ejections.get(service_type)
-        return ejection is not None and ejection.state == "ejected"
-
-    def ejection_of(self, service_type: ServiceType) -> Ejection | None:
-        """The ejection that keeps calls of a service type away; None: none does."""
-        for key in (_ALL, service_type):
-            if self.is_out(key):
-                return self.ejections[key]
-        return None
-
-    def can_do(self, service_type: ServiceType) -> bool:
-        """Whether it is one of its capabilities; it names none: it can do every one."""
-        capabilities = self.server.capabilities
-        return not service_type or not capabilities or service_type in capabilities
 
 
 class Fleet(Part, frozen=True, kw_only=True):
@@ -130,6 +59,7 @@ class Fleet(Part, frozen=True, kw_only=True):
     """The service types for which a rule holds, and since which event."""
     pinned: str = ""
     """The strategy that chooses whatever else says; empty: none is pinned."""
+    pinned_at: Instant | None = None
     source: str = ""
     """Digest of the configuration that was applied last; empty before the first."""
     accepted: str = ""
@@ -173,7 +103,7 @@ def evolve(fleet: Fleet, event: Event, at: Instant | None = None) -> Fleet:
             | StrategySwitched()
             | RulesChanged()
         ):
-            return _change_strategy(fleet, event)
+            return _change_strategy(fleet, event, at)
         case ConfigurationAccepted():
             return replace(fleet, accepted=event.digest)
         case (
@@ -187,7 +117,7 @@ def evolve(fleet: Fleet, event: Event, at: Instant | None = None) -> Fleet:
             | ServerUndrained()
         ):
             before = fleet.members.get(event.server_id)
-            judged = {} if before is None else {event.server_id: _judge_member(before, event, at)}
+            judged = {} if before is None else {event.server_id: judge_member(before, event, at)}
             return replace(fleet, members={**fleet.members, **judged}) if judged else fleet
         case _:
             return fleet
@@ -203,20 +133,20 @@ def _change_members(fleet: Fleet, event: ServerAdded | ServerChanged | ServerRem
             entries.pop(event.server_id, None)
     else:
         server_id = event.server.server_id
-        members[server_id] = _enter_member(fleet.members.get(server_id), event)
+        members[server_id] = enter_member(fleet.members.get(server_id), event)
         if by_file:
             entries[server_id] = event.entry or entry_digest(event.server)
     source = _latest_source(fleet, event.source)
     return replace(fleet, members=members, entries=entries, source=source)
 
 
-def _change_strategy(fleet: Fleet, event: StrategyEvent) -> Fleet:
+def _change_strategy(fleet: Fleet, event: StrategyEvent, at: Instant | None) -> Fleet:
     """Note which strategy chooses."""
     match event:
         case StrategyPinned():
-            return replace(fleet, pinned=event.strategy)
+            return replace(fleet, pinned=event.strategy, pinned_at=at)
         case StrategyUnpinned():
-            return replace(fleet, pinned="")
+            return replace(fleet, pinned="", pinned_at=None)
         case StrategySwitched():
             switched = {**fleet.switched, event.service_type: event}
             if not event.rule:
@@ -253,40 +183,6 @@ def _choose_strategy(fleet: Fleet, event: StrategyChanged) -> Fleet:
         return applied
     as_the_file = {name: entry_digest(member.server) for name, member in fleet.members.items()}
     return replace(applied, entries=as_the_file)
-
-
-def _enter_member(before: Member | None, event: ServerAdded | ServerChanged) -> Member:
-    """Enter a server; what is known of it stays true at the address it had before."""
-    server, source = event.server, event.source
-    if before is None:
-        return Member(server=server, source=source)
-    if before.server.url != server.url:
-        # What was known is of another machine; that it is drained is of its name.
-        return Member(server=server, source=source, draining=before.draining)
-    return replace(before, server=server, source=source)
-
-
-def _judge_member(before: Member, event: MemberEvent, at: Instant | None) -> Member:
-    """Note what an event says of a member's health, of its ejection, or of its draining."""
-    match event:
-        case ServerDrained() | ServerUndrained():
-            return replace(before, draining=isinstance(event, ServerDrained))
-        case ServerHealthChanged():
-            return replace(before, health=event.health, judged=True, reason=event.reason)
-        case ServerFellSilent():
-            silence = Silence(service_type=event.service_type, waited_s=event.waited_s, since=at)
-            return replace(before, silence=silence)
-        case ServerHeardAgain():
-            return replace(before, silence=None)
-        case _:
-            ejection = ejection_after(before.ejections.get(event.service_type), event, at)
-            # Half open: whoever was silent is asked again.
-            heard = isinstance(event, ServerHalfOpened)
-            return replace(
-                before,
-                ejections={**before.ejections, event.service_type: ejection},
-                silence=None if heard else before.silence,
-            )
 
 
 def _latest_source(fleet: Fleet, source: str) -> str:

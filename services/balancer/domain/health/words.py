@@ -27,14 +27,16 @@ class StateWords(msgspec.Struct, frozen=True):
 def server_state(member: Member, standing: ServerStanding, now: Instant) -> StateWords:
     """Tell how a server is, whatever the service type."""
     if member.health is not Health.UP:
-        return StateWords("down", f"down: {member.reason}")
+        return StateWords("down", f"down{_lasting(member.health_at, now)}: {member.reason}")
     if member.is_out(ALL):
         return StateWords("ejected", _ejection_words(member.ejections[ALL], now))
     if member.silence is not None:
         return StateWords("silent", _silence_words(member, now))
     if member.draining:
         open_now = standing.in_flight
-        return StateWords("draining", f"draining: {open_now} exchanges still open")
+        exchanges = "1 exchange" if open_now == 1 else f"{open_now or 'no'} exchanges"
+        lasting = _lasting(member.drained_at, now)
+        return StateWords("draining", f"draining{lasting}: {exchanges} still open")
     coming_back = _return_state(member.ejections.get(ALL), ALL, standing, now)
     if coming_back is not None:
         return coming_back
@@ -63,6 +65,10 @@ def duration_words(seconds: float) -> str:
     if seconds < 2 * _HOUR_S:
         return f"{round(seconds / _MINUTE_S)} min"
     return f"{round(seconds / _HOUR_S)} h"
+
+
+def _lasting(since: Instant | None, now: Instant) -> str:
+    return "" if since is None else f" for {duration_words((now - since).total_seconds())}"
 
 
 def _return_state(

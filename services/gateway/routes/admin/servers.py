@@ -19,7 +19,7 @@ from contracts.balancer import (
     ServerView,
     StrategyRule,
 )
-from contracts.base import NUMBER_MAX, ServerId, ServiceType
+from contracts.base import NUMBER_MAX, Instant, ServerId, ServiceType
 from runtime.texts import as_quoted
 from services.gateway.accounts.trial import ServerTested, TrialCall
 from services.gateway.clients.keys import Key
@@ -80,6 +80,7 @@ class ServerList(msgspec.Struct, frozen=True, kw_only=True):
     """For the service types that have one of their own, or by a rule."""
     pinned: str
     """Chooses whatever else says; empty: none is pinned."""
+    pinned_at: Instant | None
     rules: list[StrategyRule]
 
 
@@ -117,6 +118,7 @@ async def list_servers(doors: NamedDependency[Doors]) -> ServerList:
         sequence=status.sequence,
         strategies=status.strategies,
         pinned=status.pinned,
+        pinned_at=status.pinned_at,
         rules=status.rules,
     )
 

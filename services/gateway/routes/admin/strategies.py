@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from contracts.balancer import PinStrategy, SetStrategy
-from contracts.base import ServiceType
+from contracts.base import Instant, ServiceType
 from runtime.settings import service_type_objection
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
@@ -41,6 +41,7 @@ class StrategyInForce(msgspec.Struct, frozen=True, kw_only=True):
     """For the service types that have one of their own, or by a rule."""
     pinned: str
     """Chooses whatever else says; empty: none is pinned."""
+    pinned_at: Instant | None
 
 
 @put("/balancer/strategy", tags=["servers"], summary="Choose servers by another strategy")
@@ -91,4 +92,5 @@ async def _in_force(doors: Doors) -> StrategyInForce:
         sequence=status.sequence,
         strategies=status.strategies,
         pinned=status.pinned,
+        pinned_at=status.pinned_at,
     )
