@@ -118,6 +118,16 @@ def names_servers(environment: Environment) -> bool:
     return "servers" in _file_tables(environment)
 
 
+def names_setting(environment: Environment, *path: str) -> bool:
+    """Tell whether the file, or a variable, says what a setting is. Raises `SettingsError`."""
+    if variable_of(path) in environment.overrides:
+        return True
+    table: Any = _file_tables(environment)
+    for name in path:
+        table = table.get(name) if isinstance(table, dict) else None
+    return table is not None
+
+
 def named_files(environment: Environment, whole: Configuration) -> dict[str, Path]:
     """Find every file and folder that the configuration names, by the setting that names it."""
     provisioner = whole.pool.provisioner

@@ -93,6 +93,7 @@ from contracts.pool.upkeep import (
     SessionChecked,
 )
 from contracts.pool.words import (
+    TRY_PATH,
     Attempt,
     Candidate,
     Outcome,
@@ -103,6 +104,7 @@ from contracts.pool.words import (
 )
 
 __all__ = [
+    "TRY_PATH",
     "AddSession",
     "AddSessions",
     "AskKeys",

@@ -9,6 +9,7 @@ credentials what is under seal, and which accounts have two sessions
 rotation    who has which master key, and a rotation that stands half-way
 buckets     what the pool keeps beside the log
 exposure    servers that do too much for anybody, and who may reach them
-sessions    whether they are active, believed, and under seal
+sessions    whether they are active, believed, and have a server to go to; waits without hope
+calls       whether a call would succeed now, by the gateway
 services    pool, balancer, servers, analytics, gateway, the children of `up`
 """

@@ -30,6 +30,7 @@ from services.gateway.routes import health, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
     configuration,
+    doctor,
     keys,
     leases,
     queue,
@@ -233,6 +234,7 @@ _ADMINISTRATION = (
     configuration.accept,
     secrets.describe_secrets,
     secrets.rotate_master_key,
+    doctor.rehearse_calls,
     sql.sql,
     explain.explain,
     statistics.query,

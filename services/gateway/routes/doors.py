@@ -53,6 +53,7 @@ from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
+from services.gateway.accounts.rehearsal import Rehearsal
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
 from services.gateway.settings import Settings
@@ -97,6 +98,7 @@ class Doors:
     logger: Log
     inquiry: Inquiry
     trial: ServerTrial
+    rehearsal: Rehearsal
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)

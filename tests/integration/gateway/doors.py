@@ -132,6 +132,7 @@ async def desk(
         logger=logger,
         inquiry=Inquiry(caller),
         trial=None,  # type: ignore[arg-type] # paid calls need a whole gateway
+        rehearsal=None,  # type: ignore[arg-type] # so do those that are only tried
         patience_s=patience_s,
     )
     front = httpx.ASGITransport(
