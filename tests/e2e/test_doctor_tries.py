@@ -1,4 +1,4 @@
-"""A call that is only tried: it proves that one would succeed, and leaves no trace in any figure."""
+"""A call that is only tried: it proves that one would succeed, and is in no figure."""
 
 import json
 from collections.abc import Callable
