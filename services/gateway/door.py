@@ -32,6 +32,7 @@ from services.gateway.domain.paths import (
     AMBIGUOUS,
     KEPT_BYTES_MAX,
     PathRules,
+    below_base,
     is_ambiguous,
     key_in,
     key_in_url,
@@ -101,6 +102,9 @@ class Door:
         if scope["type"] != "http":
             await self._operator(scope, receive, send)
             return
+        if base := self.settings.gateway.base_path:
+            below = below_base(scope["path"], scope["raw_path"], base)
+            scope["path"], scope["raw_path"] = below
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
             origins = self.settings.gateway.cors_origins
