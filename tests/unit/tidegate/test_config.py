@@ -113,6 +113,7 @@ def test_check_says_what_was_checked(tmp_path: Path) -> None:
     done = typed_config(tmp_path, "check", CONFIG=str(file), POOL_MIN_SIZE="3")
     assert done.stdout == f"ok: {file} and TIDEGATE_POOL_MIN_SIZE\n"
     found = json.loads(typed_config(tmp_path, "check", "--json", CONFIG=str(file)).stdout)
+    assert found.pop("foreseen")[-1].startswith("nothing says where sessions come from")
     assert found == {"ok": True, "file": str(file), "variables": []}
 
 
