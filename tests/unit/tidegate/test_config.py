@@ -329,3 +329,11 @@ def test_files_that_are_named_are_found_beside_the_configuration(
 
 def test_where_a_file_lies_is_no_other_policy() -> None:
     assert source_digest(PoolSettings(file="/here")) == source_digest(PoolSettings(file="/there"))
+
+
+@pytest.mark.parametrize("name", ["Staging", "1st", "a b", "a" * 33, "é"])
+def test_name_of_a_stack_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    done = typed_config(tmp_path, "check", STACK_NAME=name)
+
+    assert isinstance(done.exception, SettingsError)
+    assert "TIDEGATE_STACK_NAME: expected a name such as" in str(done.exception)
