@@ -76,9 +76,10 @@ class Outage:
 
 
 def nats_account(environment: Environment) -> str:
-    """Name the account of NATS that this stack has to itself, by `[stack] name`; empty: the only one.
+    """Name the account of NATS that this stack has to itself (`[stack] name`); empty: the only one.
 
-    A server that `up` starts is nobody else's, whatever the stack is called. Raises `SettingsError`.
+    A server that `up` starts is nobody else's, whatever the stack is called. Raises
+    `SettingsError`.
     """
     if environment.nats_url is None:
         return ""

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nats.errors import Error as NatsError
 
 from contracts.subjects import USERS
 from runtime.environment import Environment, read_environment
-from runtime.eventlog import EventLog
+from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats import natsserver
 from runtime.nats.connection import connect_as
 from runtime.settings import SettingsError
@@ -58,7 +57,7 @@ async def test_each_has_streams_and_keys_of_its_own_under_the_same_names(
 
     made = await migration.migrate_log(staging, load_configuration(staging))
     before = await last_sequence(staging)
-    with pytest.raises(NatsError):
+    with pytest.raises(LogUnavailableError, match="stream not found"):
         await last_sequence(production)
     later = await migration.migrate_log(production, load_configuration(production))
 
@@ -80,7 +79,7 @@ async def test_name_stays_while_there_is_a_log(stacks: dict[str, Environment]) -
     home = staging.home.path
     (home / "tidegate.toml").write_text('[stack]\nname = "test"\n')
 
-    with pytest.raises(SettingsError, match="users of staging, .* and not of test"):
+    with pytest.raises(SettingsError, match=r"users of staging, .* and not of test"):
         migration.write_secrets(staging)
     staging.home.nats_conf.unlink()
     migration.write_secrets(staging)

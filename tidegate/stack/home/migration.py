@@ -66,9 +66,9 @@ def _refuse_another_account(environment: Environment) -> None:
     before, now = natsserver.account_in(file.read_text()), nats_account(environment)
     if before != now:
         raise SettingsError(
-            f"stack.name: {file} has the users of {before or 'no account of its own'}, where the log"
-            f" of this home is, and not of {now or 'none'}: expected the name to stay; if there is no"
-            " log yet, remove that file"
+            f"stack.name: {file} has the users of {before or 'no account of its own'}, where the"
+            f" log of this home is, and not of {now or 'none'}: expected the name to stay; if there"
+            " is no log yet, remove that file"
         )
 
 
