@@ -189,7 +189,6 @@ CURES: dict[FindingCode, str] = {
     " each more at once (`session_concurrency`).",
     "service_unserved": "Nothing, if no server of yours is meant to do it; else name it in a"
     " server's `capabilities`.",
-    "server_without_sessions": "Add sessions of a region that it `serves`, or let it serve others.",
     "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
     " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
     " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
@@ -199,6 +198,7 @@ CURES: dict[FindingCode, str] = {
     " carry its load.",
     "server_draining": "Nothing, while it is meant to have no work; else"
     " `tidegate servers undrain` it.",
+    "server_without_sessions": "Add sessions of a region that it `serves`, or let it serve others.",
     "strategy_failing": "Mend the function, or choose by another: `tidegate servers strategy NAME`."
     " What it printed is in the balancer's log.",
     "strategy_pinned": "Nothing, while it is meant; else `tidegate servers strategy unpin`: until"

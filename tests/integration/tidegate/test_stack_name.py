@@ -57,6 +57,7 @@ async def test_each_has_streams_and_keys_of_its_own_under_the_same_names(
 
     made = await migration.migrate_log(staging, load_configuration(staging))
     before = await last_sequence(staging)
+
     with pytest.raises(LogUnavailableError, match="stream not found"):
         await last_sequence(production)
     later = await migration.migrate_log(production, load_configuration(production))

@@ -125,4 +125,6 @@ def test_paths_of_a_type_are_those_of_its_configuration() -> None:
     ],
 )
 def test_base_path_is_taken_off_where_a_path_begins_with_it(path: str, below: str) -> None:
-    assert below_base(path, path.encode(), "/gate") == (below, below.encode())
+    taken_off = below_base(path, path.encode(), "/gate")
+
+    assert taken_off == {"path": below, "raw_path": below.encode()}

@@ -11,7 +11,7 @@ from runtime.settings import SettingsError
 from tidegate.main import verb_application
 
 
-def checked(home: Path, **given: str) -> list[str]:
+def foreseen_in(home: Path, **given: str) -> list[str]:
     """What is foreseen of the home's own configuration."""
     environment = {"TIDEGATE_HOME": str(home), **given}
     done = CliRunner().invoke(
@@ -29,9 +29,9 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        (trouble,) = checked(tmp_path, TIDEGATE_PORT=str(port))
+        (trouble,) = foreseen_in(tmp_path, TIDEGATE_PORT=str(port))
         (tmp_path / "run.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}"}))
-        ours = checked(tmp_path, TIDEGATE_PORT=str(port))
+        ours = foreseen_in(tmp_path, TIDEGATE_PORT=str(port))
 
     assert f"something listens on 127.0.0.1:{port} already" in trouble
     assert ours == []
@@ -43,7 +43,7 @@ def test_lines_that_are_no_credentials_are_told_by_number(tmp_path: Path) -> Non
         '[pool.provisioner]\nkind = "file"\npath = "sessions.txt"\n'
     )
 
-    (trouble,) = checked(tmp_path, TIDEGATE_PORT="0")
+    (trouble,) = foreseen_in(tmp_path, TIDEGATE_PORT="0")
 
     assert "line 2: credential: expected" in trouble
     assert "two words" not in trouble
@@ -53,4 +53,4 @@ def test_configuration_that_was_lost_is_refused_as_up_refuses_it(tmp_path: Path)
     (tmp_path / "config.used").write_text("/etc/tidegate/tidegate.toml\n")
 
     with pytest.raises(SettingsError, match=r"the last `up` ran with /etc/tidegate/tidegate\.toml"):
-        checked(tmp_path)
+        foreseen_in(tmp_path)

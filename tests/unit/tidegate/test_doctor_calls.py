@@ -28,7 +28,7 @@ def rehearsed(**fields: Any) -> dict[str, Any]:
     return {**common, "resets_at": None, "lease_ms": 2.4, "server_id": "one", **fields}
 
 
-def session_view(name: str, region: str = "", **fields: Any) -> SessionView:
+def session_seen(name: str, region: str = "", **fields: Any) -> SessionView:
     values: dict[str, Any] = {"status": SessionStatus.ACTIVE, **fields}
     return SessionView(
         session_id=SessionId(name),
@@ -44,7 +44,7 @@ def session_view(name: str, region: str = "", **fields: Any) -> SessionView:
     )
 
 
-def pool_status(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
+def pool_said(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
     values: dict[str, Any] = {"remaining": {IMAGE: 1}, "sessions_active": 30, **fields}
     return PoolStatusReply(
         sequence=1,
@@ -59,11 +59,11 @@ def pool_status(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
     )
 
 
-def server(name: str, **fields: Any) -> Server:
+def server_of(name: str, **fields: Any) -> Server:
     return Server(server_id=ServerId(name), url="http://127.0.0.1:1", **fields)
 
 
-def waiting() -> WaitView:
+def one_waiting() -> WaitView:
     return WaitView(
         lease_id=LeaseId("r.1"),
         request_id=RequestId("r"),
@@ -107,15 +107,15 @@ def test_type_that_no_server_names_is_no_fault() -> None:
 
 
 def test_sessions_without_a_server_and_servers_without_a_session_are_told() -> None:
-    reply = pool_status(
-        session_view("a", "us"),
-        session_view("b", "hk"),
-        session_view("gone", "sg", status=SessionStatus.RETIRED),
+    reply = pool_said(
+        session_seen("a", "us"),
+        session_seen("b", "hk"),
+        session_seen("gone", "sg", status=SessionStatus.RETIRED),
     )
     servers = [
-        server("one", serves=["us"]),
-        server("two", serves=["jp"]),
-        server("three", dialect="jimeng-free"),
+        server_of("one", serves=["us"]),
+        server_of("two", serves=["jp"]),
+        server_of("three", dialect="jimeng-free"),
     ]
 
     found = list(fitting_findings(reply, servers))
@@ -125,22 +125,22 @@ def test_sessions_without_a_server_and_servers_without_a_session_are_told() -> N
         (State.NOTE, "server_without_sessions", "two takes no session that there is (hk, us)"),
         (State.NOTE, "server_without_sessions", "three takes no session that there is (hk, us)"),
     ]
-    assert list(fitting_findings(pool_status(session_view("a")), servers)) == []
+    assert list(fitting_findings(pool_said(session_seen("a")), servers)) == []
 
 
 def test_doubtful_sessions_are_named_up_to_five() -> None:
-    doubted = [session_view(f"s{number}", doubts=1) for number in range(7)]
+    doubted = [session_seen(f"s{number}", doubts=1) for number in range(7)]
 
-    (found,) = fitting_findings(pool_status(*doubted), [server("one")])
+    (found,) = fitting_findings(pool_said(*doubted), [server_of("one")])
 
     assert found.code == "sessions_doubtful"
     assert found.message.startswith("s0, s1, s2, s3, s4 and 2 more")
 
 
 def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
-    hoping = pool_status(waits=[waiting()])
-    without = pool_status(waits=[waiting()], sessions_active=0)
-    held = pool_status(waits=[waiting()], remaining={}, growth_held="logins fail")
+    hoping = pool_said(waits=[one_waiting()])
+    without = pool_said(waits=[one_waiting()], sessions_active=0)
+    held = pool_said(waits=[one_waiting()], remaining={}, growth_held="logins fail")
 
     assert list(fitting_findings(hoping, [])) == []
     assert [one.code for one in fitting_findings(without, [])] == ["queue_hopeless"]
@@ -151,7 +151,7 @@ def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
 
 def test_thirty_sessions_are_too_few_only_where_somebody_wrote_more() -> None:
     states = {
-        written: {one.state for one in session_findings(pool_status(), size_written=written)}
+        written: {one.state for one in session_findings(pool_said(), size_written=written)}
         for written in (True, False)
     }
 
