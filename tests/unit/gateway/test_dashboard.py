@@ -15,8 +15,8 @@ def test_import_map_is_the_only_inline_script_that_the_policy_allows() -> None:
     page = b'<script type="importmap">' + text + b'</script><script>alert("no")</script>'
 
     policy = content_policy(page)
-
     digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+
     assert policy.split("; ")[:2] == ["default-src 'none'", f"script-src 'self' 'sha256-{digest}'"]
     assert "'unsafe" not in policy
 
