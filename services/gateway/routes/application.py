@@ -48,6 +48,7 @@ from services.gateway.routes.guard import (
     the_admin,
 )
 from services.gateway.routes.ledger import events, explain
+from services.gateway.routes.overview import answer
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
@@ -202,6 +203,7 @@ _ADMINISTRATION = (
     original.session_stats,
     original.daily,
     original.summary,
+    answer.overview,
     keys.list_keys,
     keys.issue_key,
     keys.change_key,

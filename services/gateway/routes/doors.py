@@ -55,6 +55,7 @@ from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
+from services.gateway.routes.recent import Recent
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 
@@ -65,6 +66,7 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
+_OVERVIEW_KEPT_S = 1.0
 _pool_decoder = msgspec.json.Decoder(PoolStatusReply | KeysReply | Done | Failed)
 _balancer_decoder = msgspec.json.Decoder(
     BalancerStatusReply | ServersChanged | ServersProbed | Failed
@@ -101,6 +103,8 @@ class Doors:
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)
     """The open streams of events."""
+    overviews: Recent[Any] = field(default_factory=lambda: Recent(_OVERVIEW_KEPT_S))
+    """The last answer to `GET /api/overview`: pages ask every few seconds."""
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""
