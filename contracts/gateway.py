@@ -44,6 +44,38 @@ class MetricsKeyIssued(Event, frozen=True, kw_only=True, tag="metrics_key_issued
     by: str = ""
 
 
+class ViewerKeyIssued(Event, frozen=True, kw_only=True, tag="viewer_key_issued"):
+    """A key exists from here on that reads what operators read, and changes nothing.
+
+    A tag of its own, which earlier versions skip: to them the key opens nothing.
+    """
+
+    key_id: KeyId
+    key_hash: str
+    name: str
+    by: str = ""
+
+
+class SignInLinkUsed(Event, frozen=True, kw_only=True, tag="sign_in_link_used"):
+    """A link that signs in once was exchanged, and opens nothing any more."""
+
+    link_id: str
+    key_id: KeyId
+    """The key for which it stands, and the sign-in after it."""
+    sign_in_id: str
+    expires_at: Instant
+    """When the link would have been over."""
+
+
+class SignedOut(Event, frozen=True, kw_only=True, tag="signed_out"):
+    """A sign-in was ended before it was over; its cookie opens nothing any more."""
+
+    sign_in_id: str
+    key_id: KeyId
+    expires_at: Instant
+    """When it would have been over."""
+
+
 class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
     """A key's name, bounds or hash (a rotation) changed; fields that are None stay.
 
@@ -66,4 +98,12 @@ class KeyRevoked(Event, frozen=True, kw_only=True, tag="key_revoked"):
     by: str = ""
 
 
-KeyEvent = KeyIssued | MetricsKeyIssued | KeyChanged | KeyRevoked
+KeyEvent = (
+    KeyIssued
+    | MetricsKeyIssued
+    | ViewerKeyIssued
+    | KeyChanged
+    | KeyRevoked
+    | SignInLinkUsed
+    | SignedOut
+)

@@ -43,6 +43,7 @@ VERBS = {
     "servers": Verb("admin.servers", "List, add, change and remove servers."),
     "leases": Verb("admin.leases", "List open and unknown leases, settle unknown ones."),
     "queue": Verb("admin.queue", "List the requests that wait for a session, end their waits."),
+    "dashboard": Verb("admin.dashboard", "Print a link that signs a browser in, once."),
     "overview": Verb("admin.figures.overview", "Show how everything is, on one page."),
     "stats": Verb("admin.figures.stats", "Show the last days' figures."),
     "export": Verb("admin.figures.export", "Write statistics into a file."),

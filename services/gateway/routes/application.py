@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, Router
@@ -26,7 +26,7 @@ from services.gateway.clients.keys import presented_key
 from services.gateway.clients.request import new_request_id
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.paths import routed_path
-from services.gateway.routes import health, refusals, schema
+from services.gateway.routes import health, refusals, schema, signins
 from services.gateway.routes.admin import (
     accounts,
     configuration,
@@ -36,6 +36,7 @@ from services.gateway.routes.admin import (
     secrets,
     servers,
     sessions,
+    signing,
     strategies,
 )
 from services.gateway.routes.doors import Doors
@@ -43,12 +44,13 @@ from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import (
     PARAMETERS,
     WHOLE,
-    admins_only,
     known_parameters_only,
+    operators_only,
     the_admin,
 )
 from services.gateway.routes.ledger import events, explain
 from services.gateway.routes.overview import answer
+from services.gateway.signing.browser import cookie_value
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
@@ -111,9 +113,9 @@ class OperatorApp(Litestar):
             await send(message)
 
         refused = _host_refusal(scope, doors)
-        if refused is None and method not in {"GET", "HEAD"} and _opens_door(scope, doors):
+        if refused is None and (bytes_max := _body_bytes_max(scope, doors)):
             try:  # the guards come after it: a key may be revoked while a body is under way
-                receive = await _with_body(receive)
+                receive = await _with_body(receive, bytes_max)
             except GatewayError as error:
                 refused = error
         if refused is not None:
@@ -140,23 +142,32 @@ class OperatorApp(Litestar):
         )
 
 
-def _opens_door(scope: HTTPScope, doors: Doors) -> bool:
-    """Whether an operator's key opens the door: nobody else's body is taken."""
+def _body_bytes_max(scope: HTTPScope, doors: Doors) -> int:
+    """Tell how much of a body is taken: nothing of whom no operator's key or sign-in vouches for.
+
+    But for who wants to sign in, of whom little is.
+    """
+    if scope["method"] in {"GET", "HEAD"}:
+        return 0
     for name, value in scope["headers"]:
         if name == b"authorization":
             key = doors.key_log.find_key(presented_key(value.decode("latin-1")))
-            return key is not None and key.is_admin
-    return False
+            return _BODY_BYTES_MAX if key is not None and key.is_admin else 0
+    if routed_path(scope["path"]) == signing.SIGN_IN_PATH:
+        return signing.SIGN_IN_BYTES_MAX
+    asked = signins.asked_of(doors, cast("dict[str, Any]", scope))
+    opened = signins.read_sign_in(doors, cookie_value(asked.raw_headers, asked.cookie_name))
+    return _BODY_BYTES_MAX if opened is not None and opened[0].is_admin else 0
 
 
-async def _with_body(receive: Receive) -> Receive:
-    """Take a body, as far as one is read at all, and give it again.
+async def _with_body(receive: Receive, bytes_max: int) -> Receive:
+    """Take a body of at most so many bytes, and give it again.
 
     Raises `GatewayError` for one that never comes, and for what the framework's reader dies of.
     """
     kept: deque[Any] = deque()
     size, more = 0, True
-    while more and size <= _BODY_BYTES_MAX:
+    while more and size <= bytes_max:
         message: Any = await receive()
         kept.append(message)
         more = message["type"] == "http.request" and message.get("more_body", False)
@@ -235,6 +246,7 @@ _ADMINISTRATION = (
     configuration.accept,
     secrets.describe_secrets,
     secrets.rotate_master_key,
+    signing.make_link,
     sql.sql,
     explain.explain,
     statistics.query,
@@ -255,13 +267,14 @@ def operator_app(doors: Doors) -> Litestar:
     api = Router(
         "/api",
         route_handlers=[*_ADMINISTRATION],
-        guards=[admins_only, known_parameters_only],
+        guards=[operators_only, known_parameters_only],
         dependencies={"admin": the_admin},
         security=[{schema.SECURITY: []}],
     )
     open_doors = [health.ping, health.livez, health.readyz, health.metrics, health.whole]
+    own_guards = [signing.sign_in, signing.show_sign_in, signing.sign_out]
     app = OperatorApp(
-        route_handlers=[api, *open_doors],
+        route_handlers=[api, *open_doors, *own_guards],
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
         exception_handlers=refusals.error_handlers(doors.logger),

@@ -6,5 +6,6 @@ queue    who waits for one
 accounts  the accounts behind the sessions: whether they live, their points
 strategies  who chooses among the servers
 configuration   held because it would take servers away, and released
+signing  signing in and out, links that sign in once
 secrets  the master keys by their ids, and their rotation
 """

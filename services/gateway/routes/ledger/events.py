@@ -15,9 +15,9 @@ from litestar.response import Stream
 from runtime.eventlog import Stored
 from runtime.eventlog.records import UNREADABLE, Wanted, records_of, types_matching
 from runtime.texts import as_quoted
-from services.gateway.clients.keys import presented_key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.guard import STILL_OPENS
 
 _PAGE_MAX = 1000
 _ENVELOPES_MAX = 5000
@@ -116,9 +116,8 @@ async def stream(
     if len(doors.streams) >= _STREAMS_MAX:
         message = f"{_STREAMS_MAX} streams are open already at this gateway"
         raise GatewayError("rate_limit_exceeded", message)
-    text = presented_key(request.headers["authorization"])
     return Stream(
-        _event_lines(doors, begin, wanted, lambda: doors.key_log.find_key(text) is not None),
+        _event_lines(doors, begin, wanted, request.state[STILL_OPENS]),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
