@@ -36,6 +36,7 @@ VERBS = {
     "backup": Verb("backup.backup", "Back up log, credentials, DuckDB, keys and configuration."),
     "restore": Verb("backup.restore", "Restore a backup, and prove it."),
     "tail": Verb("ledger.tail", "Show the log as it grows."),
+    "requests": Verb("ledger.requests", "List the requests of clients, the latest first."),
     "explain": Verb("ledger.explain", "Tell everything the log knows of one request."),
     "keys": Verb("admin.keys", "Issue, list, rotate and revoke API keys."),
     "secrets": Verb("masterkey.secrets", "Show and rotate the master key of the credentials."),

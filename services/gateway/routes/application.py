@@ -48,7 +48,7 @@ from services.gateway.routes.guard import (
     operators_only,
     the_admin,
 )
-from services.gateway.routes.ledger import events, explain
+from services.gateway.routes.ledger import events, explain, requests
 from services.gateway.routes.overview import answer
 from services.gateway.signing.browser import cookie_value
 
@@ -249,6 +249,7 @@ _ADMINISTRATION = (
     signing.make_link,
     sql.sql,
     explain.explain,
+    requests.list_requests,
     statistics.query,
     statistics.export,
     reports.report,
