@@ -46,6 +46,7 @@ from services.gateway.relay.upstream.parts import Upstream
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
 from services.gateway.routes.admin.sessions import session_of
+from services.gateway.routes.logtail import LogTail
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
@@ -194,6 +195,7 @@ class Gateway:
             logger=self.log,
             inquiry=Inquiry(self.caller),
             trial=self.trial,
+            tail=LogTail(event_log),
         )
 
     async def hear_leaders(self) -> None:

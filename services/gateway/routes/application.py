@@ -48,7 +48,7 @@ from services.gateway.routes.guard import (
     operators_only,
     the_admin,
 )
-from services.gateway.routes.ledger import events, explain, requests
+from services.gateway.routes.ledger import events, explain, requests, stream
 from services.gateway.routes.overview import answer
 from services.gateway.signing.browser import cookie_value
 
@@ -254,7 +254,7 @@ _ADMINISTRATION = (
     statistics.export,
     reports.report,
     events.page,
-    events.stream,
+    stream.stream,
 )
 """What stands under `/api`, for admin keys alone."""
 

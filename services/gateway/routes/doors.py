@@ -55,6 +55,7 @@ from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
+from services.gateway.routes.logtail import LogTail
 from services.gateway.routes.recent import Recent
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
@@ -99,6 +100,7 @@ class Doors:
     logger: Log
     inquiry: Inquiry
     trial: ServerTrial
+    tail: LogTail
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)

@@ -1,6 +1,8 @@
 """The log itself.
 
-events   by page, and live
+events   by page, forwards and back
+stream   live
+positions  where one is in the log, and which events are wanted
 explain  one request's whole story, as the projections have it
 lane     the same on a time axis
 requests one row each, by filters and page
