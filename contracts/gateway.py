@@ -1,4 +1,7 @@
-"""The gateways' wire: client keys, in `evt.keys`, written by whichever gateway the fence lets."""
+"""The gateways' wire: `evt.keys`, written by whichever gateway the fence lets.
+
+Keys and sign-ins, and what operators did with the log as a whole.
+"""
 
 from enum import StrEnum
 
@@ -98,6 +101,39 @@ class KeyRevoked(Event, frozen=True, kw_only=True, tag="key_revoked"):
     by: str = ""
 
 
+class AuditRecorded(Event, frozen=True, kw_only=True, tag="audit_recorded"):
+    """Somebody replayed the log, and handed in what it came to."""
+
+    command: str
+    ok: bool
+    sequence: Count
+    """The log was replayed up to here."""
+    envelopes: Count
+    events: Count
+    violations: Count
+    first: list[str] = []
+    """The first of them, in words."""
+    duckdb: str = ""
+    """How the projections compared with the log."""
+    took_s: float = 0.0
+    by: str = ""
+
+
+class BackupRecorded(Event, frozen=True, kw_only=True, tag="backup_recorded"):
+    """Somebody took a backup; where it lies is that machine's business."""
+
+    command: str
+    ok: bool
+    sequence: Count
+    """The log is in it up to here."""
+    bytes: Count
+    name: str
+    host: str
+    wrong: list[str] = []
+    """What it lacks, in words."""
+    by: str = ""
+
+
 KeyEvent = (
     KeyIssued
     | MetricsKeyIssued
@@ -106,4 +142,7 @@ KeyEvent = (
     | KeyRevoked
     | SignInLinkUsed
     | SignedOut
+    | AuditRecorded
+    | BackupRecorded
 )
+"""What stands in `evt.keys`: keys, sign-ins, and what operators did with the log."""

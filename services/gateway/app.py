@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client as Nats
@@ -46,6 +47,7 @@ from services.gateway.relay.upstream.parts import Upstream
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
 from services.gateway.routes.admin.sessions import session_of
+from services.gateway.routes.doors import Configured
 from services.gateway.routes.logtail import LogTail
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
@@ -63,8 +65,16 @@ _lease_decoder = msgspec.json.Decoder(LeaseAnswers | Failed)
 _select_decoder = msgspec.json.Decoder(SelectAnswers | Failed)
 
 
-async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
-    """Serve until `stop` is set, then drain: open answers end, usages are journalled."""
+async def run(
+    stop: asyncio.Event,
+    environment: Environment,
+    load: Callable[[], Settings],
+    describe: Callable[[], list[dict[str, Any]]] = list,
+) -> None:
+    """Serve until `stop` is set, then drain: open answers end, usages are journalled.
+
+    `describe` lists the whole configuration, of which this service reads a part (`/api/config`).
+    """
     log = logs.configure_logs("gateway")
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
@@ -76,7 +86,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     if client is None:
         listening.close()
         return
-    gateway = Gateway(client, outage, environment, settings, log)
+    gateway = Gateway(client, outage, environment, settings, log, describe)
     await gateway.hear_leaders()
     background = [
         asyncio.create_task(task)
@@ -114,9 +124,16 @@ class Gateway:
     """The parts of one gateway process."""
 
     def __init__(
-        self, client: Nats, outage: Outage, environment: Environment, settings: Settings, log: Log
+        self,
+        client: Nats,
+        outage: Outage,
+        environment: Environment,
+        settings: Settings,
+        log: Log,
+        describe: Callable[[], list[dict[str, Any]]],
     ) -> None:
         """Make every part over one NATS connection, whose `outage` is known."""
+        self._configured = Configured(describe, str(environment.config or ""))
         self.gateway_id = gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
         kept = ("TIDEGATE_SECRET_KEY", home.master_key)
@@ -196,6 +213,7 @@ class Gateway:
             inquiry=Inquiry(self.caller),
             trial=self.trial,
             tail=LogTail(event_log),
+            configured=self._configured,
         )
 
     async def hear_leaders(self) -> None:

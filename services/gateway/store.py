@@ -9,6 +9,8 @@ from typing import NamedTuple
 from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope
 from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
     KeyBounds,
     KeyChanged,
     KeyEvent,
@@ -169,6 +171,10 @@ class KeyLog:
         """End a sign-in, here and on every other gateway. Raises `LogUnavailableError`."""
         await self._append_decided(ended.key_id, lambda: ended)
 
+    async def record_operation(self, done: AuditRecorded | BackupRecorded) -> None:
+        """Note what an operator did with the log. Raises `LogUnavailableError`."""
+        await self._append_decided(KeyId(done.by), lambda: done)
+
     async def _append_decided(
         self, key_id: KeyId, wanted: Callable[[], KeyEvent]
     ) -> Key | KeyRefused:
@@ -215,8 +221,9 @@ class KeyLog:
             events=[event],
         )
         self.ring.apply_envelope(sequence, own)
-        by = getattr(event, "by", event.key_id)
-        self._logger.info("key_event", kind=type(event).__name__, key_id=event.key_id, by=by)
+        by = getattr(event, "by", "")
+        key_id = getattr(event, "key_id", by)
+        self._logger.info("key_event", kind=type(event).__name__, key_id=key_id, by=by)
 
     def _fold_stored(self, stored: Stored, seen: Envelope | None) -> None:
         if seen is None:

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
     KeyBounds,
     KeyChanged,
     KeyIssued,
@@ -42,6 +44,8 @@ class KeyStates(States[KeyRow]):
             ViewerKeyIssued: self._on_key_issued,
             SignInLinkUsed: self._on_sign_in_event,
             SignedOut: self._on_sign_in_event,
+            AuditRecorded: self._on_operation,
+            BackupRecorded: self._on_operation,
             KeyChanged: self._on_key_changed,
             KeyRevoked: self._on_key_revoked,
         }
@@ -76,6 +80,10 @@ class KeyStates(States[KeyRow]):
     def _on_sign_in_event(self, event: SignInLinkUsed | SignedOut, place: LogPlace) -> None:
         """Journal it; it changes nothing of the key for which it stands."""
         self._journal.record_event(event, event.key_id, place)
+
+    def _on_operation(self, event: AuditRecorded | BackupRecorded, place: LogPlace) -> None:
+        """Journal it; it is about no key."""
+        self._journal.record_event(event, "", place)
 
     def _on_key_revoked(self, event: KeyRevoked, place: LogPlace) -> None:
         self.change_row(event, event.key_id, place, revoked_at=place.ts, reason=event.reason)

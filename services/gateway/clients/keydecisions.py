@@ -10,6 +10,8 @@ import msgspec
 
 from contracts.base import KeyId
 from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
     KeyBounds,
     KeyChanged,
     KeyEvent,
@@ -133,6 +135,8 @@ def decide_event(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
             return decide_link_use(ring, wanted)
         case SignedOut():
             return decide_sign_out(ring, wanted)
+        case AuditRecorded() | BackupRecorded():
+            return wanted
 
 
 def _gone_refusal(key_id: KeyId, key: Key | None) -> KeyRefused:

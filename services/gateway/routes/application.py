@@ -48,7 +48,7 @@ from services.gateway.routes.guard import (
     operators_only,
     the_admin,
 )
-from services.gateway.routes.ledger import events, explain, requests, stream
+from services.gateway.routes.ledger import audits, events, explain, requests, stream
 from services.gateway.routes.overview import answer
 from services.gateway.signing.browser import cookie_value
 
@@ -253,6 +253,9 @@ _ADMINISTRATION = (
     statistics.query,
     statistics.export,
     reports.report,
+    audits.show_audits,
+    audits.record_audit,
+    audits.record_backup,
     events.page,
     stream.stream,
 )

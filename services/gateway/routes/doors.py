@@ -83,6 +83,15 @@ _ABSENT: dict[str, ErrorCode] = {
 _NOT_NOW: frozenset[FailedCode] = frozenset({"not_leader", "ledger_unavailable"})
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The whole configuration as this process was started with: how it is listed, and its file."""
+
+    describe: Callable[[], list[dict[str, Any]]] = list
+    """Reads it anew. Raises `SettingsError` while what is written is no configuration."""
+    file: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """Everything that the operator's endpoints may use."""
@@ -101,6 +110,7 @@ class Doors:
     inquiry: Inquiry
     trial: ServerTrial
     tail: LogTail
+    configured: Configured = Configured()
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)

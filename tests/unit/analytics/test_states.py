@@ -20,6 +20,8 @@ from contracts.balancer import (
     ServerUndrained,
 )
 from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
     KeyBounds,
     KeyChanged,
     KeyIssued,
@@ -281,3 +283,20 @@ def test_signing_in_and_out_is_journalled_and_changes_no_key() -> None:
         "signed_out",
     ]
     assert rows_of(batch, "keys")[0].name == "n"
+
+
+def test_audits_and_backups_are_journalled() -> None:
+    audit = AuditRecorded(
+        command="tidegate audit", ok=True, sequence=1, envelopes=1, events=1, violations=0, by="k"
+    )
+    backup = BackupRecorded(
+        command="tidegate backup", ok=True, sequence=1, bytes=9, name="b.tar", host="h", by="k"
+    )
+
+    batch = batch_of(Story().tell(audit, backup, subject="evt.keys"))
+
+    rows = rows_of(batch, "entity_events")
+    assert [(row.event, row.caused_by) for row in rows] == [
+        ("audit_recorded", "k"),
+        ("backup_recorded", "k"),
+    ]
