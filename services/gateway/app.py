@@ -30,7 +30,6 @@ from services.gateway.accounts.checking import PoolChecks
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
 from services.gateway.accounts.trial import ServerTrial
-from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
@@ -52,12 +51,7 @@ from services.gateway.routes.logtail import LogTail
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import (
-    ConnectionBounds,
-    ConnectionRegister,
-    listen_on,
-    make_server,
-)
+from services.gateway.wire import ConnectionRegister, connection_bounds, listen_on, make_server
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -190,7 +184,7 @@ class Gateway:
             metrics=self.metrics,
             log=log,
         )
-        self.connections = ConnectionRegister(_connection_bounds(settings))
+        self.connections = ConnectionRegister(connection_bounds(settings.gateway))
         self.server = make_server(self.door, self.connections)
         self._register_gauges()
 
@@ -251,7 +245,7 @@ class Gateway:
         """Go by other settings from now on."""
         self.settings = settings
         self.spool.apply_bounds(settings.gateway.spool, settings.gateway.spool_max)
-        self.connections.bounds = _connection_bounds(settings)
+        self.connections.bounds = connection_bounds(settings.gateway)
         self.door.apply_settings(settings)
         self.upstream.apply(settings)
         self.caller.apply_settings(settings.gateway)
@@ -295,19 +289,3 @@ class Gateway:
         ):
             metrics.batches.labels(question).set_function(batches)
             metrics.items.labels(question).set_function(items)
-
-
-def _connection_bounds(settings: Settings) -> ConnectionBounds:
-    """Bound connections as configured, and by the files that the process may have open.
-
-    Each client may need a second one, to its server.
-    """
-    section = settings.gateway
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = section.connections_max
-    proxies = trusted_proxies(section.trusted_proxies)
-    return ConnectionBounds(
-        connections_max=most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2)),
-        send_timeout_s=section.send_timeout,
-        trusts=proxies.is_trusted if proxies is not None else None,
-    )

@@ -4,4 +4,5 @@ sessions  sessionfiles  sessiontests             sessions, in files, their accou
 servers  keys  leases  queue                     what else there is, and its changes
 figures/                                         stats, reports, exports, SQL
 config                                           the configuration, checked or shown
+dashboard                                        a link that signs a browser in
 """

@@ -153,6 +153,7 @@ class KeyRing:
         return None if owner is None else self._keys[owner]
 
     def _fold_event(self, event: AnyEvent | UnknownEvent) -> None:
+        """Take up what an event says of keys and sign-ins; others say nothing here."""
         if isinstance(event, KeyIssued | MetricsKeyIssued | ViewerKeyIssued):
             self._put_key(_key_of_event(event))
         elif isinstance(event, KeyChanged | KeyRevoked):

@@ -75,8 +75,9 @@ def open_operators_key(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
 def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let admin keys pass, and viewers where nothing is changed (Litestar's guard)."""
     key = open_operators_key(connection)
-    if key.scope is KeyScope.VIEWER and connection.scope["method"] not in _READS:
-        message = f"a viewer key only reads: {connection.scope['method']} wants an admin key"
+    method = str(cast("dict[str, Any]", connection.scope)["method"])
+    if key.scope is KeyScope.VIEWER and method not in _READS:
+        message = f"a viewer key only reads: {method} wants an admin key"
         raise GatewayError("read_only_key", message)
     _refuse_others(key)
 

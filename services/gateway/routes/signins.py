@@ -27,7 +27,7 @@ SIGNS_IN = frozenset({KeyScope.ADMIN, KeyScope.VIEWER})
 _RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
-class Asked(msgspec.Struct, frozen=True):
+class BrowserRequest(msgspec.Struct, frozen=True):
     """What of a request tells whether it is our own page's."""
 
     method: str
@@ -42,7 +42,7 @@ class Asked(msgspec.Struct, frozen=True):
         return cookie_name(self.host, self.scheme)
 
 
-def asked_of(doors: Doors, scope: "dict[str, object]") -> Asked:
+def asked_of(doors: Doors, scope: "dict[str, object]") -> BrowserRequest:
     """Read a request's ASGI scope; https is what a trusted proxy says it was."""
     raw: list[tuple[bytes, bytes]] = list(scope["headers"])  # type: ignore[call-overload]
     client = scope.get("client")
@@ -51,24 +51,24 @@ def asked_of(doors: Doors, scope: "dict[str, object]") -> Asked:
     if proxies is not None and isinstance(client, list | tuple):
         scheme = proxies.client_origin(str(client[0]), scheme, raw).scheme
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-    return Asked(str(scope["method"]), headers, raw, host_of(raw), scheme)
+    return BrowserRequest(str(scope["method"]), headers, raw, host_of(raw), scheme)
 
 
-def refuse_foreign(asked: Asked) -> None:
+def refuse_foreign(asked: BrowserRequest) -> None:
     """Refuse what cannot be taken for our own page's. Raises `GatewayError`."""
     why = foreign_reason(asked.method, asked.headers, asked.host, asked.scheme)
     if why is not None:
         raise GatewayError("cross_site_refused", why)
 
 
-def has_cookie(asked: Asked) -> bool:
+def has_cookie(asked: BrowserRequest) -> bool:
     """Whether a request comes by a cookie, and brings no key that would stand before it."""
     return "authorization" not in asked.headers and bool(
         cookie_value(asked.raw_headers, asked.cookie_name)
     )
 
 
-def open_cookie(doors: Doors, asked: Asked) -> tuple[Key, Token]:
+def open_cookie(doors: Doors, asked: BrowserRequest) -> tuple[Key, Token]:
     """Find the key that a request's cookie stands for. Raises `GatewayError`."""
     refuse_foreign(asked)
     text = cookie_value(asked.raw_headers, asked.cookie_name)

@@ -16,13 +16,13 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
         yield opened
 
 
-def listed(readers: Readers, **parameters: Any) -> list[str]:
+def listed_ids(readers: Readers, **parameters: Any) -> list[str]:
     return [str(row["request_id"]) for row in named(readers, "requests", **parameters)]
 
 
 def test_every_call_has_one_row(readers: Readers) -> None:
     """But for those that were only counted; a call of several leases has one all the same."""
-    assert sorted(listed(readers)) == sorted(CALLS)
+    assert sorted(listed_ids(readers)) == sorted(CALLS)
 
 
 def test_rows_say_what_their_clients_saw(readers: Readers) -> None:
@@ -55,11 +55,11 @@ def test_rows_say_what_their_clients_saw(readers: Readers) -> None:
 def test_filters_let_through_what_they_name(
     readers: Readers, filters: dict[str, str], expected: set[str]
 ) -> None:
-    assert set(listed(readers, **filters)) == expected
+    assert set(listed_ids(readers, **filters)) == expected
 
 
 def test_pages_go_through_all_rows_once(readers: Readers) -> None:
-    whole = listed(readers)
+    whole = listed_ids(readers)
     seen: list[str] = []
     after: dict[str, Any] = {}
     while rows := named(readers, "requests", limit=2, **after):

@@ -21,7 +21,7 @@ COOKIE = "tidegate_80"
 """Named by the port that was asked, which is that of http here."""
 
 
-async def tried(front: Desk, method: str, path: str, **given: Any) -> httpx.Response:
+async def as_browser(front: Desk, method: str, path: str, **given: Any) -> httpx.Response:
     """Ask without a key: as a browser would, or somebody who pretends to be one."""
     return await front.http.request(method, path, **given)
 
@@ -32,7 +32,7 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
 
 async def signed_in(front: Desk, **wanted: str) -> str:
     """Sign in with a key or a link; the cookie's text."""
-    answer = await tried(front, "POST", SIGN_IN, json=wanted, headers=OURS)
+    answer = await as_browser(front, "POST", SIGN_IN, json=wanted, headers=OURS)
     assert answer.status_code == 200, answer.text
     front.http.cookies.clear()
     return str(answer.headers["set-cookie"].split(";")[0].removeprefix(f"{COOKIE}="))
@@ -58,7 +58,7 @@ def forged(front: Desk, kind: TokenKind = TokenKind.SIGN_IN, **changes: Any) -> 
 
 
 async def test_operators_key_signs_in_and_its_cookie_opens_what_the_key_opens(alone: Desk) -> None:
-    answer = await tried(alone, "POST", SIGN_IN, json={"key": alone.admin}, headers=OURS)
+    answer = await as_browser(alone, "POST", SIGN_IN, json={"key": alone.admin}, headers=OURS)
     text = answer.headers["set-cookie"]
     cookie = await signed_in(alone, key=alone.admin)
 
@@ -72,16 +72,16 @@ async def test_operators_key_signs_in_and_its_cookie_opens_what_the_key_opens(al
     assert text.startswith(f"{COOKIE}=")
     assert text.endswith("; Max-Age=43200; Path=/; HttpOnly; SameSite=Strict")
     assert alone.admin not in text
-    listed = await tried(alone, "GET", "/api/keys", headers=with_cookie(cookie))
+    listed = await as_browser(alone, "GET", "/api/keys", headers=with_cookie(cookie))
     assert listed.status_code == 200
     named = {"name": "made by cookie"}
-    issued = await tried(
+    issued = await as_browser(
         alone, "POST", "/api/keys", json=named, headers=with_cookie(cookie, **OURS)
     )
     assert issued.status_code == 201
-    schema = await tried(alone, "GET", "/schema/openapi.json", headers=with_cookie(cookie))
+    schema = await as_browser(alone, "GET", "/schema/openapi.json", headers=with_cookie(cookie))
     assert schema.status_code == 200
-    who = await tried(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
+    who = await as_browser(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
     assert who.json()["key_name"] == "root"
 
 
@@ -103,15 +103,15 @@ async def test_what_signs_nobody_in_is_refused(
 ) -> None:
     wanted = {"key": alone.client_key} if body.get("key") == "client" else body
 
-    answer = await tried(alone, "POST", SIGN_IN, json=wanted, headers=OURS)
+    answer = await as_browser(alone, "POST", SIGN_IN, json=wanted, headers=OURS)
 
     assert code_of(answer) == expected
     assert "set-cookie" not in answer.headers
 
 
 async def test_a_body_is_taken_from_nobody_beyond_what_signing_in_needs(alone: Desk) -> None:
-    long = await tried(alone, "POST", SIGN_IN, json={"key": "k" * 20_000}, headers=OURS)
-    garbage = await tried(alone, "POST", SIGN_IN, content=b"\xff{", headers=OURS)
+    long = await as_browser(alone, "POST", SIGN_IN, json={"key": "k" * 20_000}, headers=OURS)
+    garbage = await as_browser(alone, "POST", SIGN_IN, content=b"\xff{", headers=OURS)
 
     assert code_of(long) == (413, "request_too_large")
     assert code_of(garbage) == (400, "invalid_request")
@@ -122,13 +122,13 @@ async def test_a_link_signs_in_once_and_both_ends_are_in_the_log(alone: Desk) ->
 
     assert link["url"] == f"http://gateway/#in={link['link']}"
     cookie = await signed_in(alone, link=link["link"])
-    again = await tried(alone, "POST", SIGN_IN, json={"link": link["link"]}, headers=OURS)
+    again = await as_browser(alone, "POST", SIGN_IN, json={"link": link["link"]}, headers=OURS)
     assert code_of(again) == (401, "sign_in_link_invalid")
     assert "used already" in again.text
-    out = await tried(alone, "DELETE", SIGN_IN, headers=with_cookie(cookie, **OURS))
+    out = await as_browser(alone, "DELETE", SIGN_IN, headers=with_cookie(cookie, **OURS))
     assert out.json() == {"signed_out": True}
     assert "Max-Age=0" in out.headers["set-cookie"]
-    after = await tried(alone, "GET", "/api/keys", headers=with_cookie(cookie))
+    after = await as_browser(alone, "GET", "/api/keys", headers=with_cookie(cookie))
     assert code_of(after) == (401, "sign_in_ended")
     page = await alone.ask("GET", "/api/events?type=sign_in_link_used,signed_out")
     assert [event["type"] for event in page["data"]] == ["sign_in_link_used", "signed_out"]
@@ -143,12 +143,12 @@ async def test_a_link_that_was_used_at_one_gateway_is_used_at_all(
     link = await new_link(alone)
     cookie = await signed_in(alone, link=link["link"])
     async with desk(nats_client) as other:
-        given = await tried(other, "POST", SIGN_IN, json={"link": link["link"]}, headers=OURS)
-        there = await tried(other, "GET", SIGN_IN, headers=with_cookie(cookie))
-        await tried(alone, "DELETE", SIGN_IN, headers=with_cookie(cookie, **OURS))
+        given = await as_browser(other, "POST", SIGN_IN, json={"link": link["link"]}, headers=OURS)
+        there = await as_browser(other, "GET", SIGN_IN, headers=with_cookie(cookie))
+        await as_browser(alone, "DELETE", SIGN_IN, headers=with_cookie(cookie, **OURS))
 
         async def over() -> bool:
-            answer = await tried(other, "GET", SIGN_IN, headers=with_cookie(cookie))
+            answer = await as_browser(other, "GET", SIGN_IN, headers=with_cookie(cookie))
             return answer.status_code == 401
 
         await eventually(over)
@@ -171,8 +171,8 @@ async def test_a_link_that_was_used_at_one_gateway_is_used_at_all(
 async def test_a_token_that_is_not_ours_or_over_opens_nothing(
     alone: Desk, changes: dict[str, Any]
 ) -> None:
-    good = await tried(alone, "GET", "/api/keys", headers=with_cookie(forged(alone)))
-    bad = await tried(alone, "GET", "/api/keys", headers=with_cookie(forged(alone, **changes)))
+    good = await as_browser(alone, "GET", "/api/keys", headers=with_cookie(forged(alone)))
+    bad = await as_browser(alone, "GET", "/api/keys", headers=with_cookie(forged(alone, **changes)))
 
     assert good.status_code == 200
     assert code_of(bad) == (401, "sign_in_ended")
@@ -181,7 +181,7 @@ async def test_a_token_that_is_not_ours_or_over_opens_nothing(
 async def test_a_cookie_is_no_link(alone: Desk) -> None:
     cookie = await signed_in(alone, key=alone.admin)
 
-    answer = await tried(alone, "POST", SIGN_IN, json={"link": cookie}, headers=OURS)
+    answer = await as_browser(alone, "POST", SIGN_IN, json={"link": cookie}, headers=OURS)
 
     assert code_of(answer) == (401, "sign_in_link_invalid")
 
@@ -201,7 +201,7 @@ async def test_whatever_is_changed_in_a_token_it_opens_nothing(alone: Desk) -> N
     ]
 
     answers = [
-        await tried(alone, "GET", "/api/keys", headers=with_cookie(wrong)) for wrong in changed
+        await as_browser(alone, "GET", "/api/keys", headers=with_cookie(wrong)) for wrong in changed
     ]
 
     assert {code_of(answer) for answer in answers} == {(401, "sign_in_ended")}
@@ -228,7 +228,7 @@ async def test_requests_that_other_pages_could_have_made_are_refused(
     cookie = await signed_in(alone, key=alone.admin)
     path = SIGN_IN if method == "DELETE" else "/api/keys"
 
-    answer = await tried(
+    answer = await as_browser(
         alone, method, path, headers=with_cookie(cookie, **headers), json={"name": "x"}
     )
 
@@ -250,13 +250,13 @@ async def test_requests_that_other_pages_could_have_made_are_refused(
 async def test_requests_of_our_own_page_are_answered(alone: Desk, headers: dict[str, str]) -> None:
     cookie = await signed_in(alone, key=alone.admin)
 
-    answer = await tried(alone, "GET", "/api/keys", headers=with_cookie(cookie, **headers))
+    answer = await as_browser(alone, "GET", "/api/keys", headers=with_cookie(cookie, **headers))
 
     assert answer.status_code == 200
 
 
 async def test_signing_in_too_is_for_our_own_page_alone(alone: Desk) -> None:
-    answer = await tried(alone, "POST", SIGN_IN, json={"key": alone.admin})
+    answer = await as_browser(alone, "POST", SIGN_IN, json={"key": alone.admin})
 
     assert code_of(answer) == (403, "cross_site_refused")
 
@@ -265,7 +265,7 @@ async def test_a_host_that_is_none_of_ours_is_refused_by_cookie(alone: Desk) -> 
     """A name of a stranger's that leads here (DNS rebinding) gets nothing, whatever it brings."""
     cookie = await signed_in(alone, key=alone.admin)
 
-    answer = await tried(
+    answer = await as_browser(
         alone, "GET", "/api/keys", headers=with_cookie(cookie, host="evil.example")
     )
 
@@ -275,13 +275,15 @@ async def test_a_host_that_is_none_of_ours_is_refused_by_cookie(alone: Desk) -> 
 async def test_behind_a_front_that_speaks_https_the_cookie_is_secure(nats_client: Client) -> None:
     proxied = {**OURS, "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.9"}
     async with desk(nats_client, trusted_proxies=["127.0.0.1"]) as front:
-        answer = await tried(front, "POST", SIGN_IN, json={"key": front.admin}, headers=proxied)
+        answer = await as_browser(
+            front, "POST", SIGN_IN, json={"key": front.admin}, headers=proxied
+        )
         name, _, rest = answer.headers["set-cookie"].partition("=")
         cookie = {"cookie": f"{name}={rest.split(';')[0]}"}
-        plain = await tried(
+        plain = await as_browser(
             front, "GET", "/api/keys", headers={**proxied, **cookie, "origin": "http://gateway"}
         )
-        good = await tried(
+        good = await as_browser(
             front, "GET", "/api/keys", headers={**proxied, **cookie, "origin": "https://gateway"}
         )
 
@@ -305,15 +307,17 @@ async def test_viewers_read_everything_and_change_nothing(alone: Desk) -> None:
     ]
 
     for headers in (key, cookie):
-        assert (await tried(alone, "GET", "/api/keys", headers=headers)).status_code == 200
-        assert (await tried(alone, "HEAD", "/api/keys", headers=headers)).status_code == 200
+        assert (await as_browser(alone, "GET", "/api/keys", headers=headers)).status_code == 200
+        assert (await as_browser(alone, "HEAD", "/api/keys", headers=headers)).status_code == 200
         for method, path in changing:
-            answer = await tried(alone, method, path, headers=headers, json={"name": "x"})
+            answer = await as_browser(alone, method, path, headers=headers, json={"name": "x"})
             assert code_of(answer) in {(403, "read_only_key"), (405, "method_not_allowed")}, path
     assert issued["key"].startswith("sk-viewer-")
-    who = await tried(alone, "GET", SIGN_IN, headers=cookie)
+    who = await as_browser(alone, "GET", SIGN_IN, headers=cookie)
     assert who.json()["scope"] == KeyScope.VIEWER
-    assert (await tried(alone, "DELETE", SIGN_IN, headers=cookie)).json() == {"signed_out": True}
+    assert (await as_browser(alone, "DELETE", SIGN_IN, headers=cookie)).json() == {
+        "signed_out": True
+    }
 
 
 async def test_a_key_that_is_revoked_or_rotated_takes_its_sign_ins_with_it(alone: Desk) -> None:
@@ -321,13 +325,13 @@ async def test_a_key_that_is_revoked_or_rotated_takes_its_sign_ins_with_it(alone
     cookie = await signed_in(alone, key=issued["key"])
     path = f"/api/keys/{issued['id']}"
     kept = await alone.ask("POST", f"{path}/rotate", json={"grace_s": 600})
-    in_grace = await tried(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
+    in_grace = await as_browser(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
     await alone.ask("POST", f"{path}/rotate")
-    rotated = await tried(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
+    rotated = await as_browser(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
     newest = await alone.ask("POST", f"{path}/rotate")
     cookie = await signed_in(alone, key=newest["key"])
     await alone.ask("DELETE", path)
-    revoked = await tried(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
+    revoked = await as_browser(alone, "GET", SIGN_IN, headers=with_cookie(cookie))
 
     assert kept["key"] != issued["key"]
     assert in_grace.status_code == 200
@@ -338,6 +342,6 @@ async def test_a_key_stands_before_a_cookie(alone: Desk) -> None:
     cookie = await signed_in(alone, key=alone.admin)
     client = {"authorization": f"Bearer {alone.client_key}"}
 
-    answer = await tried(alone, "GET", "/api/keys", headers=with_cookie(cookie, **client))
+    answer = await as_browser(alone, "GET", "/api/keys", headers=with_cookie(cookie, **client))
 
     assert code_of(answer) == (403, "model_not_allowed")

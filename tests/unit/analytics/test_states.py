@@ -267,6 +267,7 @@ def test_keys_that_only_read_have_a_row_with_their_scope() -> None:
     batch = batch_of(Story().tell(metrics, viewer, subject="evt.keys"))
 
     rows: list[KeyRow] = rows_of(batch, "keys")
+
     assert {row.key_id: row.scope for row in rows} == {"m": "metrics", "v": "viewer"}
 
 
@@ -296,6 +297,7 @@ def test_audits_and_backups_are_journalled() -> None:
     batch = batch_of(Story().tell(audit, backup, subject="evt.keys"))
 
     rows = rows_of(batch, "entity_events")
+
     assert [(row.event, row.caused_by) for row in rows] == [
         ("audit_recorded", "k"),
         ("backup_recorded", "k"),

@@ -2,26 +2,26 @@
 
 from typing import Any
 
-from services.gateway.routes.ledger.lane import Lane, lane_of
+from services.gateway.routes.ledger.lane import LifeLane, lane_of
 
 ZERO = "2026-01-01T12:00:00Z"
 
 
-def at(ms: int) -> str:
+def moment_at(ms: int) -> str:
     return f"2026-01-01T12:00:{ms // 1000:02d}.{ms % 1000:03d}000Z"
 
 
-def asked(number: int = 1, ms: int = 0) -> dict[str, Any]:
-    return {"number": number, "asked_at": at(ms)}
+def asked_row(number: int = 1, ms: int = 0) -> dict[str, Any]:
+    return {"number": number, "asked_at": moment_at(ms)}
 
 
-def lease(number: int = 1, ms: int = 0, **changes: Any) -> dict[str, Any]:
+def leased_row(number: int = 1, ms: int = 0, **changes: Any) -> dict[str, Any]:
     return {
         "number": number,
         "lease_id": f"r.{number}",
-        "asked_at": at(ms),
-        "granted_at": at(ms + 3),
-        "ended_at": at(ms + 1500),
+        "asked_at": moment_at(ms),
+        "granted_at": moment_at(ms + 3),
+        "ended_at": moment_at(ms + 1500),
         "lease_ms": 3.25,
         "outcome": "settled",
         "status": 200,
@@ -34,7 +34,7 @@ def lease(number: int = 1, ms: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
-def attempt(number: int = 1, lease_number: int = 1, **changes: Any) -> dict[str, Any]:
+def attempt_row(number: int = 1, lease_number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
         "attempt": number,
         "lease_id": f"r.{lease_number}",
@@ -53,23 +53,23 @@ def attempt(number: int = 1, lease_number: int = 1, **changes: Any) -> dict[str,
     }
 
 
-def refusal(number: int = 1, ms: int = 0) -> dict[str, Any]:
+def refusal_row(number: int = 1, ms: int = 0) -> dict[str, Any]:
     return {
         "number": number,
-        "asked_at": at(ms),
-        "ts": at(ms + 20),
+        "asked_at": moment_at(ms),
+        "ts": moment_at(ms + 20),
         "reason": "pool_saturated",
         "status": 503,
     }
 
 
-def bars(lane: Lane | None) -> list[tuple[str, float, float | None, str]]:
+def bars(lane: LifeLane | None) -> list[tuple[str, float, float | None, str]]:
     assert lane is not None
     return [(span.kind, span.from_ms, span.to_ms, span.verdict) for span in lane.spans]
 
 
 def test_a_plain_call_waits_holds_a_lease_and_tries_once() -> None:
-    lane = lane_of([asked()], [lease()], [attempt()], [])
+    lane = lane_of([asked_row()], [leased_row()], [attempt_row()], [])
 
     assert bars(lane) == [
         ("wait", 0.0, 3.25, "granted"),
@@ -77,7 +77,7 @@ def test_a_plain_call_waits_holds_a_lease_and_tries_once() -> None:
         ("attempt", 5.0, 1005.0, "success"),
     ]
     assert lane is not None
-    assert (lane.began_at, lane.length_ms, lane.ended) == (at(0), 1005.0, True)
+    assert (lane.began_at, lane.length_ms, lane.ended) == (moment_at(0), 1005.0, True)
     assert (lane.outcome, lane.status, lane.code) == ("settled", 200, "")
     tried = lane.spans[2]
     assert (tried.connected_ms, tried.first_byte_ms) == (6.5, 905.0)
@@ -85,7 +85,7 @@ def test_a_plain_call_waits_holds_a_lease_and_tries_once() -> None:
 
 
 def test_of_a_call_under_way_nothing_has_an_end() -> None:
-    lane = lane_of([asked()], [lease(outcome="open", ended_at=None, status=0)], [], [])
+    lane = lane_of([asked_row()], [leased_row(outcome="open", ended_at=None, status=0)], [], [])
 
     assert bars(lane) == [("wait", 0.0, 3.25, "granted"), ("lease", 3.25, None, "open")]
     assert lane is not None
@@ -93,13 +93,13 @@ def test_of_a_call_under_way_nothing_has_an_end() -> None:
 
 
 def test_one_that_waits_has_a_wait_without_an_end() -> None:
-    lane = lane_of([asked()], [], [], [])
+    lane = lane_of([asked_row()], [], [], [])
 
     assert bars(lane) == [("wait", 0.0, None, "")]
 
 
 def test_a_refusal_ends_the_wait_and_the_call() -> None:
-    lane = lane_of([asked()], [], [], [refusal()])
+    lane = lane_of([asked_row()], [], [], [refusal_row()])
 
     assert bars(lane) == [("wait", 0.0, 20.0, "refused")]
     assert lane is not None
@@ -108,13 +108,13 @@ def test_a_refusal_ends_the_wait_and_the_call() -> None:
 
 def test_a_second_lease_begins_where_it_was_asked_for() -> None:
     """The first attempt failed; of the second, as of earlier versions, nobody said the start."""
-    first = lease(outcome="released", status=0)
-    failed = attempt(verdict="unreachable", status=0, failure="connect", total_ms=100.0)
+    first = leased_row(outcome="released", status=0)
+    failed = attempt_row(verdict="unreachable", status=0, failure="connect", total_ms=100.0)
     failed |= {"connect_ms": 0.0, "first_byte_ms": 0.0, "sent": False, "region": None}
-    second = lease(2, 200)
-    again = attempt(1, 2, started_ms=None)
+    second = leased_row(2, 200)
+    again = attempt_row(1, 2, started_ms=None)
 
-    lane = lane_of([asked(), asked(2, 200)], [first, second], [failed, again], [])
+    lane = lane_of([asked_row(), asked_row(2, 200)], [first, second], [failed, again], [])
 
     assert bars(lane) == [
         ("wait", 0.0, 3.25, "granted"),
@@ -130,7 +130,9 @@ def test_a_second_lease_begins_where_it_was_asked_for() -> None:
 
 
 def test_what_was_given_up_before_a_grant_holds_nothing() -> None:
-    given_up = lease(granted_at=None, outcome="cancelled", ended_at=at(40), error_code="x")
+    given_up = leased_row(
+        granted_at=None, outcome="cancelled", ended_at=moment_at(40), error_code="x"
+    )
 
     lane = lane_of([], [given_up], [], [])
 
@@ -138,10 +140,12 @@ def test_what_was_given_up_before_a_grant_holds_nothing() -> None:
 
 
 def test_a_lease_without_an_attempt_ends_where_the_log_says() -> None:
-    lane = lane_of([], [lease(outcome="cancelled", lease_ms=0.0, ended_at=at(50))], [], [])
+    lane = lane_of(
+        [], [leased_row(outcome="cancelled", lease_ms=0.0, ended_at=moment_at(50))], [], []
+    )
 
     assert bars(lane) == [("wait", 0.0, 3.0, "granted"), ("lease", 3.0, 50.0, "cancelled")]
 
 
 def test_without_a_moment_to_count_from_there_is_no_lane() -> None:
-    assert lane_of([], [lease(asked_at=None)], [attempt()], []) is None
+    assert lane_of([], [leased_row(asked_at=None)], [attempt_row()], []) is None

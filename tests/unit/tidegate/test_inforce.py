@@ -23,7 +23,7 @@ paths = ["/v1/music"]
 """
 
 
-def listed(
+def settings_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **variables: str
 ) -> dict[str, dict[str, Any]]:
     """The settings of a file and variables, by name."""
@@ -39,7 +39,7 @@ def listed(
 def test_a_setting_is_from_the_file_from_a_variable_or_a_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = listed(tmp_path, monkeypatch, TIDEGATE_GATEWAY_ATTEMPTS_MAX="5")
+    settings = settings_by_name(tmp_path, monkeypatch, TIDEGATE_GATEWAY_ATTEMPTS_MAX="5")
 
     assert settings["gateway.max_wait"] == {
         "name": "gateway.max_wait",
@@ -60,7 +60,7 @@ def test_a_setting_is_from_the_file_from_a_variable_or_a_default(
 def test_what_is_secret_is_hidden_and_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = listed(tmp_path, monkeypatch)
+    settings = settings_by_name(tmp_path, monkeypatch)
 
     assert "password" not in str(settings["gateway.proxy"])
     assert settings["gateway.proxy"]["secret"] is True

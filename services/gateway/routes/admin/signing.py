@@ -124,5 +124,5 @@ def _signed_in(key: Key, token: Token | None) -> SignedIn:
     )
 
 
-def _set_cookie(asked: signins.Asked, text: str, lasts_s: int) -> str:
+def _set_cookie(asked: signins.BrowserRequest, text: str, lasts_s: int) -> str:
     return sign_in_cookie(asked.cookie_name, text, lasts_s, secure=asked.scheme == "https")

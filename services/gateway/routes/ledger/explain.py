@@ -15,7 +15,7 @@ from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import FigureRow, rows_of
-from services.gateway.routes.ledger.lane import Lane, lane_of
+from services.gateway.routes.ledger.lane import LifeLane, lane_of
 
 _ID_MAX = 500
 _LOOK_EVERY_S = 0.1
@@ -39,7 +39,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[FigureRow]
     refusals: list[FigureRow]
     consequences: list[FigureRow]
-    lane: Lane | None
+    lane: LifeLane | None
     """Its life on a time axis; null where nobody said when it asked."""
 
 

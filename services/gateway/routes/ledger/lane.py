@@ -14,7 +14,7 @@ Row = dict[str, Any]
 _OPEN = "open"
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
+class LifeSpan(msgspec.Struct, frozen=True, kw_only=True):
     """One bar; ms from the lane's beginning, null where it did not come to it or goes on.
 
     `kind` wait: for a lease (verdict granted, refused, gone; empty while it waits); lease: a
@@ -42,7 +42,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
-class Lane(msgspec.Struct, frozen=True, kw_only=True):
+class LifeLane(msgspec.Struct, frozen=True, kw_only=True):
     """The bars in the order in which they began, and what the request came to."""
 
     began_at: str
@@ -51,19 +51,19 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     status: int
     code: str
-    spans: list[Span]
+    spans: list[LifeSpan]
 
 
 def lane_of(
     asked: list[Row], leases: list[Row], attempts: list[Row], refusals: list[Row]
-) -> Lane | None:
+) -> LifeLane | None:
     """Lay out what the log has of one request; None where nobody said when it asked."""
     began_at = min(
         (row["asked_at"] for row in [*asked, *leases, *refusals] if row["asked_at"]), default=None
     )
     if began_at is None:
         return None
-    spans: list[Span] = []
+    spans: list[LifeSpan] = []
     for number in sorted({row["number"] for row in [*asked, *leases, *refusals]}):
         refused = _numbered(refusals, number)
         lease = _numbered(leases, number)
@@ -72,9 +72,9 @@ def lane_of(
             spans.append(_wait(row, lease, refused, began_at))
         if lease is not None:
             tried = [one for one in attempts if one["lease_id"] == lease["lease_id"]]
-            spans += _held(lease, tried, began_at, spans)
+            spans += _lease_spans(lease, tried, began_at, spans)
     last = _last_word(leases, refusals)
-    return Lane(
+    return LifeLane(
         began_at=began_at,
         length_ms=max((span.to_ms or span.from_ms for span in spans), default=0.0),
         ended=last is not None,
@@ -85,7 +85,7 @@ def lane_of(
     )
 
 
-def _wait(row: Row, lease: Row | None, refused: Row | None, began_at: str) -> Span:
+def _wait(row: Row, lease: Row | None, refused: Row | None, began_at: str) -> LifeSpan:
     """Lay out the wait for a lease, to its grant or to whatever it came to instead."""
     from_ms = _ms_between(began_at, row["asked_at"])
     to_ms, verdict, words = None, "", "waits for a lease"
@@ -98,7 +98,7 @@ def _wait(row: Row, lease: Row | None, refused: Row | None, began_at: str) -> Sp
     elif lease is not None:
         to_ms = _ms_between(began_at, lease["ended_at"])
         verdict, words = "gone", "given up before a lease was granted"
-    return Span(
+    return LifeSpan(
         kind="wait",
         number=row["number"],
         from_ms=from_ms,
@@ -108,7 +108,9 @@ def _wait(row: Row, lease: Row | None, refused: Row | None, began_at: str) -> Sp
     )
 
 
-def _held(lease: Row, tried: list[Row], began_at: str, before: Iterable[Span]) -> list[Span]:
+def _lease_spans(
+    lease: Row, tried: list[Row], began_at: str, before: Iterable[LifeSpan]
+) -> list[LifeSpan]:
     """Lay out a lease and its attempts; those of earlier versions, which say no start, in a row."""
     if not lease["granted_at"]:
         return []
@@ -125,7 +127,7 @@ def _held(lease: Row, tried: list[Row], began_at: str, before: Iterable[Span]) -
         to_ms = free_ms if tried else max(from_ms, _ms_between(began_at, lease["ended_at"]))
     label = str(lease.get("session_label") or "")
     units = f"{lease['units_reserved']} of {lease['service_type']}"
-    held = Span(
+    whole = LifeSpan(
         kind="lease",
         number=lease["number"],
         from_ms=_rounded(from_ms),
@@ -137,14 +139,14 @@ def _held(lease: Row, tried: list[Row], began_at: str, before: Iterable[Span]) -
         units=lease["units_reserved"],
         code=lease["error_code"] or "",
     )
-    return [held, *spans]
+    return [whole, *spans]
 
 
-def _attempt(lease: Row, one: Row, started_ms: float, ended_ms: float) -> Span:
+def _attempt(lease: Row, one: Row, started_ms: float, ended_ms: float) -> LifeSpan:
     """Lay out a try at a server; its times count from its own beginning in the log."""
     status = f" {one['status']}" if one["status"] else ""
     failure = f" ({one['failure']})" if one["failure"] else ""
-    return Span(
+    return LifeSpan(
         kind="attempt",
         number=lease["number"],
         attempt=one["attempt"],

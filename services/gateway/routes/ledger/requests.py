@@ -49,7 +49,7 @@ Cursor = Annotated[str, QueryParameter(description="`next` of the page before.")
 Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most so many rows.")]
 
 
-class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
+class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A client's call; `latency_ms` is null while it is under way.
 
     `outcome` is that of its last lease, `waiting` for one or `refused` it; `code` what its client
@@ -80,7 +80,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     """Rows, and where the next page begins; `next` is null at the end."""
 
-    data: list[RequestRow]
+    data: list[ListedRequest]
     next: str | None
     sequence: int
     lag: int
@@ -142,14 +142,14 @@ async def list_requests(
     )
 
 
-def _as_row(row: FigureRow) -> RequestRow:
+def _as_row(row: FigureRow) -> ListedRequest:
     """Say it as pages do; what an earlier version did not write down is empty."""
     texts = {
         name: row[name] or ""
-        for name in RequestRow.__struct_fields__
+        for name in ListedRequest.__struct_fields__
         if isinstance(row.get(name), str | None) and name in row
     }
-    return RequestRow(
+    return ListedRequest(
         **{
             **texts,
             "at": row["asked_at"],
