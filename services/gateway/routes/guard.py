@@ -12,11 +12,13 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MultiDict
 from litestar.handlers import BaseRouteHandler
+from litestar.types import HTTPScope
 
 from runtime.texts import as_quoted
 from services.gateway.clients.keys import Key, KeyScope, open_key, presented_key
 from services.gateway.clients.origin import Proxies
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import routed_path
 from services.gateway.routes import signins
 from services.gateway.routes.doors import Doors
 from services.gateway.signing.browser import cookie_value
@@ -29,6 +31,10 @@ SIGN_IN = "sign_in"
 """Where a connection's state has the sign-in that it was opened by, if it was by one."""
 STILL_OPENS = "still_opens"
 """Where it has a function that says whether what opened it still would."""
+SIGN_IN_PATH = "/api/sign-in"
+SIGN_IN_BYTES_MAX = 10_000
+"""Of a body that comes before anybody is known."""
+BODY_BYTES_MAX = 10_000_000
 _READS = frozenset({"GET", "HEAD"})
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 LET_THROUGH = frozenset({"_", "t"})
@@ -90,6 +96,24 @@ def readers_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHan
 def _refuse_others(key: Key) -> None:
     if key.scope not in signins.SIGNS_IN:
         raise GatewayError("model_not_allowed", f"expected an admin key, got a {key.scope} key")
+
+
+def body_bytes_max(scope: HTTPScope, doors: Doors) -> int:
+    """Tell how much of a body is taken: nothing of whom no operator's key or sign-in vouches for.
+
+    But for who wants to sign in, of whom little is.
+    """
+    if scope["method"] in {"GET", "HEAD"}:
+        return 0
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            key = doors.key_log.find_key(presented_key(value.decode("latin-1")))
+            return BODY_BYTES_MAX if key is not None and key.is_admin else 0
+    if routed_path(scope["path"]) == SIGN_IN_PATH:
+        return SIGN_IN_BYTES_MAX
+    asked = signins.asked_of(doors, cast("dict[str, Any]", scope))
+    opened = signins.read_sign_in(doors, cookie_value(asked.raw_headers, asked.cookie_name))
+    return BODY_BYTES_MAX if opened is not None and opened[0].is_admin else 0
 
 
 def known_parameters_only(

@@ -12,13 +12,9 @@ from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import signins
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.guard import SIGN_IN, readers_only
+from services.gateway.routes.guard import SIGN_IN, SIGN_IN_BYTES_MAX, SIGN_IN_PATH, readers_only
 from services.gateway.signing.browser import sign_in_cookie
 from services.gateway.signing.tokens import Token
-
-SIGN_IN_PATH = "/api/sign-in"
-SIGN_IN_BYTES_MAX = 10_000
-"""Of a body that comes before anybody is known."""
 
 
 class WantedSignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
