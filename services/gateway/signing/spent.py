@@ -40,8 +40,8 @@ class SpentTokens:
     def forget_expired(self, at: datetime) -> None:
         """Let go of what would be refused at `at` in any case."""
         self.links = {
-            link_id: use for link_id, use in self.links.items() if use.expires_at + _MARGIN > at
+            link_id: use for link_id, use in self.links.items() if at - use.expires_at < _MARGIN
         }
         self.ended = {
-            sign_in_id: until for sign_in_id, until in self.ended.items() if until + _MARGIN > at
+            sign_in_id: until for sign_in_id, until in self.ended.items() if at - until < _MARGIN
         }

@@ -56,7 +56,7 @@ def _state_lines(answer: dict[str, Any]) -> Iterator[str]:
     for name in ("sessions", "servers"):
         if (counts := answer[name]) is not None:
             by_state = [
-                f"{one['count']} {one['state']}" for one in counts["states"] if one["count"]
+                f"{entry['count']} {entry['state']}" for entry in counts["states"] if entry["count"]
             ]
             yield f"{name}: {', '.join(by_state) or 'none'}"
     if (doubt := answer["in_doubt"]) is not None and doubt["leases"]:
@@ -76,7 +76,7 @@ def _attention_lines(answer: dict[str, Any]) -> Iterator[str]:
 
 def _error_lines(answer: dict[str, Any]) -> Iterator[str]:
     for error in answer["errors"] or []:
-        told = f": {error['message']}" if error["message"] else ""
+        words = f": {error['message']}" if error["message"] else ""
         key = error["key_name"] or error["key_id"]
-        yield f"{error['at']}  {error['status']} {error['code']} to {key}{told}"
+        yield f"{error['at']}  {error['status']} {error['code']} to {key}{words}"
         yield f"  tidegate explain {error['request_id']}"

@@ -128,7 +128,7 @@ async def _page_before(
     looked = 0
     while len(data) < limit and top >= state.first_sequence and looked < _ENVELOPES_MAX:
         bottom = max(top - _WINDOW, state.first_sequence - 1, 0)
-        found: list[tuple[LogPosition, dict[str, Any]]] = []
+        window: list[tuple[LogPosition, dict[str, Any]]] = []
         async with aclosing(_read_between(doors, max(bottom - _WINDOW, 0), top)) as envelopes:
             async for stored in envelopes:
                 fitting = [
@@ -136,8 +136,8 @@ async def _page_before(
                     for position, record in numbered_records(stored)
                     if wanted(record) and position < end
                 ]
-                found += fitting if stored.sequence > bottom else []
-        kept = found[::-1][: limit - len(data)]
+                window += fitting if stored.sequence > bottom else []
+        kept = window[::-1][: limit - len(data)]
         data += [record for _, record in kept]
         seen = kept[-1][0] if len(data) == limit else (bottom + 1, 0)
         looked += top - bottom

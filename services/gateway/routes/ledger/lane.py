@@ -71,7 +71,7 @@ def lane_of(
         if row.get("asked_at"):
             spans.append(_wait(row, lease, refused, began_at))
         if lease is not None:
-            tried = [one for one in attempts if one["lease_id"] == lease["lease_id"]]
+            tried = [row for row in attempts if row["lease_id"] == lease["lease_id"]]
             spans += _lease_spans(lease, tried, began_at, spans)
     last = _last_word(leases, refusals)
     return LifeLane(
@@ -118,10 +118,10 @@ def _lease_spans(
     from_ms = waits[-1] if waits else _ms_between(began_at, lease["granted_at"])
     free_ms = from_ms
     spans = []
-    for one in sorted(tried, key=lambda row: int(row["attempt"])):
-        started_ms = one["started_ms"] or free_ms
-        free_ms = started_ms + one["total_ms"]
-        spans.append(_attempt(lease, one, started_ms, free_ms))
+    for attempt in sorted(tried, key=lambda row: int(row["attempt"])):
+        started_ms = attempt["started_ms"] or free_ms
+        free_ms = started_ms + attempt["total_ms"]
+        spans.append(_attempt(lease, attempt, started_ms, free_ms))
     to_ms = None
     if lease["outcome"] != _OPEN:
         to_ms = free_ms if tried else max(from_ms, _ms_between(began_at, lease["ended_at"]))
@@ -142,25 +142,29 @@ def _lease_spans(
     return [whole, *spans]
 
 
-def _attempt(lease: Row, one: Row, started_ms: float, ended_ms: float) -> LifeSpan:
+def _attempt(lease: Row, attempt: Row, started_ms: float, ended_ms: float) -> LifeSpan:
     """Lay out a try at a server; its times count from its own beginning in the log."""
-    status = f" {one['status']}" if one["status"] else ""
-    failure = f" ({one['failure']})" if one["failure"] else ""
+    status = f" {attempt['status']}" if attempt["status"] else ""
+    failure = f" ({attempt['failure']})" if attempt["failure"] else ""
     return LifeSpan(
         kind="attempt",
         number=lease["number"],
-        attempt=one["attempt"],
+        attempt=attempt["attempt"],
         from_ms=_rounded(started_ms),
         to_ms=_rounded(ended_ms),
-        connected_ms=_rounded(started_ms + one["connect_ms"]) if one["connect_ms"] else None,
-        first_byte_ms=_rounded(started_ms + one["first_byte_ms"]) if one["first_byte_ms"] else None,
-        verdict=one["verdict"],
-        words=f"{one['verdict']}{status}{failure} from {one['server_id']}",
-        server_id=one["server_id"],
-        region=one["region"] or "",
-        status=one["status"] or 0,
-        sent=bool(one["sent"]),
-        code=one["meaning"] or "",
+        connected_ms=_rounded(started_ms + attempt["connect_ms"])
+        if attempt["connect_ms"]
+        else None,
+        first_byte_ms=_rounded(started_ms + attempt["first_byte_ms"])
+        if attempt["first_byte_ms"]
+        else None,
+        verdict=attempt["verdict"],
+        words=f"{attempt['verdict']}{status}{failure} from {attempt['server_id']}",
+        server_id=attempt["server_id"],
+        region=attempt["region"] or "",
+        status=attempt["status"] or 0,
+        sent=bool(attempt["sent"]),
+        code=attempt["meaning"] or "",
     )
 
 

@@ -83,7 +83,7 @@ async def _ask_all(doors: Doors) -> Overview:
         sessions=_session_counts(pooled, whole) if pooled and whole else None,
         servers=_server_counts(balanced) if balanced else None,
         in_doubt=_doubt(whole) if whole else None,
-        attention=[_attention(one) for one in attention_needed(pooled, balanced, trouble)],
+        attention=[_attention(finding) for finding in attention_needed(pooled, balanced, trouble)],
         errors=_errors(row) if row else None,
     )
 
@@ -100,11 +100,11 @@ def _units(whole: PoolOverview, row: FigureRow | None, now: datetime) -> list[Se
     used = {of_type["service_type"]: of_type["units"] for of_type in (row or {}).get("used") or []}
     by_type = {units.service_type: units for units in whole.units}
     resets_at = whole.resets[0].resets_at
-    told = []
+    listed = []
     for name in in_order(by_type):
         units = by_type[ServiceType(name)]
         spent = None if row is None else used.get(name, 0)
-        told.append(
+        listed.append(
             ServiceUnits(
                 service_type=name,
                 remaining=units.remaining,
@@ -115,7 +115,7 @@ def _units(whole: PoolOverview, row: FigureRow | None, now: datetime) -> list[Se
                 resets_in_s=round(max(0.0, (resets_at - now).total_seconds()), 3),
             )
         )
-    return told
+    return listed
 
 
 def _calls(row: FigureRow) -> Calls:
