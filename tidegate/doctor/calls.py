@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.settings import SettingsError
 from runtime.texts import as_shown
 from tidegate.console import api
 from tidegate.console.errors import CommandError, GatewayAbsentError
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 
 _AREA = "calls"
 _USED_UP, _BUSY = "pool_quota_exhausted", "pool_saturated"

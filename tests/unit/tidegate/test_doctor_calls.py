@@ -14,10 +14,11 @@ from contracts.base import (
     SessionId,
 )
 from contracts.pool import PoolStatusReply, SessionStatus, SessionView, WaitView
+from runtime.process.findings import State
+from services.gateway.domain.attention import session_findings
 from tests.unit.pool.builders import NOON
 from tidegate.doctor.calls import rehearsal_findings
-from tidegate.doctor.findings import State
-from tidegate.doctor.sessions import fitting_findings, session_findings
+from tidegate.doctor.fitting import fitting_findings
 
 IMAGE = ServiceType("image")
 

@@ -1,50 +1,17 @@
-"""The pool's sessions, as it says itself how they are, and held against the servers."""
+"""Sessions held against servers: whether each has somewhere to go, and who waits for what."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from contracts.balancer import PLAIN, Server
 from contracts.pool import PoolStatusReply, SessionStatus, SessionView, WaitView
-from tidegate.doctor.findings import DoctorFinding, fine, note, wrong
+from runtime.process.findings import DoctorFinding, note, wrong
 
 _GONE = frozenset({SessionStatus.RETIRED, SessionStatus.DISABLED})
 _REGIONAL = frozenset({PLAIN, "jimeng", "drraw"})
 """Dialects that know what to make of a session's region."""
 _NO_REGION = "no region"
 _NAMED = 5
-
-
-def session_findings(
-    reply: PoolStatusReply, *, size_written: bool = True
-) -> Iterator[DoctorFinding]:
-    """Compare the pool's sessions and their units with what is wanted.
-
-    Where nobody wrote how many that is (`size_written`), fewer are as they were meant.
-    """
-    summary = (
-        f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
-        f" {reply.min_size} are wanted"
-    )
-    if reply.refused_since is not None:
-        since = f"{reply.refused_since:%Y-%m-%d %H:%M:%S} UTC"
-        message = f"no login is believed since {since}: every session is suspect or disabled"
-        yield wrong("sessions", "logins_refused", message)
-    if (
-        reply.sessions_active == 0 < reply.min_size
-        or reply.sessions_total > reply.sessions_active == 0
-    ):
-        yield wrong("sessions", "no_active_session", summary)
-    elif reply.sessions_active < reply.min_size:
-        short = wrong if size_written else note
-        yield short("sessions", "sessions_short", summary)
-    else:
-        yield fine("sessions", summary)
-    if reply.growth_held:
-        yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
-    yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
-    for service_type, units in reply.remaining.items():
-        if units == 0 and reply.sessions_active:
-            yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")
 
 
 def fitting_findings(reply: PoolStatusReply, servers: Sequence[Server]) -> Iterator[DoctorFinding]:
