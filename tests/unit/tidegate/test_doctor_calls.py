@@ -45,7 +45,7 @@ def session_seen(name: str, region: str = "", **fields: Any) -> SessionView:
     )
 
 
-def pool_said(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
+def pool_with(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
     values: dict[str, Any] = {"remaining": {IMAGE: 1}, "sessions_active": 30, **fields}
     return PoolStatusReply(
         sequence=1,
@@ -108,7 +108,7 @@ def test_type_that_no_server_names_is_no_fault() -> None:
 
 
 def test_sessions_without_a_server_and_servers_without_a_session_are_told() -> None:
-    reply = pool_said(
+    reply = pool_with(
         session_seen("a", "us"),
         session_seen("b", "hk"),
         session_seen("gone", "sg", status=SessionStatus.RETIRED),
@@ -126,22 +126,22 @@ def test_sessions_without_a_server_and_servers_without_a_session_are_told() -> N
         (State.NOTE, "server_without_sessions", "two takes no session that there is (hk, us)"),
         (State.NOTE, "server_without_sessions", "three takes no session that there is (hk, us)"),
     ]
-    assert list(fitting_findings(pool_said(session_seen("a")), servers)) == []
+    assert list(fitting_findings(pool_with(session_seen("a")), servers)) == []
 
 
 def test_doubtful_sessions_are_named_up_to_five() -> None:
     doubted = [session_seen(f"s{number}", doubts=1) for number in range(7)]
 
-    (found,) = fitting_findings(pool_said(*doubted), [server_of("one")])
+    (found,) = fitting_findings(pool_with(*doubted), [server_of("one")])
 
     assert found.code == "sessions_doubtful"
     assert found.message.startswith("s0, s1, s2, s3, s4 and 2 more")
 
 
 def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
-    hoping = pool_said(waits=[one_waiting()])
-    without = pool_said(waits=[one_waiting()], sessions_active=0)
-    held = pool_said(waits=[one_waiting()], remaining={}, growth_held="logins fail")
+    hoping = pool_with(waits=[one_waiting()])
+    without = pool_with(waits=[one_waiting()], sessions_active=0)
+    held = pool_with(waits=[one_waiting()], remaining={}, growth_held="logins fail")
 
     assert list(fitting_findings(hoping, [])) == []
     assert [one.code for one in fitting_findings(without, [])] == ["queue_hopeless"]
@@ -152,7 +152,7 @@ def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
 
 def test_thirty_sessions_are_too_few_only_where_somebody_wrote_more() -> None:
     states = {
-        written: {one.state for one in session_findings(pool_said(), size_written=written)}
+        written: {one.state for one in session_findings(pool_with(), size_written=written)}
         for written in (True, False)
     }
 
