@@ -25,7 +25,7 @@ from runtime.nats.broker import Call, send_reply
 from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
-from services.pool.commits.batches import CANCEL, LEASE, CommandBatch, unavailable_refusal
+from services.pool.commits.batches import LEASE, UNDELIVERED, CommandBatch, unavailable_refusal
 from services.pool.commits.deliveries import Deliveries
 from services.pool.commits.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.metrics import Metrics
@@ -66,6 +66,7 @@ class Committer:
         self._logger = logger
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
+        self._deliveries = self._begin_deliveries()
         self.begin_term()
 
     def begin_term(self) -> None:
@@ -73,8 +74,9 @@ class Committer:
 
         Nor does anybody wait for a session: gateways ask again for what they wait for.
         """
+        self._deliveries.close()
         self._ledger.state.begin_line()
-        self._deliveries = Deliveries(self._client, self._cancel_leases)
+        self._deliveries = self._begin_deliveries()
         self._queue = Queue(self._ledger.state, time.monotonic)
         self._waiting: list[Decided] = []
         self._waiting_since = 0.0
@@ -219,18 +221,19 @@ class Committer:
             if batch.dropped:
                 continue
             batch.store_answer(index, self._as_sent(answer, (now - at).total_seconds()))
-            if type(answer) is Granted:
-                self._deliveries.note_told(answer.lease_id)
             if batch.is_answered:
                 await self._send_answer(batch, batch.joint_reply())
         if round_.served:
             grants = ((one.gateway_id, self._as_sent(one.granted, 0.0)) for one in round_.served)
             self._deliveries.send_grants(grants)
 
-    async def _cancel_leases(self, commands: list[CancelLease]) -> None:
+    def _begin_deliveries(self) -> Deliveries:
+        return Deliveries(self._client, self._ledger.state.line, self._cancel_leases)
+
+    async def _cancel_leases(self, commands: list[CancelLease]) -> Reply:
         """Give leases back of which nobody was told."""
         self._logger.warning("grants_undelivered", count=len(commands))
-        await self.submit_own(CommandBatch(CANCEL, list(commands)))
+        return await self.submit_own(CommandBatch(UNDELIVERED, list(commands)))
 
     def _as_sent(self, answer: Any, elapsed_s: float) -> Any:
         """Tell an answer as it is now: a grant's seconds count from here."""

@@ -53,6 +53,8 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.previous is not None:
         end_lease(draft, wanted.previous)
     requested = wanted.requested
+    # Whatever it is told now, it may use: a lease of its id is not taken back any more.
+    state.line.untold.discard(lease_id(requested.request_id, requested.number))
     earlier = _earlier_answer(draft, requested) or _as_waiting(draft, wanted)
     if earlier is not None:
         return Decision(draft.events, earlier)

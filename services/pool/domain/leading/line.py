@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.base import KeyId, LeaseId, ServiceType, SessionId
+from contracts.base import GatewayId, KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.lanes import Lanes, Order
@@ -34,6 +34,8 @@ class Wait(msgspec.Struct, eq=False, kw_only=True):
     heard_at: datetime
     """When its gateway asked last."""
     journalled: bool = False
+    absent: bool = False
+    """Nobody could be told of a grant where it waits; until it is asked for again."""
 
     @property
     def order(self) -> Order:
@@ -71,6 +73,9 @@ class WaitingLine:
         """Which session served whom last, the latest last."""
         self.recent_ends: dict[ServiceType, deque[datetime]] = {}
         """When the last leases of a type ended."""
+        self.untold: set[LeaseId] = set()
+        """Leases of those who waited, of which their gateways were told by one delivery at most,
+        which nobody has taken in yet."""
         self._served: tuple[Index, int] | None = None
         self._positions: dict[ServiceType, _Positions] = {}
         self._version = 0
@@ -107,9 +112,27 @@ class WaitingLine:
         self._version += 1
         return wait
 
+    def drop_wait(self, lease_id: LeaseId) -> None:
+        """Take one out, if it waits."""
+        if lease_id in self.waits:
+            self.remove_wait(lease_id)
+
+    def note_journalled(self, lease_id: LeaseId) -> None:
+        """Know that the log names a wait, if it waits."""
+        wait = self.waits.get(lease_id)
+        if wait is not None:
+            wait.journalled = True
+            self.young.pop(lease_id, None)
+
+    def note_absent(self, gateway_id: GatewayId) -> None:
+        """Pass over all whose gateway nobody could reach, until it asks for them again."""
+        for wait in self.waits.values():
+            if wait.requested.gateway_id == gateway_id:
+                wait.absent = True
+
     def hear(self, wait: Wait, now: datetime) -> None:
         """Know that somebody is there to take its lease."""
-        wait.heard_at = now
+        wait.heard_at, wait.absent = now, False
         self.lanes[wait.requested.service_type].await_turn(wait.requested.key_id)
         self._served = None
 

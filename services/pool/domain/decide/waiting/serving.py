@@ -85,6 +85,8 @@ def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Serve
     state.on_rollback(line.stir)
     state.on_rollback(line.add_wait, line.remove_wait(wait.lease_id, granted=True))
     granted = grant_lease(draft, wait.requested, choice)
+    line.untold.add(wait.lease_id)
+    state.on_rollback(line.untold.discard, wait.lease_id)
     return Served(draft.events, wait.requested.gateway_id, granted)
 
 
@@ -112,7 +114,7 @@ class _Search:
     def choose_for(self, wait: Wait) -> Choice | None:
         """Choose a session for a wait; None where there is none, or nobody to take it."""
         requested = wait.requested
-        if self._now - wait.heard_at > HEARD_WITHIN:
+        if wait.absent or self._now - wait.heard_at > HEARD_WITHIN:
             return None
         self.heard = True
         regions = tuple(requested.avoid_regions)
