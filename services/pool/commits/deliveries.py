@@ -63,12 +63,20 @@ class Deliveries:
         except NobodyThereError:
             self._line.note_absent(gateway_id)
             lost = [_undelivered(one.lease_id) for one in items if one.lease_id in untold]
-            while lost and isinstance(await self._cancel(lost), Failed):
-                await asyncio.sleep(_AGAIN_S)
+            if lost:
+                await self._take_back(lost)
         except UnansweredError:
             pass
         finally:
             untold.difference_update(granted.lease_id for granted in items)
+
+    async def _take_back(self, lost: list[CancelLease]) -> None:
+        """Have these back, as soon as that can be journalled."""
+        while True:
+            answer = await self._cancel(lost)
+            if not isinstance(answer, Failed):
+                return
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _undelivered(lease_id: LeaseId) -> CancelLease:
