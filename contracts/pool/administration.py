@@ -91,6 +91,8 @@ class WaitView(Part, frozen=True, kw_only=True):
     heard_s: float
     """Since its gateway asked last."""
     eta_s: float | None = None
+    weight: Count = 1
+    """Of its key."""
 
 
 class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply"):

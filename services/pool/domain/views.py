@@ -77,6 +77,7 @@ def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:
         key_id=requested.key_id,
         gateway_id=requested.gateway_id,
         units=requested.units,
+        weight=requested.weight,
         position=waiting.position,
         waits_s=(now - wait.since).total_seconds(),
         left_s=(wait.deadline - now).total_seconds(),

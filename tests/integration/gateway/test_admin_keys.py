@@ -35,6 +35,10 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     path = f"/api/keys/{made['id']}"
     changed = await alone.ask("PATCH", path, json={"name": "store", "concurrency": 0})
     assert changed == {**made, "name": "store", "concurrency": 0}
+    weighty = await alone.ask("PATCH", path, json={"weight": 3})
+    assert weighty == {**changed, "weight": 3}
+    refused = await alone.refused("PATCH", path, 400, json={"weight": 0})
+    assert "weight" in refused["message"]
 
     rotated = await alone.ask("POST", f"{path}/rotate")
     assert ring.find_key(text) is None

@@ -12,7 +12,7 @@ import msgspec
 from contracts.base import GatewayId, KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
-from services.pool.domain.leading.lanes import Lanes, Order
+from services.pool.domain.leading.lanes import Lanes, Order, stride_of
 
 _POSITIONS_FOR = timedelta(seconds=1)
 """How long positions are told that were counted once."""
@@ -41,6 +41,11 @@ class Wait(msgspec.Struct, eq=False, kw_only=True):
     def order(self) -> Order:
         """Where it stands among those of its key."""
         return self.deadline, self.since, self.lease_id
+
+    @property
+    def stride(self) -> int:
+        """By how much its grant moves its key's pass."""
+        return stride_of(self.requested.units, self.requested.weight)
 
 
 class _Positions(msgspec.Struct, frozen=True):
@@ -103,7 +108,7 @@ class WaitingLine:
         requested = wait.requested
         service_type, key_id = requested.service_type, requested.key_id
         lanes = self.lanes[service_type]
-        lanes.remove_order(key_id, wait.order, requested.units if granted else 0)
+        lanes.remove_order(key_id, wait.order, wait.stride if granted else 0)
         if not lanes.by_key:
             del self.lanes[service_type]
         self.counts[key_id] -= 1
@@ -177,8 +182,8 @@ class WaitingLine:
         if counted is None or (
             counted.version != self._version and now - counted.counted_at >= _POSITIONS_FOR
         ):
-            units_of = {name: one.requested.units for name, one in self.waits.items()}
-            order = enumerate(self.lanes[service_type].in_order(units_of))
+            strides = {name: one.stride for name, one in self.waits.items()}
+            order = enumerate(self.lanes[service_type].in_order(strides))
             counted = _Positions(now, self._version, {lease: at for at, lease in order})
             self._positions = {
                 name: positions for name, positions in self._positions.items() if name in self.lanes
