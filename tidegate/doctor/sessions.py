@@ -6,6 +6,9 @@ from typing import Any
 from contracts.pool import PoolStatusReply
 from tidegate.doctor.findings import DoctorFinding, fine, note, wrong
 
+_MANY = 0.8
+"""Of the requests that may wait: more are a sign of too few sessions."""
+
 
 def ciphertext_findings(
     reply: PoolStatusReply, kept: dict[str, Any] | None
@@ -40,7 +43,11 @@ def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
         yield fine("sessions", summary)
     if reply.growth_held:
         yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
-    yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
+    leases = f"{reply.open_leases} open leases, {reply.waiting} requests wait for one"
+    yield fine("pool", f"leads since epoch {reply.epoch}, {leases}")
+    if reply.waiting > reply.queue_max * _MANY > 0:
+        message = f"{reply.waiting:,} requests wait for a session, {reply.queue_max:,} may"
+        yield wrong("pool", "queue_full", message)
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:
             yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")

@@ -18,23 +18,26 @@ from contracts.pool import CancelLease, DeliverGrants, Granted, GrantsDelivered
 from contracts.subjects import gateway_granted
 from runtime.nats.bus import Bus
 from runtime.nats.connection import NobodyThereError, UnansweredError, ask_command
+from runtime.process.logs import Log
+from services.pool.commits.batches import UNDELIVERED, CommandBatch
 from services.pool.domain.leading.line import WaitingLine
 
 _TIMEOUT_S, _AGAIN_S = 2.0, 0.2
 _reply_decoder = msgspec.json.Decoder(GrantsDelivered | Failed)
 
-CancelOwn = Callable[[list[CancelLease]], Awaitable[Reply]]
-"""Has the leader give leases back; `Failed` where that could not be journalled."""
+SubmitOwn = Callable[[CommandBatch], Awaitable[Reply]]
+"""Has the leader decide a batch of its own; `Failed` where that could not be journalled."""
 
 
 class Deliveries:
     """Tells gateways of grants; belongs to one term, as the line does."""
 
-    def __init__(self, client: Bus, line: WaitingLine, cancel: CancelOwn) -> None:
+    def __init__(self, client: Bus, line: WaitingLine, submit: SubmitOwn, logger: Log) -> None:
         """Nothing is under way."""
         self._client = client
         self._line = line
-        self._cancel = cancel
+        self._submit = submit
+        self._logger = logger
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send_grants(self, grants: Iterable[tuple[GatewayId, Granted]]) -> None:
@@ -72,8 +75,9 @@ class Deliveries:
 
     async def _take_back(self, lost: list[CancelLease]) -> None:
         """Have these back, as soon as that can be journalled."""
+        self._logger.warning("grants_undelivered", count=len(lost))
         while True:
-            answer = await self._cancel(lost)
+            answer = await self._submit(CommandBatch(UNDELIVERED, [*lost]))
             if not isinstance(answer, Failed):
                 return
             await asyncio.sleep(_AGAIN_S)

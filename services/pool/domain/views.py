@@ -50,6 +50,8 @@ def pool_status(
         leases=[_lease_view(lease) for lease in islice(_asked_leases(state, asked), asked.limit)],
         waits=_wait_views(state, asked, now) if asked.waits else [],
         waiting=len(state.line),
+        waiting_by_type={name: lanes.waiting for name, lanes in state.line.lanes.items()},
+        queue_max=policy.queue_max,
     )
 
 

@@ -12,7 +12,7 @@ from contracts.pool import LeaseExpired, Outcome, Refused, UsageRecorded, Waitin
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats.connection import UnansweredError
-from services.pool.commits import committer, deliveries
+from services.pool.commits import deliveries
 from services.pool.commits.batches import CANCEL
 from services.pool.commits.committer import Committer
 from services.pool.domain.decide import end, lease
@@ -156,7 +156,7 @@ def undelivered_by_timeout() -> Iterator[None]:
 @contextmanager
 def undelivered_though_told() -> Iterator[None]:
     """Nobody is there to take a delivery; that the lease was told as an answer is not looked up."""
-    with _replaced(committer, "UNDELIVERED", CANCEL):
+    with _replaced(deliveries, "UNDELIVERED", CANCEL):
         yield
 
 

@@ -21,10 +21,11 @@ ThisLease = Annotated[str, QueryParameter(name="lease", description="Only this l
 
 
 class WaitList(msgspec.Struct, frozen=True, kw_only=True):
-    """Who waits, as the pool's leader has it; `total` is how many there are in all."""
+    """Who waits, as the pool's leader has it; `total` and `by_type` are of all, listed or not."""
 
     data: list[WaitView]
     total: int
+    by_type: dict[str, int]
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +41,8 @@ async def list_waits(
     """List who waits, the next one of each service type first."""
     asked = PoolStatus(waits=True, wait_type=ServiceType(of_type), wait_key=KeyId(key), limit=limit)
     status = await doors.pool_status(asked)
-    return WaitList(data=status.waits, total=status.waiting)
+    by_type: dict[str, int] = {**status.waiting_by_type}
+    return WaitList(data=status.waits, total=status.waiting, by_type=by_type)
 
 
 @delete("/queue", status_code=200, tags=["leases"], summary="End waits")

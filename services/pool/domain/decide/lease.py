@@ -74,7 +74,8 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.only_ask and (choice is not None or reset is not None):
         return Decision(draft.events, FREE)
     # Whoever is there still asks for the last time, and waits no more.
-    leave_line(draft, lease_id(requested.request_id, requested.number))
+    asked = lease_id(requested.request_id, requested.number)
+    leave_line(draft, asked, "deadline" if choice is None else "granted")
     if choice is not None:
         return Decision(draft.events, grant_lease(draft, requested, choice))
     return _without_session(draft, wanted, index, reset)

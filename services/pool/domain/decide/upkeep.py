@@ -56,7 +56,7 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
             return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     draft = Draft(state, now)
     if lease is None:
-        leave_line(draft, cancelled)
+        leave_line(draft, cancelled, "left")
         forbid_lease(draft, command)
     else:
         event = LeaseCancelled(

@@ -48,6 +48,15 @@ class Wait(msgspec.Struct, eq=False, kw_only=True):
         return stride_of(self.requested.units, self.requested.weight)
 
 
+class WaitOver(msgspec.Struct, frozen=True):
+    """One wait that is over, for the metrics."""
+
+    service_type: ServiceType
+    how: str
+    """`granted`, `left` (its gateway gave it up), or why it ended in vain, as `WaitEnd.reason`."""
+    seconds: float
+
+
 class _Positions(msgspec.Struct, frozen=True):
     """Who came before whom, as it was counted at a moment."""
 
@@ -78,6 +87,8 @@ class WaitingLine:
         """Which session served whom last, the latest last."""
         self.recent_ends: dict[ServiceType, deque[datetime]] = {}
         """When the last leases of a type ended."""
+        self.over: list[WaitOver] = []
+        """Waits that ended since these were counted last."""
         self.untold: set[LeaseId] = set()
         """Leases of those who waited, of which their gateways were told by one delivery at most,
         which nobody has taken in yet."""
@@ -116,6 +127,11 @@ class WaitingLine:
             del self.counts[key_id]
         self._version += 1
         return wait
+
+    def note_over(self, wait: Wait, how: str, now: datetime) -> None:
+        """Keep how a wait ended; whoever takes it back takes the last one away."""
+        seconds = max((now - wait.since).total_seconds(), 0.0)
+        self.over.append(WaitOver(wait.requested.service_type, how, seconds))
 
     def drop_wait(self, lease_id: LeaseId) -> None:
         """Take one out, if it waits."""

@@ -69,14 +69,15 @@ def drop_waits(draft: Draft, command: DropWaits) -> list[LeaseId]:
     return _end_waits(draft, dropped, "dropped", lambda _: DROPPED, command.by or "operator")
 
 
-def leave_line(draft: Draft, name: LeaseId) -> Wait | None:
-    """Take a wait out that its gateway gives up, or that has waited for the last time."""
+def leave_line(draft: Draft, name: LeaseId, how: str) -> None:
+    """Take a wait out that ends in another way than by its turn; `how` is that of `WaitOver`."""
     pool = draft.pool
     if name not in pool.line.waits:
-        return None
+        return
     wait = pool.line.remove_wait(name)
     pool.on_rollback(pool.line.add_wait, wait)
-    return wait
+    pool.line.note_over(wait, how, draft.now)
+    pool.on_rollback(pool.line.over.pop)
 
 
 def refuse_wait(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
@@ -133,7 +134,7 @@ def _end_waits(
     """
     pool, ended = draft.pool, waits[:_ENDED_AT_ONCE]
     for wait in ended:
-        leave_line(draft, wait.lease_id)
+        leave_line(draft, wait.lease_id, reason)
         if refusal is not None:
             refuse_lease(draft, wait.requested, refusal(wait))
     named = [wait.lease_id for wait in ended if wait.lease_id in pool.queued]
