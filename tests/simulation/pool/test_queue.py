@@ -17,7 +17,7 @@ from tests.simulation.pool.test_oracle import (
 from tests.simulation.pool.witness import Delivered
 
 
-def queued_event(name: str, **fields: Any) -> dict[str, Any]:
+def wait_event(name: str, **fields: Any) -> dict[str, Any]:
     moments = {"since": "2026-03-01T12:00:00Z", "deadline": "2026-03-01T12:01:00Z"}
     return {
         "type": "lease_queued",
@@ -34,9 +34,9 @@ def ended_event(name: str, reason: str = "deadline") -> dict[str, Any]:
 
 def test_waits_that_end_by_name_are_lawful() -> None:
     events = [
-        queued_event("a.1"),
-        queued_event("b.1"),
-        queued_event("c.1"),
+        wait_event("a.1"),
+        wait_event("b.1"),
+        wait_event("c.1"),
         grant_event("a.1"),
         ended_event("b.1"),
         {"type": "lease_cancelled", "lease_id": "c.1"},
@@ -51,13 +51,13 @@ def test_waits_that_end_by_name_are_lawful() -> None:
 @pytest.mark.parametrize(
     ("events", "word"),
     [
-        ([queued_event("a.1"), queued_event("a.1")], "though it did so before"),
-        ([queued_event("a.1", deadline="2026-03-01T11:00:00Z")], "is to wait from"),
+        ([wait_event("a.1"), wait_event("a.1")], "though it did so before"),
+        ([wait_event("a.1", deadline="2026-03-01T11:00:00Z")], "is to wait from"),
         ([ended_event("a.1")], "though it did not wait"),
-        ([queued_event("a.1"), ended_event("a.1", "whim")], "waits no more: whim"),
+        ([wait_event("a.1"), ended_event("a.1", "whim")], "waits no more: whim"),
         (
             [
-                queued_event("a.1"),
+                wait_event("a.1"),
                 {
                     "type": "lease_refused",
                     "request_id": "a",
@@ -68,7 +68,7 @@ def test_waits_that_end_by_name_are_lawful() -> None:
             ],
             "a.1 was refused, and its wait has no end",
         ),
-        ([queued_event(f"a.{number}") for number in range(41)], "41 waits journalled"),
+        ([wait_event(f"a.{number}") for number in range(41)], "41 waits journalled"),
     ],
 )
 def test_wait_that_cannot_be_is_named(events: list[dict[str, Any]], word: str) -> None:
@@ -124,7 +124,7 @@ def test_who_does_not_wait_is_served_after_those_who_do() -> None:
 
 
 def test_who_was_told_to_wait_on_is_not_unheard_of() -> None:
-    oracle = oracle_of([queued_event("a.1")], [ended_event("a.1", "unheard")])
+    oracle = oracle_of([wait_event("a.1")], [ended_event("a.1", "unheard")])
 
     assert [*oracle.queue.forgotten({"a.1": wait_from(0.0, 1.0)}, 0.0)] == [
         "a.1 was called unheard of at 3.00, and was told to wait before"

@@ -59,9 +59,10 @@ def test_what_is_taken_back_is_not_counted() -> None:
 
     pool.begin()
     serve_line(pool)
-    assert pool.line.over == [WaitOver(IMAGE, "granted", 0.0)]
+    before = [*pool.line.over]
     pool.rollback()
 
+    assert before == [WaitOver(IMAGE, "granted", 0.0)]
     assert pool.line.over == []
 
 
@@ -69,10 +70,11 @@ def test_how_many_wait_is_told_by_type_and_of_none_no_more() -> None:
     pool, metrics = busy(), Metrics()
     ask_to_wait(pool, "r1")
 
+    name, labels = "tidegate_pool_waiting_by_type", {"service_type": IMAGE}
+
     metrics.count_waits(pool.line)
     told = pool_status(pool, PoolStatus(), NOON + timedelta(seconds=1), 1, 1)
 
-    name, labels = "tidegate_pool_waiting_by_type", {"service_type": IMAGE}
     assert metrics.registry.get_sample_value(name, labels) == 1
     assert (told.waiting_by_type, told.queue_max) == ({IMAGE: 1}, 10_000)
 

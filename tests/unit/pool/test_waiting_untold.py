@@ -38,7 +38,7 @@ from tests.unit.pool.test_waiting import (
 )
 
 
-def served(request: str = "r1") -> Pool:
+def served_untold(request: str = "r1") -> Pool:
     """A pool that granted a lease to one who waited, of which nobody was told yet."""
     pool = busy()
     ask_to_wait(pool, request)
@@ -49,7 +49,7 @@ def served(request: str = "r1") -> Pool:
 
 
 def test_a_grant_that_was_told_nowhere_is_given_back() -> None:
-    pool = served()
+    pool = served_untold()
 
     decided = decide_undelivered(pool, cancel("r1"), NOON)
 
@@ -61,7 +61,7 @@ def test_a_grant_that_was_told_nowhere_is_given_back() -> None:
 
 
 def test_a_grant_that_was_told_as_an_answer_stands() -> None:
-    pool = served()
+    pool = served_untold()
     told_again = ask_to_wait(pool, "r1")
 
     decided = decide_undelivered(pool, cancel("r1"), NOON)
