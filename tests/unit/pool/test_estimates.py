@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from contracts.base import KeyId, LeaseId
 from contracts.pool import PoolStatus
 from services.pool.domain import decide_end, decide_lease, pool_status, serve_waiting
 from tests.unit.pool.builders import (
@@ -36,18 +37,18 @@ def estimates_and_truth(service_time: ServiceTime, seed: int) -> list[tuple[floa
         policy_changed(session_concurrency=1, daily_limits={IMAGE: 10_000}),
         *(session_added(f"session-{number}") for number in range(SESSIONS)),
     )
-    ends: list[tuple[float, str]] = []
-    granted_at: dict[str, float] = {}
-    told: list[tuple[str, float, float]] = []
+    ends: list[tuple[float, LeaseId]] = []
+    granted_at: dict[LeaseId, float] = {}
+    told: list[tuple[LeaseId, float, float]] = []
 
-    def begin_exchange(name: str, at: float) -> None:
+    def begin_exchange(name: LeaseId, at: float) -> None:
         granted_at[name] = at
         heapq.heappush(ends, (at + service_time(chance), name))
 
     for number in range(CALLS):
         key = f"key-{number % KEYS}" if number % 3 else "key-0"
         request = f"r{number:04}"
-        wanted = lease_wanted(request=request, key_id=key, wait_ms=3_600_000)
+        wanted = lease_wanted(request=request, key_id=KeyId(key), wait_ms=3_600_000)
         decide_lease(pool, wanted, after(0))
         if lease_named(request) in pool.leases:
             begin_exchange(lease_named(request), 0.0)
