@@ -41,7 +41,7 @@ async def list_waits(
     """List who waits, the next one of each service type first."""
     asked = PoolStatus(waits=True, wait_type=ServiceType(of_type), wait_key=KeyId(key), limit=limit)
     status = await doors.pool_status(asked)
-    by_type: dict[str, int] = {**status.waiting_by_type}
+    by_type = {str(name): count for name, count in status.waiting_by_type.items()}
     return WaitList(data=status.waits, total=status.waiting, by_type=by_type)
 
 
