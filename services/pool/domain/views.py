@@ -16,6 +16,7 @@ from contracts.pool import (
 from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import Wait
+from services.pool.domain.overview import pool_overview
 from services.pool.domain.quota import is_stale
 from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
 from services.pool.domain.state import Pool
@@ -52,6 +53,7 @@ def pool_status(
         waiting=len(state.line),
         waiting_by_type={name: lanes.waiting for name, lanes in state.line.lanes.items()},
         queue_max=policy.queue_max,
+        overview=pool_overview(state, now) if asked.overview else None,
     )
 
 

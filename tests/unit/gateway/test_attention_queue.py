@@ -1,10 +1,10 @@
-"""What the doctor says of the pool's sessions, and of those who wait for one."""
+"""What an operator is told of those who wait for a session, where they are many."""
 
 import pytest
 
 from contracts.pool import PoolStatusReply
 from tests.unit.pool.builders import NOON
-from tidegate.doctor.sessions import session_findings
+from services.gateway.domain.attention import session_findings
 
 
 def codes_of(waiting: int, queue_max: int) -> list[str]:
