@@ -65,9 +65,9 @@ def _wait_views(state: Pool, asked: PoolStatus, now: datetime) -> list[WaitView]
         if asked.wait_type in {"", wait.requested.service_type}
         and asked.wait_key in {"", wait.requested.key_id}
     ]
-    views = [_wait_view(state, wait, now) for wait in waits]
-    views.sort(key=lambda view: (view.position, view.service_type))
-    return views[: asked.limit]
+    # Ten thousand may wait, and this is the writer's loop: only those that are shown are described.
+    waits.sort(key=lambda wait: (state.line.position_of(wait, now), wait.requested.service_type))
+    return [_wait_view(state, wait, now) for wait in waits[: asked.limit]]
 
 
 def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:

@@ -13,7 +13,6 @@ from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats.connection import UnansweredError
 from services.pool.commits import deliveries
-from services.pool.commits.batches import CANCEL
 from services.pool.commits.committer import Committer
 from services.pool.domain.decide import end, lease
 from services.pool.domain.ended import Mark
@@ -154,13 +153,6 @@ def undelivered_by_timeout() -> Iterator[None]:
 
 
 @contextmanager
-def undelivered_though_told() -> Iterator[None]:
-    """Nobody is there to take a delivery; that the lease was told as an answer is not looked up."""
-    with _replaced(deliveries, "UNDELIVERED", CANCEL):
-        yield
-
-
-@contextmanager
 def late_append_unheeded() -> Iterator[None]:
     """An append that was given up is stored all the same, and whom it served stays in line."""
     with _replaced(fold, "_follow_in_line", lambda *_: None):
@@ -176,6 +168,5 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "unknown_taken_for_stored": unknown_taken_for_stored,
     "entry_lost_at_takeover": entry_lost_at_takeover,
     "undelivered_by_timeout": undelivered_by_timeout,
-    "undelivered_though_told": undelivered_though_told,
     "late_append_unheeded": late_append_unheeded,
 }

@@ -17,7 +17,9 @@ from contracts.pool import (
     WaitsEnded,
 )
 from services.pool.domain import Pool, decide_undelivered, fold_envelope, is_due
+from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
+    AVATAR,
     IMAGE,
     NOON,
     after,
@@ -25,6 +27,7 @@ from tests.unit.pool.builders import (
     lease_granted,
     lease_named,
     lease_wanted,
+    policy_changed,
 )
 from tests.unit.pool.test_waiting import (
     ask_to_wait,
@@ -158,3 +161,32 @@ def test_a_wait_that_the_log_names_already_is_not_journalled_again() -> None:
     journalled = [event.lease_id for event in tend(pool, 2) if isinstance(event, LeaseQueued)]
     assert journalled == [lease_named("r2")]
     assert pool.violations == []
+
+
+def test_what_is_allowed_no_more_is_waited_for_no_more() -> None:
+    pool = busy()
+    ask_to_wait(pool, "one", wait_ms=3_600_000)
+    ask_to_wait(pool, "many", units=5, wait_ms=3_600_000)
+    tend(pool, 0)
+
+    evolve(pool, policy_changed(session_concurrency=1, daily_limits={IMAGE: 3}), after(2), 2)
+    lowered = tend(pool, 3)
+    evolve(pool, policy_changed(session_concurrency=1, daily_limits={AVATAR: 3}), after(4), 3)
+    gone = tend(pool, 5)
+
+    reasons = [
+        [event.reason for event in events if isinstance(event, LeaseRefused)]
+        for events in (lowered, gone)
+    ]
+    assert reasons == [[Refusal.TOO_MANY_UNITS], [Refusal.UNKNOWN_SERVICE]]
+    assert not pool.line
+
+
+@pytest.mark.parametrize("absurd", [{"wait_ms": 2**63}, {"weight": 2**63}])
+def test_absurd_numbers_of_a_wait_are_refused(absurd: dict[str, int]) -> None:
+    pool = busy()
+
+    answer = ask_to_wait(pool, "r1", **absurd)
+
+    assert answer.reason is Refusal.TOO_MANY_UNITS
+    assert not pool.line

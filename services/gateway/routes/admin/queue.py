@@ -14,6 +14,8 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions import Limit
 from services.gateway.routes.doors import Doors
 
+_PARTS_MAX = 100
+"""Of waits that are ended at once: somebody may begin to wait as fast as others are dropped."""
 OfType = Annotated[str, QueryParameter(name="type", description="Only of this service type.")]
 OfKey = Annotated[str, QueryParameter(name="key", description="Only of the key of this id.")]
 All = Annotated[bool, QueryParameter(name="all", description="All that wait.")]
@@ -55,7 +57,7 @@ async def drop_waits(
     key: OfKey = "",
     everything: All = False,
 ) -> Dropped:
-    """End the waits that fit all that is said."""
+    """End the waits that fit all that is said; of very many the pool ends a part at a time."""
     if not (lease or of_type or key or everything):
         message = "expected lease, type, key, or all=true"
         raise GatewayError("invalid_request", message, "lease")
@@ -65,5 +67,10 @@ async def drop_waits(
         key_id=KeyId(key),
         by=admin.key_id,
     )
-    done = await doors.pool_admin(command)
-    return Dropped(dropped=len(done.changed))
+    dropped = 0
+    for _ in range(_PARTS_MAX):
+        done = await doors.pool_admin(command)
+        dropped += len(done.changed)
+        if lease or not done.changed:
+            break
+    return Dropped(dropped=dropped)
