@@ -3,8 +3,8 @@
 import pytest
 
 from contracts.pool import PoolStatusReply
-from tests.unit.pool.builders import NOON
 from services.gateway.domain.attention import session_findings
+from tests.unit.pool.builders import NOON
 
 
 def codes_of(waiting: int, queue_max: int) -> list[str]:
