@@ -14,6 +14,7 @@ from runtime.nats.connection import connect_as, nats_urls
 from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration
 from tidegate.console import output
+from tidegate.console.tables import TableShape
 from tidegate.doctor import home, log, rotation, services, users
 from tidegate.doctor.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 
@@ -104,7 +105,7 @@ def _show_findings(findings: Iterable[DoctorFinding]) -> None:
     output.print_table(
         ("area", "state", "what"),
         [(finding.area, str(finding.state), finding.message) for finding in listed],
-        kept=range(3),
+        shape=TableShape(kept=range(3)),
     )
     for finding in listed:
         if finding.code:
