@@ -106,7 +106,7 @@ def test_nothing_is_wrong_about_a_field_of_no_rows() -> None:
     assert listing.listed_rows(COLUMNS, [], options) == []
 
 
-def printed(
+def listed_lines(
     capsys: pytest.CaptureFixture[str], rows: list[dict[str, Any]], **options: Any
 ) -> list[str]:
     listing.print_list(COLUMNS, rows, ListOptions(**options), "nobody")
@@ -116,7 +116,7 @@ def printed(
 def test_pipe_gets_every_column_whole_and_exact_instants(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lines = printed(capsys, [BERT, {**CARL, "why": "w" * 200}])
+    lines = listed_lines(capsys, [BERT, {**CARL, "why": "w" * 200}])
 
     assert lines[0].split() == ["name", "weight", "models", "why", "used", "waits"]
     assert "2026-01-31T10:00:00Z" in lines[1]
@@ -131,17 +131,17 @@ def test_terminal_gets_ages_and_no_column_in_which_nothing_stands(
     monkeypatch.setenv("COLUMNS", "80")
     used_at = (datetime.now(UTC) - timedelta(hours=3)).isoformat()
 
-    head, *lines = printed(capsys, [{**BERT, "used_at": used_at}])
-    chosen, *_ = printed(capsys, [BERT], columns="waits, name")
-    narrow, *below = printed(capsys, [ANNA], wide=True, columns="models")
+    head, *lines = listed_lines(capsys, [{**BERT, "used_at": used_at}])
+    chosen, *_ = listed_lines(capsys, [BERT], columns="waits, name")
+    narrow, *below = listed_lines(capsys, [ANNA], wide=True, columns="models")
 
     assert [word.strip("\x1b[10m") for word in head.split()] == ["name", "weight", "used"]
     assert lines[0].endswith("3 h ago")
     assert "waits  name" in chosen
     assert (below, "models" in narrow) == (["jimeng-4, sora"], True)
-    assert printed(capsys, []) == ["nobody"]
+    assert listed_lines(capsys, []) == ["nobody"]
     with pytest.raises(SettingsError, match=r"--columns: expected some of name, .*; got 'nix'"):
-        printed(capsys, [BERT], columns="name,nix")
+        listed_lines(capsys, [BERT], columns="name,nix")
 
 
 @pytest.mark.parametrize(
