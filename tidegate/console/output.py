@@ -75,8 +75,16 @@ def json_text(value: Any) -> str:
 
 def terminal_width() -> int | None:
     """Columns of the terminal that is printed on; None where there is none."""
-    console = Console(highlight=False)
-    return (console.width or _COLUMNS) if console.is_terminal else None
+    console = plain_console()
+    return console.width if console.is_terminal else None
+
+
+def plain_console() -> Console:
+    """What texts are printed through that take no markup; it has some width."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.width:
+        console.width = _COLUMNS
+    return console
 
 
 def print_table(
@@ -105,7 +113,7 @@ def print_table(
     cells = [[table_cell(value) for value in row] for row in values]
     layout = lay_out([*map(as_shown, columns)], cells, width, shape)
     if any(columns):
-        Console(highlight=False).out("\n".join(layout.head), style="bold", highlight=False)
+        plain_console().out("\n".join(layout.head), style="bold", highlight=False)
     print("\n".join(layout.lines))
     if layout.left_out:
         count = len(layout.left_out)

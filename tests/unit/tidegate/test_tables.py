@@ -83,7 +83,7 @@ def test_of_a_text_that_may_be_short_the_beginning_is_shown() -> None:
     made = lay_out(["id", "reason", "n"], [["a", reason, "1"], ["b", "", "2"]], 31, shape)
 
     assert made.lines == ["a   即梦 said that the acco…  1", f"b   {' ' * 24}  2"]
-    assert lay_out(["id", "reason"], [["a", reason]], None, shape).lines == [f"a  {reason}"]
+    assert lay_out(["id", "reason"], [["a", reason]], None, shape).lines == [f"a   {reason}"]
 
 
 def test_sentences_are_broken_between_words_and_keep_their_lines() -> None:

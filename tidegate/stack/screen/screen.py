@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from runtime.environment import Home
 from runtime.process import logs
 from runtime.settings import SettingsError
 from runtime.texts import as_shown
-from tidegate.console import api
+from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 from tidegate.console.moments import parsed_moment
 from tidegate.console.tables import shortened
@@ -79,7 +78,7 @@ class TerminalScreen(PlainScreen):
             "TIDEGATE_LOG_FORMAT": "json",
         }
         self.output = home.log
-        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._console = output.plain_console()
         self._status = self._console.status(Text("starting"))
         self._requests = RequestCounter()
         self._repeats = Repeats()
