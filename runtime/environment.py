@@ -33,10 +33,8 @@ VARIABLES = {
     "TIDEGATE_IDENTITY_KEY": "key of session identities, made once and never rotated",
     "TIDEGATE_IDENTITY_KEY_FILE": "a file with the key of session identities",
     "TIDEGATE_API": "gateway the verbs talk to (default: the one `up` runs in this home)",
-    "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal, where `up` shows lines"
-    " of its own and logs into the home)",
-    "TIDEGATE_LOG_FILE": "a file that a process's log, and all it prints, is appended to, as JSON;"
-    " moved away, it is made anew (set by `up` on a terminal)",
+    "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
+    "TIDEGATE_LOG_FILE": "a file to append the log to; moved away, it is made anew",
     **{
         f"TIDEGATE_{user.upper()}_NATS_PASSWORD{kind}": f"{what} NATS password of `{user}`"
         for user in USERS
@@ -74,11 +72,6 @@ class Home(msgspec.Struct, frozen=True):
     def config_used(self) -> Path:
         """Which configuration file the last `up` ran with; absent when it ran without."""
         return self.path / "config.used"
-
-    @property
-    def log(self) -> Path:
-        """What `up` on a terminal and its processes have to say, but what is shown there."""
-        return self.path / "tidegate.log"
 
     @property
     def nats_url(self) -> Path:

@@ -145,6 +145,7 @@ class Supervisor:
                 process.send_signal(number)
 
     async def _spawn_child(self, child: ChildProcess) -> None:
+        """Start its process, and write down that it runs."""
         environment = {
             **os.environ,
             **child.environment,

@@ -93,6 +93,7 @@ def test_what_goes_wrong_is_told_in_plain_words(terminal: UpTerminal) -> None:
 
     wait_for(lambda: "pool leads (epoch 2)" in terminal.shown())
     shown = terminal.shown()
+
     assert "pool died (signal 9); again in 0.2 s\n" in shown
     assert "pool runs again\n" in shown
     assert "child_died" in [event["event"] for event in terminal.logged()]

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from runtime.environment import Home
 from runtime.process.logfile import open_appended
 
 FILE_BYTES_MAX = 50 * 2**20
@@ -16,6 +17,11 @@ FILES_MAX = 5
 """How many there are, with the one that is written."""
 _READ_ON_S = 5.0
 _PIECE_BYTES = 2**20
+
+
+def log_file(home: Home) -> Path:
+    """Where `up` on a terminal, and all that it starts, has its log."""
+    return home.path / "tidegate.log"
 
 
 class _OpenFile:

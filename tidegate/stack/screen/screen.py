@@ -25,7 +25,7 @@ from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 from tidegate.console.moments import parsed_moment
 from tidegate.console.tables import shortened
-from tidegate.stack.screen.logfile import FollowedLog
+from tidegate.stack.screen.logfile import FollowedLog, log_file
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
 from tidegate.stack.screen.words import Mood, ShownEvent, event_words, local_time
@@ -57,7 +57,7 @@ class PlainScreen:
 
     def show_start(self, words: StartWords) -> None:
         """Say where everything is."""
-        print(words.plain_text(), flush=True)
+        output.print_text(words.plain_text(), flush=True)
 
     def show_stop(self) -> None:
         """Say that it ends."""
@@ -71,13 +71,14 @@ class TerminalScreen(PlainScreen):
 
     def __init__(self, home: Home) -> None:
         """Have this process log into the file."""
-        self._followed = FollowedLog(home.log)
-        self.log = logs.configure_logs("up", home.log)
+        file = log_file(home)
+        self._followed = FollowedLog(file)
+        self.log = logs.configure_logs("up", file)
         self.shared = {
-            "TIDEGATE_LOG_FILE": str(home.log.absolute()),
+            "TIDEGATE_LOG_FILE": str(file.absolute()),
             "TIDEGATE_LOG_FORMAT": "json",
         }
-        self.output = home.log
+        self.output = file
         self._console = output.plain_console()
         self._status = self._console.status(Text("starting"))
         self._requests = RequestCounter()
@@ -144,6 +145,7 @@ class TerminalScreen(PlainScreen):
             self._show_event(event)
 
     def _show_event(self, event: Mapping[str, Any]) -> None:
+        """Print the line of an event that has one, and has not had it a moment ago."""
         now_s = time.monotonic()
         if event.get("event") == "request" and event.get("level") == "info":
             if "method" not in event and not self._requests.admits(event, now_s):

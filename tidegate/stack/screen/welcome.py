@@ -11,6 +11,7 @@ from rich.text import Text
 
 from runtime.environment import Home
 from tidegate.console.tables import wrapped
+from tidegate.stack.screen.logfile import log_file
 
 _INDENT = "  "
 _NEXT = (
@@ -79,7 +80,7 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         block.append("Tidegate is up: ", style="bold green").append(self.url, style="bold")
         block.append("\n\n")
         places = {"client key": self.home.client_key, "operator key": self.home.operator_key}
-        for name, place in {**places, "log": self.home.log}.items():
+        for name, place in {**places, "log": log_file(self.home)}.items():
             block.append(f"{_INDENT}{name:<14}", style="dim").append(f"{short_path(place)}\n")
         for note in self.notes:
             block.append(f"\n{wrapped(note, width)}\n", style="yellow")
