@@ -15,8 +15,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file, or a folder that may hold a tidegate.toml (default:"
-    " ./tidegate.toml, else that of the home; two that differ are refused)",
+    "TIDEGATE_CONFIG": "configuration file (default: here, else the home's; two must not differ)",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
     "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
