@@ -4,5 +4,6 @@ sessions  sessioncolumns                         sessions, and their table
 sessionfiles  sessiontests                       sessions in files, and their accounts
 servers  keys  leases  queue                     what else there is, and its changes
 figures/                                         stats, reports, exports, SQL
-config  shown                                    the configuration, checked or shown
+config                                           the configuration, checked or shown
+dashboard                                        a link that signs a browser in
 """

@@ -12,6 +12,7 @@ leading/        what a leader knows beside the log: refusals, who waits
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
+overview        the pool as a whole, without a look at every session
 canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones
