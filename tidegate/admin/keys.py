@@ -6,10 +6,20 @@ from typing import Any
 import typer
 
 from runtime.quantities import parse_seconds
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListedColumn, ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = ("id", "name", "scope", "revoked", "models", "requests_per_minute", "concurrency")
+_COLUMNS = (
+    ListedColumn("name"),
+    ListedColumn("id"),
+    ListedColumn("scope"),
+    ListedColumn("revoked", text=lambda key: "yes" if key.get("revoked") else ""),
+    ListedColumn("per_minute", lambda key: key.get("requests_per_minute") or None),
+    ListedColumn("concurrency", lambda key: key.get("concurrency") or None),
+    ListedColumn("weight"),
+    ListedColumn("models", short=True),
+)
 """The first that matters comes first: a narrow terminal has no room for the last."""
 _KEY = typer.Argument(help="Id of the key, as `list` shows it.")
 
@@ -35,6 +45,11 @@ def issue_key(
     requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     concurrency: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     model: list[str] = typer.Option([], help="Pattern of models it may use; repeatable."),
+    weight: int = typer.Option(
+        1,
+        min=1,
+        help="Where its requests wait for a session: units that it gets for one of another key's.",
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Issue a key and print its text, which is shown this once and kept nowhere.
@@ -47,21 +62,63 @@ def issue_key(
         "requests_per_minute": requests_per_minute,
         "concurrency": concurrency,
         "models": model,
+        "weight": weight,
     }
     _show_text(api.post("/api/keys", body), as_json=as_json)
 
 
 @app.command("list")
-def list_keys(*, as_json: bool = output.JSON) -> None:
-    """List every key, revoked ones included.
+def list_keys(
+    *,
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
+    as_json: bool = output.JSON,
+) -> None:
+    """List every key, revoked ones last; the bounds are those that a key has.
 
-    Example: tidegate keys list
+    Example: tidegate keys list --where scope=client --sort name
     """
     answer = api.get("/api/keys")
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(
+        _COLUMNS, answer["data"], options, lambda key: bool(key.get("revoked"))
+    )
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
     else:
-        output.print_records(_COLUMNS, answer["data"], "no keys")
+        listing.print_list(_COLUMNS, rows, options, "no keys", kept=2)
+
+
+@app.command("change")
+def change_key(
+    key_id: str = _KEY,
+    *,
+    name: str | None = typer.Option(None, help="Whose key it is."),
+    requests_per_minute: int | None = typer.Option(None, min=0, help="As in `issue`."),
+    concurrency: int | None = typer.Option(None, min=0, help="As in `issue`."),
+    model: list[str] = typer.Option([], help='All patterns it is to have; "" alone: every model.'),
+    weight: int | None = typer.Option(None, min=1, help="As in `issue`."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Change a key's name, bounds or weight; what is left out stays.
+
+    Example: tidegate keys change key_1f2e3d4c5b6a --weight 3
+    """
+    wanted = {
+        "name": name,
+        "requests_per_minute": requests_per_minute,
+        "concurrency": concurrency,
+        "models": ([] if model == [""] else model) if model else None,
+        "weight": weight,
+    }
+    body = {field: value for field, value in wanted.items() if value is not None}
+    if not body:
+        raise typer.BadParameter("expected something to change: --weight, --name, …")
+    answer = api.patch(f"/api/keys/{api.path_segment(key_id)}", body)
+    text = f"{answer['id']} ({answer['name']}) is changed"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("revoke")
