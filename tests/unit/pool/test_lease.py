@@ -29,6 +29,7 @@ from tests.unit.pool.builders import (
     cancel,
     folded,
     grant,
+    lease_expired,
     lease_granted,
     lease_named,
     lease_wanted,
@@ -131,6 +132,13 @@ def test_an_ended_lease_is_not_granted_again() -> None:
 
     assert refusal(pool).reason is Refusal.STALE_REQUEST
     assert refusal(pool, IMAGE, "r2").reason is Refusal.CANCELLED
+
+
+def test_an_expired_lease_is_not_granted_again() -> None:
+    lease = lease_granted()
+    pool = folded(session_added(), lease, lease_expired(lease))
+
+    assert refusal(pool).reason is Refusal.STALE_REQUEST
 
 
 def test_an_id_cancelled_before_it_was_granted_is_never_granted() -> None:

@@ -316,6 +316,19 @@ def test_waits_of_a_term_before_that_nobody_asks_for_have_their_end() -> None:
     assert [*pool.queued] == [lease_named("r2")]
 
 
+def test_a_term_of_half_a_minute_ends_no_wait_that_is_asked_for() -> None:
+    pool = busy()
+    ask_to_wait(pool, "r1")
+    tend(pool, 0)
+
+    for seconds in (20, 40):
+        ask_to_wait(pool, "r1", seconds=seconds, wait_ms=MINUTE_MS - 1000 * seconds)
+    events = tend(pool, 40)
+
+    assert [type(event) for event in events] == [LeaseQueued]
+    assert tend(pool, 41) == []
+
+
 def test_a_wait_of_a_second_is_journalled_once() -> None:
     pool = busy()
     ask_to_wait(pool, "r1", seconds=0.5)

@@ -1,6 +1,7 @@
 """Grants of those who wait that nobody was told of, and appends of its own that a leader reads."""
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.base import GatewayId, WriterId
 from contracts.envelope import Envelope
@@ -28,6 +29,7 @@ from tests.unit.pool.builders import (
     lease_named,
     lease_wanted,
     policy_changed,
+    session_added,
 )
 from tests.unit.pool.test_waiting import (
     ask_to_wait,
@@ -130,8 +132,8 @@ def read_events(pool: Pool, *events: PoolEvent) -> None:
     "events",
     [
         [lease_granted(request="r1")],
-        [CANCELLED],
-        [REFUSED],
+        [CANCELLED, replace(CANCELLED, lease_id=lease_named("who never waited"))],
+        [session_added("two"), REFUSED],
         [
             queued_event("r1"),
             WaitsEnded(items=[WaitEnd(lease_id=lease_named("r1"), reason="full")]),
