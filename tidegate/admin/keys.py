@@ -9,7 +9,18 @@ from runtime.quantities import parse_seconds
 from tidegate.console import api, output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = ("id", "name", "scope", "revoked", "models", "requests_per_minute", "concurrency")
+_COLUMNS = (
+    "id",
+    "name",
+    "scope",
+    "revoked",
+    "last_seen_at",
+    "calls",
+    "units",
+    "models",
+    "requests_per_minute",
+    "concurrency",
+)
 """The first that matters comes first: a narrow terminal has no room for the last."""
 _KEY = typer.Argument(help="Id of the key, as `list` shows it.")
 

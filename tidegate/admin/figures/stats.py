@@ -11,21 +11,43 @@ from tidegate.console import api, output
 def stats(
     *,
     days: int = typer.Option(7, min=1, max=366, help="How many quota days, today included."),
+    limits: bool = typer.Option(False, "--limits", help="Units used against limits, by day."),
+    servers: bool = typer.Option(
+        False, "--servers", help="Attempts at each server in the last hour, by the minute."
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Show units and active sessions day by day.
 
     Example: tidegate stats --days 30
     """
+    if limits and servers:
+        raise typer.BadParameter("expected only one of --limits and --servers")
     # One day on: in the east it is tomorrow already.
     today = datetime.now(UTC).date()
     start, end = today - timedelta(days=days - 1), today + timedelta(days=1)
-    answer: dict[str, Any] = api.get(
-        "/api/stats/daily", start=start.isoformat(), end=end.isoformat()
-    )
+    asked: dict[str, Any]
+    if servers:
+        path, asked, empty = "/api/servers/history", {}, "no server was tried"
+    elif limits:
+        path, asked = "/api/stats/limits", {"from": start.isoformat(), "to": end.isoformat()}
+        empty = "no service type has a limit"
+    else:
+        path, asked = "/api/stats/daily", {"start": start.isoformat(), "end": end.isoformat()}
+        empty = "no units were used"
+    answer: dict[str, Any] = api.get(path, **asked)
     if as_json:
         output.print_json(answer)
         return
-    columns = list(answer["data"][0]) if answer["data"] else []
-    output.print_records(columns, answer["data"], "no units were used")
+    rows = _rows_by_minute(answer) if servers else answer["data"]
+    output.print_records(list(rows[0]) if rows else [], rows, empty)
     output.note_freshness(answer)
+
+
+def _rows_by_minute(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Put the minutes of all servers below each other."""
+    return [
+        {"server_id": server["server_id"], **point}
+        for server in answer["data"]
+        for point in server["points"]
+    ]
