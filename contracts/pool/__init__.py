@@ -96,6 +96,7 @@ from contracts.pool.upkeep import (
     SessionChecked,
 )
 from contracts.pool.words import (
+    TRY_PATH,
     Attempt,
     Candidate,
     Outcome,
@@ -106,6 +107,7 @@ from contracts.pool.words import (
 )
 
 __all__ = [
+    "TRY_PATH",
     "AddSession",
     "AddSessions",
     "AskKeys",

@@ -3,6 +3,6 @@
 sessions  sessionfiles  sessiontests             sessions, in files, their accounts
 servers  keys  leases  queue                     what else there is, and its changes
 figures/                                         stats, reports, exports, SQL
-config                                           the configuration, checked or shown
+config  foreseen                                 the configuration: checked, shown, what `up` meets
 dashboard                                        a link that signs a browser in
 """
