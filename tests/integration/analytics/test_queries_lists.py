@@ -64,7 +64,7 @@ def test_units_stand_against_limits_on_every_day(readers: Readers) -> None:
     assert len(named(readers, "limits_by_day")) == 31 * 3
 
 
-def compared(readers: Readers, measures: str, by: str = "", **days: str) -> list[list[Any]]:
+def compared_rows(readers: Readers, measures: str, by: str = "", **days: str) -> list[list[Any]]:
     """Ask for measures by dimensions, compared with the days before."""
     asked = Statistics(measures=measures.split(), dimensions=by.split(), compare=True, **days)
     question = Catalogue().as_question(asked)
@@ -78,9 +78,9 @@ def test_figures_are_compared_with_those_of_as_many_days_before(tmp_path: Path) 
     for name, day in (("a", 0), ("b", 0), ("c", 1)):
         told.lease(name, used(name), quota_day=f"2026-01-0{1 + day}")
     with stored(tmp_path / "compared.duckdb", told) as readers:
-        second = compared(readers, "leases units_used", since="2026-01-02", until="2026-01-02")
-        third = compared(readers, "leases", "day", since="2026-01-03", until="2026-01-03")
-        by_day = compared(readers, "leases", "day", since="2026-01-02", until="2026-01-03")
+        second = compared_rows(readers, "leases units_used", since="2026-01-02", until="2026-01-02")
+        third = compared_rows(readers, "leases", "day", since="2026-01-03", until="2026-01-03")
+        by_day = compared_rows(readers, "leases", "day", since="2026-01-02", until="2026-01-03")
 
     assert second == [[1, 2, 1, 2]]
     assert third == [["2026-01-03", None, 1]]
