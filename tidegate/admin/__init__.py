@@ -1,6 +1,7 @@
 """Whoever administers it: each verb asks the gateway's API and prints what it answers.
 
-sessions  sessionfiles  sessiontests             sessions, in files, their accounts
+sessions  sessioncolumns                         sessions, and their table
+sessionfiles  sessiontests                       sessions in files, and their accounts
 servers  keys  leases  queue                     what else there is, and its changes
 figures/                                         stats, reports, exports, SQL
 config  foreseen                                 the configuration: checked, shown, what `up` meets

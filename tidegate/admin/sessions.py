@@ -7,24 +7,12 @@ import typer
 from runtime.credentials import Credential, WrongCredential
 from runtime.quantities import parse_seconds
 from tidegate.admin import sessionfiles, sessiontests
-from tidegate.console import api, files, output
+from tidegate.admin.sessioncolumns import is_retired, session_columns
+from tidegate.console import api, files, listing, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
+from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = (
-    "session_id",
-    "status",
-    "remaining",
-    "open_leases",
-    "reason",
-    "used",
-    "reserved",
-    "quota_day",
-    "region",
-    "cooling_s",
-    "stale",
-    "origin",
-)
 _BATCH = 1000
 _SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
@@ -36,18 +24,25 @@ _REASON = typer.Option("", help="Why; it is kept in the log.")
 def list_sessions(
     *,
     limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
-    """List sessions with what each has used, reserved and left today.
+    """List sessions with what each has left today of every service type, retired ones last.
 
-    Example: tidegate sessions list
+    Example: tidegate sessions list --where "image<2" --sort -last_used
     """
     answer = api.get("/api/sessions", limit=limit)
+    shown = session_columns(answer["data"])
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(shown, answer["data"], options, is_retired)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
         return
-    output.print_records(_COLUMNS, answer["data"], "no sessions")
-    output.print_text(
+    listing.print_list(shown, rows, options, "no sessions")
+    output.print_prose(
         f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
         f" {output.table_cell(answer['remaining'])}"
@@ -284,4 +279,4 @@ def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> 
     if as_json:
         output.print_json(answer)
     else:
-        output.print_records(_COLUMNS, [answer])
+        listing.print_list(session_columns([answer]), [answer], ListOptions(), "")

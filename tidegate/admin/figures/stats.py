@@ -5,7 +5,8 @@ from typing import Any
 
 import typer
 
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListedColumn, ListOptions
 
 
 def stats(
@@ -15,11 +16,15 @@ def stats(
     servers: bool = typer.Option(
         False, "--servers", help="Attempts at each server in the last hour, by the minute."
     ),
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
     """Show units and active sessions day by day.
 
-    Example: tidegate stats --days 30
+    Example: tidegate stats --days 30 --sort -images
     """
     if limits and servers:
         raise typer.BadParameter("expected only one of --limits and --servers")
@@ -36,11 +41,14 @@ def stats(
         path, asked = "/api/stats/daily", {"start": start.isoformat(), "end": end.isoformat()}
         empty = "no units were used"
     answer: dict[str, Any] = api.get(path, **asked)
+    records = _rows_by_minute(answer) if servers else answer["data"]
+    shown = [ListedColumn(name) for name in dict.fromkeys(key for row in records for key in row)]
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(shown, records, options)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
         return
-    rows = _rows_by_minute(answer) if servers else answer["data"]
-    output.print_records(list(rows[0]) if rows else [], rows, empty)
+    listing.print_list(shown, rows, options, empty)
     output.note_freshness(answer)
 
 
