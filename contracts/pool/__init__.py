@@ -7,6 +7,7 @@ upkeep           how the pool keeps itself filled and healthy: growth, checks of
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
+lists            sessions looked for by what they are
 """
 
 from contracts.base import LeaderElected
@@ -62,6 +63,7 @@ from contracts.pool.leasing import (
     RenewLeases,
     Waiting,
 )
+from contracts.pool.lists import FindSessions, FoundSession, SessionFilter, SessionsFound
 from contracts.pool.rotation import (
     AskKeys,
     KeyHolder,
@@ -123,6 +125,8 @@ __all__ = [
     "EndAnswer",
     "EndAnswers",
     "EndLeases",
+    "FindSessions",
+    "FoundSession",
     "Free",
     "Granted",
     "GrantsDelivered",
@@ -167,6 +171,7 @@ __all__ = [
     "SessionChecked",
     "SessionCooled",
     "SessionDoubted",
+    "SessionFilter",
     "SessionRecovered",
     "SessionRequested",
     "SessionRetired",
@@ -175,6 +180,7 @@ __all__ = [
     "SessionSuspected",
     "SessionView",
     "SessionsForgotten",
+    "SessionsFound",
     "UsageRecorded",
     "Verdict",
     "WaitEnd",

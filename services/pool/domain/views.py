@@ -104,7 +104,7 @@ def _asked_leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
     return ()
 
 
-def _session_status(session: Session, now: datetime) -> SessionStatus:
+def session_status(session: Session, now: datetime) -> SessionStatus:
     """Tell the one status that says most."""
     standing = session.lasting_status()
     cooling = session.cooling_until is not None and session.cooling_until > now
@@ -122,7 +122,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
     cooling = session.cooling_until
     return SessionView(
         session_id=session.session_id,
-        status=_session_status(session, now),
+        status=session_status(session, now),
         region=session.region,
         quota_day=zone.day,
         resets_in_s=(zone.resets_at - now).total_seconds(),

@@ -191,6 +191,7 @@ def _pool_of(saved: SavedPool) -> Pool:
     state.epoch, state.leader = saved.epoch, saved.leader
     for session in saved.sessions:
         state.sessions[session.session_id] = session
+        state.session_ids.append(session.session_id)
         state.standing[session.lasting_status()] += 1
     for lease in saved.leases:
         _restore_lease(state, lease)
