@@ -12,7 +12,7 @@ from tests.integration.gateway.doors import Desk
 pytestmark = pytest.mark.anyio
 
 
-async def added(front: Desk, count: int) -> list[str]:
+async def added_sessions(front: Desk, count: int) -> list[str]:
     """Add sessions; their ids in the order in which the pool has them, all there are."""
     wanted = [
         {"credential": f"credential-{n}", "region": "us" if n % 2 else ""} for n in range(count)
@@ -21,7 +21,7 @@ async def added(front: Desk, count: int) -> list[str]:
     return [one["session_id"] for one in (await front.ask("GET", "/api/sessions"))["data"]]
 
 
-async def listed(front: Desk, query: str, limit: int) -> list[str]:
+async def sessions_by_page(front: Desk, query: str, limit: int) -> list[str]:
     """Follow the cursor to the end; all pages but the last are full."""
     every: list[str] = []
     cursor = ""
@@ -44,31 +44,31 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("narrow")
 async def test_pages_put_together_are_every_session_those_that_retired_last(staffed: Desk) -> None:
-    every = await added(staffed, 17)
+    every = await added_sessions(staffed, 17)
     for session in every[2:4]:
         await staffed.ask("DELETE", f"/api/sessions/{session}")
     standing = [session for session in every if session not in every[2:4]]
 
-    assert await listed(staffed, "sort=added", 4) == [*standing, *every[2:4]]
+    assert await sessions_by_page(staffed, "sort=added", 4) == [*standing, *every[2:4]]
     backwards = [*standing[::-1], *every[2:4][::-1]]
-    assert await listed(staffed, "sort=-added", 4) == backwards
+    assert await sessions_by_page(staffed, "sort=-added", 4) == backwards
     by_id = [*sorted(standing), *sorted(every[2:4])]
-    assert await listed(staffed, "sort=id", 3) == by_id
+    assert await sessions_by_page(staffed, "sort=id", 3) == by_id
     back_by_id = [*sorted(standing)[::-1], *sorted(every[2:4])[::-1]]
-    assert await listed(staffed, "sort=-id", 3) == back_by_id
+    assert await sessions_by_page(staffed, "sort=-id", 3) == back_by_id
 
 
 @pytest.mark.usefixtures("narrow")
 async def test_a_filter_is_kept_over_pages_and_sequences_are_told(staffed: Desk) -> None:
-    every = await added(staffed, 12)
+    every = await added_sessions(staffed, 12)
     gone, off = every[1], every[5]
     await staffed.ask("DELETE", f"/api/sessions/{gone}")
     await staffed.ask("PATCH", f"/api/sessions/{off}", json={"status": "disabled"})
 
-    assert await listed(staffed, "status=disabled,retired", 2) == [off, gone]
-    assert await listed(staffed, "status=retired&sort=remaining", 1) == [gone]
-    assert await listed(staffed, f"q={off[4:16].upper()}", 1) == [off]
-    assert len(await listed(staffed, "q=us&status=active", 2)) >= 4
+    assert await sessions_by_page(staffed, "status=disabled,retired", 2) == [off, gone]
+    assert await sessions_by_page(staffed, "status=retired&sort=remaining", 1) == [gone]
+    assert await sessions_by_page(staffed, f"q={off[4:16].upper()}", 1) == [off]
+    assert len(await sessions_by_page(staffed, "q=us&status=active", 2)) >= 4
     page = await staffed.ask("GET", "/api/sessions?limit=2")
     assert page["sequence"] > 0
     assert page["total"] == len(every) - 1
@@ -97,7 +97,7 @@ async def test_what_cannot_be_listed_is_refused_by_name(
 
 
 async def test_a_cursor_of_another_list_is_refused(staffed: Desk) -> None:
-    await added(staffed, 3)
+    await added_sessions(staffed, 3)
     page: dict[str, Any] = await staffed.ask("GET", "/api/sessions?limit=1")
 
     error = await staffed.refused("GET", f"/api/sessions?sort=id&cursor={page['next']}", 400)

@@ -43,7 +43,7 @@ def names(pool: Pool, asked: FindSessions) -> list[str]:
     return [str(item.session_id) for item in look(pool, asked).items]
 
 
-def wanted(**fields: object) -> FindSessions:
+def look_for(**fields: object) -> FindSessions:
     return FindSessions(wanted=SessionFilter(**fields))  # type: ignore[arg-type]
 
 
@@ -76,14 +76,14 @@ def test_retired_sessions_are_a_part_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("asked", "there"),
     [
-        (wanted(statuses=["cooling"]), ["three"]),
-        (wanted(statuses=["active", "disabled"]), ["one", "two"]),
-        (wanted(service_type=VIDEO), ["one", "three"]),
-        (wanted(text="HTTP"), ["three"]),
-        (wanted(text="rate"), ["three"]),
-        (wanted(text="wo"), ["two"]),
-        (wanted(text="hk", statuses=["disabled"]), ["one"]),
-        (wanted(text="hk", statuses=["active"]), []),
+        (look_for(statuses=["cooling"]), ["three"]),
+        (look_for(statuses=["active", "disabled"]), ["one", "two"]),
+        (look_for(service_type=VIDEO), ["one", "three"]),
+        (look_for(text="HTTP"), ["three"]),
+        (look_for(text="rate"), ["three"]),
+        (look_for(text="wo"), ["two"]),
+        (look_for(text="hk", statuses=["disabled"]), ["one"]),
+        (look_for(text="hk", statuses=["active"]), []),
     ],
 )
 def test_those_are_named_that_fit_all_that_is_said(asked: FindSessions, there: list[str]) -> None:
@@ -175,7 +175,7 @@ def test_behind_the_last_session_there_is_nothing(start: int | None) -> None:
 def test_a_look_is_bounded() -> None:
     pool = folded(*(session_added(f"s{number}") for number in range(LOOKED_MAX + 1)))
 
-    assert look(pool, wanted(text="nothing")) == SessionsFound(sequence=9, next=LOOKED_MAX)
+    assert look(pool, look_for(text="nothing")) == SessionsFound(sequence=9, next=LOOKED_MAX)
 
 
 SORTS = "added, id, status, region, last_used, open_leases, remaining, used"

@@ -117,18 +117,18 @@ async def page_of_sessions(
 ) -> SessionPage:
     """Find the page behind `cursor`, and what there is to show of it. Raises `GatewayError`."""
     behind = _read_cursor(query, cursor) if cursor else None
-    found: list[FoundSession] = []
+    entries: list[FoundSession] = []
     end: _Cursor | None = None
     for retired in _parts(query, behind):
         begin = behind if behind is not None and behind.retired is retired else None
-        some = await _first_of_part(doors, query, begin, limit - len(found), retired=retired)
-        found += some
+        some = await _first_of_part(doors, query, begin, limit - len(entries), retired=retired)
+        entries += some
         if some:
             end = _Cursor(_digest(query), retired, some[-1].key, some[-1].place)
-        if len(found) == limit:
+        if len(entries) == limit:
             break
-    full = len(found) == limit and end is not None
-    return SessionPage(await _show(doors, found), _write_cursor(end) if full and end else "")
+    full = len(entries) == limit and end is not None
+    return SessionPage(await _show(doors, entries), _write_cursor(end) if full and end else "")
 
 
 def _parts(query: SessionQuery, behind: _Cursor | None) -> list[bool]:
@@ -151,7 +151,7 @@ async def _first_of_part(
     """Look through a part of the list until it is certain which are its first so many."""
     descending, sort = query.sort.startswith("-"), query.sort.removeprefix("-")
     in_order = sort == "added"
-    found: list[FoundSession] = []
+    entries: list[FoundSession] = []
     start: int | None = None
     if begin is not None and in_order:
         start = begin.place if descending else begin.place + 1
@@ -165,27 +165,27 @@ async def _first_of_part(
             descending=descending,
             start=start,
             beyond=None if begin is None or in_order else (begin.key, begin.place),
-            limit=limit - len(found) if in_order else limit,
+            limit=limit - len(entries) if in_order else limit,
         )
         look = await doors.find_sessions(asked)
-        found += look.items
+        entries += look.items
         if not in_order:
-            found.sort(key=lambda one: (one.key, one.place), reverse=descending)
-            del found[limit:]
-        if look.next is None or (in_order and len(found) >= limit):
-            return found
+            entries.sort(key=lambda one: (one.key, one.place), reverse=descending)
+            del entries[limit:]
+        if look.next is None or (in_order and len(entries) >= limit):
+            return entries
         start = look.next
 
 
-async def _show(doors: Doors, found: Sequence[FoundSession]) -> PoolStatusReply:
+async def _show(doors: Doors, entries: Sequence[FoundSession]) -> PoolStatusReply:
     """Ask for what is to be seen of them, and the pool's figures, at one sequence.
 
     More than a thousand are asked for in parts: the sequence is the first part's.
     """
     first: PoolStatusReply | None = None
     views: list[SessionView] = []
-    for begin in range(0, len(found), _SHOWN_AT_ONCE):
-        some = [entry.session_id for entry in found[begin : begin + _SHOWN_AT_ONCE]]
+    for begin in range(0, len(entries), _SHOWN_AT_ONCE):
+        some = [entry.session_id for entry in entries[begin : begin + _SHOWN_AT_ONCE]]
         status = await doors.pool_status(PoolStatus(among=some, limit=len(some)))
         views += status.sessions
         first = first or status
