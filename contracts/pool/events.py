@@ -23,6 +23,7 @@ from contracts.pool.sessions import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -254,6 +255,7 @@ PoolEvent = (
     PolicyChanged
     | SessionAdded
     | SessionChanged
+    | SessionLabelled
     | SessionRevived
     | SessionRetired
     | SessionsForgotten

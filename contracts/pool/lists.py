@@ -16,8 +16,10 @@ class SessionFilter(Part, frozen=True, kw_only=True):
     """Any of these, as a session is shown: what cools is `cooling`, not `active`."""
     service_type: ServiceType = ServiceType("")
     """With a daily limit above 0 for it."""
+    label: str = ""
+    """With exactly this label."""
     text: str = ""
-    """With this in their id, region, origin or reason, in either letter case."""
+    """With this in their id, label, region, origin or reason, in either letter case."""
 
 
 class FindSessions(Command, frozen=True, kw_only=True, tag="find_sessions"):

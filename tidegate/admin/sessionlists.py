@@ -16,20 +16,34 @@ STATUS = typer.Option(
 SERVICE_TYPE = typer.Option(
     "", "--type", help="Only with a daily limit above 0 for this service type."
 )
+LABEL = typer.Option("", help="Only with exactly this label.")
 TEXT = typer.Option(
-    "", "--find", "-q", help="Only with this in id, region, origin or reason, in any letter case."
+    "",
+    "--find",
+    "-q",
+    help="Only with this in id, label, region, origin or reason, in any letter case.",
 )
 SORT = typer.Option(
     "added",
-    help="added, id, status, region, last_used, open_leases, remaining or used (of --type, else of"
-    " all together); `-` before it: the last one first. Those that retired come last.",
+    help="added, id, status, label, region, last_used, open_leases, remaining or used (of --type,"
+    " else of all together); `-` before it: the last one first. Those that retired come last.",
 )
 
 
-def filter_query(status: str = "", service_type: str = "", text: str = "") -> dict[str, Any]:
+def filter_query(
+    status: str = "", service_type: str = "", label: str = "", text: str = ""
+) -> dict[str, Any]:
     """Write a filter as the API's parameters: what is not said is left out."""
-    given = {"status": status, "service_type": service_type, "q": text}
+    given = {"status": status, "service_type": service_type, "label": label, "q": text}
     return {name: value for name, value in given.items() if value}
+
+
+def read_limit(text: str) -> tuple[str, int]:
+    """Read `image=50`. Raises `BadParameter`."""
+    name, equals, units = text.rpartition("=")
+    if not (name and equals and units.isascii() and units.isdecimal()):
+        raise typer.BadParameter(f"expected such as image=50, got {text!r}", param_hint="--limit")
+    return name, int(units)
 
 
 def session_pages(query: dict[str, Any], limit: int, cursor: str = "") -> Iterator[dict[str, Any]]:

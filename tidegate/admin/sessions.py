@@ -13,6 +13,7 @@ from tidegate.console.errors import CommandError, GatewayRefusedError
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
     "session_id",
+    "label",
     "status",
     "remaining",
     "open_leases",
@@ -26,6 +27,8 @@ _COLUMNS = (
     "origin",
 )
 _BATCH = 1000
+_TOTALS = ("data", "changed", "added", "revived", "labelled")
+_LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
 _LISTED_MAX = 1_000_000
 _SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
@@ -38,6 +41,7 @@ def list_sessions(
     *,
     status: str = sessionlists.STATUS,
     service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
     text: str = sessionlists.TEXT,
     sort: str = sessionlists.SORT,
     limit: int = typer.Option(1000, min=1, max=_LISTED_MAX, help="At most so many."),
@@ -48,7 +52,7 @@ def list_sessions(
 
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
-    query = {**sessionlists.filter_query(status, service_type, text), "sort": sort}
+    query = {**sessionlists.filter_query(status, service_type, label, text), "sort": sort}
     answer = sessionlists.list_of_sessions(query, limit, cursor)
     if as_json:
         output.print_json(answer)
@@ -72,6 +76,7 @@ def add_sessions(
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
     timezone: str = typer.Option("", help="Quota time zone of those that name none."),
+    label: str = typer.Option("", help=f"What to call those that name nothing. {_LABEL_HELP}"),
     as_json: bool = output.JSON,
 ) -> None:
     """Add sessions, or revive them; adding one twice is harmless.
@@ -82,7 +87,7 @@ def add_sessions(
     """
     data = sessionfiles.data_of(file)
     lines = sessionfiles.session_lines(
-        data, file, defaults={"region": region, "timezone": timezone}
+        data, file, defaults={"region": region, "timezone": timezone, "label": label}
     )
     _send_sessions(lines, file, as_json=as_json)
 
@@ -90,7 +95,7 @@ def add_sessions(
 @app.command("import")
 def import_sessions(
     file: str = typer.Argument(
-        help="JSON lines, or CSV when it is named so: credential, region, timezone, limits (CSV:"
+        help="JSON lines, or CSV when it is named so: credential, region, timezone, label, limits (CSV:"
         " limit_<service type>); `-` is standard input."
     ),
     *,
@@ -119,7 +124,7 @@ def _send_sessions(
     """Send the good ones, tell what came of them, and name the others."""
     good = [(number, item) for number, item in lines if isinstance(item, Credential)]
     refused = [(number, item.reason) for number, item in lines if isinstance(item, WrongCredential)]
-    totals: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
+    totals: dict[str, list[Any]] = {name: [] for name in _TOTALS}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]
         answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
@@ -135,6 +140,8 @@ def _send_sessions(
     else:
         output.print_text("\n".join(totals["changed"]) or "nothing new")
         output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
+        if totals["labelled"]:
+            output.print_note(f"{len(totals['labelled'])} that were there are called otherwise now")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 
@@ -145,7 +152,7 @@ def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
         return dict(api.post("/api/sessions", sessions))
     except GatewayRefusedError as error:
         lines = range(1, len(sessions) + 1)
-        none: dict[str, Any] = {"data": [], "changed": [], "added": [], "revived": []}
+        none: dict[str, Any] = {name: [] for name in _TOTALS}
         return {**none, "refused": [{"line": line, "reason": str(error)} for line in lines]}
 
 
@@ -175,6 +182,31 @@ def export_sessions(
         output.print_json({"file": file, "sessions": len(answer["data"]), "total": answer["total"]})
     else:
         output.print_note(f"{len(answer['data'])} sessions exported")
+
+
+@app.command("change")
+def change_session(
+    session_id: str = _SESSION,
+    *,
+    label: str = typer.Option(None, help=f'What to call it; "" takes it away. {_LABEL_HELP}'),
+    limit: list[str] = typer.Option(
+        [], help="Units a day of a service type, such as image=50; with one, all others go."
+    ),
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Call a session something, or limit it otherwise than its service types are.
+
+    Example: tidegate sessions change ses_0a1b2c3d4e5f --label "account 7"
+    """
+    if label is None and not limit:
+        raise typer.BadParameter("expected --label or --limit")
+    body: dict[str, Any] = {"reason": reason}
+    if label is not None:
+        body["label"] = label
+    if limit:
+        body["limits"] = dict(map(sessionlists.read_limit, limit))
+    _change_session(session_id, body, as_json=as_json)
 
 
 @app.command("drain")

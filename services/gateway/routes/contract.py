@@ -11,6 +11,7 @@ from typing import Any
 from contracts.analytics import FileFormat, ReportFormat, ReportPeriod
 from contracts.base import NUMBER_MAX
 from runtime.credentials import REGIONS
+from runtime.texts import NAME_MAX
 from services.gateway.clients.browsers import ANY_HOST
 from services.gateway.domain.errors import KINDS, ErrorCode
 from services.gateway.routes.admin.leases import LeaseState
@@ -54,6 +55,11 @@ _NEW_SESSION: Json = {
             "description": "The same as `us-` and so on before the credential.",
         },
         "timezone": {"type": "string"},
+        "label": {
+            "type": "string",
+            "maxLength": NAME_MAX,
+            "description": "What operators call it; clients never see it. No personal data.",
+        },
         "quota_timezone": {"type": "string", "description": "The same as `timezone`."},
         "limits": {
             "type": "object",

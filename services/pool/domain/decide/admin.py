@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import NUMBER_MAX, Failed, FailedCode
+from contracts.base import NUMBER_MAX, Failed, FailedCode, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -19,11 +19,12 @@ from contracts.pool import (
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionLabelled,
     SessionRetired,
     SessionRevived,
     SessionStatus,
 )
-from runtime.texts import as_quoted
+from runtime.texts import as_quoted, label_objection
 from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
@@ -82,15 +83,25 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
+        objection = label_objection(item.label)
+        if objection:
+            return _admin_failure(objection)
     for item in command.items:
         _add_session(draft, item, command.by, origin)
+        if item.label:
+            _label_session(draft, item.session_id, item.label, command.by)
     changed = [
         str(event.session_id)
         for event in draft.events
         if isinstance(event, SessionAdded | SessionRevived)
     ]
     revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
-    return Decision(draft.events, Done(changed=changed, revived=revived))
+    labelled = [
+        str(event.session_id)
+        for event in draft.events
+        if isinstance(event, SessionLabelled) and event.session_id not in changed
+    ]
+    return Decision(draft.events, Done(changed=changed, revived=revived, labelled=labelled))
 
 
 def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
@@ -116,6 +127,12 @@ def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
         draft.emit(limits)
 
 
+def _label_session(draft: Draft, session_id: SessionId, label: str, by: str) -> None:
+    """Call a session so, unless it is called so already."""
+    if draft.pool.labels.get(session_id, "") != label:
+        draft.emit(SessionLabelled(session_id=session_id, label=label, by=by))
+
+
 def _change_session(draft: Draft, command: ChangeSession) -> Decision:
     """Change what the command names of a session, or say what was wrong with it."""
     session = draft.pool.sessions.get(command.session_id)
@@ -130,6 +147,9 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
         return _admin_failure(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
     if command.limits is not None and too_great(command.limits.values()):
         return _admin_failure(_LIMITS)
+    objection = label_objection(command.label or "")
+    if objection:
+        return _admin_failure(objection)
     retired = session.status is SessionStatus.RETIRED
     if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
         return _admin_failure("the session is retired: make it active first")
@@ -143,6 +163,8 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
             by=by,
         )
         draft.emit(cooled)
+    if command.label is not None:
+        _label_session(draft, session.session_id, command.label, by)
     if command.used_up:
         _close_day_of_all(draft, session, by)
     changed = [str(session.session_id)] if draft.events else []

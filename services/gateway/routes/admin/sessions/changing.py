@@ -14,7 +14,7 @@ from contracts.pool import (
     SessionStatus,
     SessionView,
 )
-from runtime.texts import as_quoted
+from runtime.texts import NAME_MAX, as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.listing import session_of
@@ -39,11 +39,16 @@ _Limit = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 
 
 class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to change; `cool_s` keeps it from new leases so long (0 ends its cooling)."""
+    """What to change; `cool_s` keeps it from new leases so long (0 ends its cooling).
+
+    `label` is what operators call it, and clients never see; empty takes it away. Personal data
+    does not belong there.
+    """
 
     status: StatusName | None = None
     limits: dict[str, _Limit] | None = None
     cool_s: Annotated[float, msgspec.Meta(ge=0, le=COOL_MAX_S)] | None = None
+    label: Annotated[str, msgspec.Meta(max_length=NAME_MAX)] | None = None
     reason: str = ""
 
 
@@ -61,12 +66,12 @@ async def change_session(
     session_id: FromPath[str],
     data: JSONBody[ChangedSession],
 ) -> SessionView:
-    """Enable, drain or disable a session, cool it or end its cooling, or set its limits."""
+    """Enable, drain or disable a session, cool it or end its cooling, limit it, label it."""
     status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:
         _check_limits(data.limits, doors)
-    if data.status is None and data.limits is None and data.cool_s is None:
-        message = "body: expected at least one of status, limits, cool_s"
+    if all(value is None for value in (data.status, data.limits, data.cool_s, data.label)):
+        message = "body: expected at least one of status, limits, cool_s, label"
         raise GatewayError("invalid_request", message)
     await session_of(doors, session_id)
     command = ChangeSession(
@@ -74,6 +79,7 @@ async def change_session(
         status=status,
         limits=_typed_limits(data.limits),
         cool_s=data.cool_s,
+        label=data.label,
         reason=data.reason,
         by=admin.key_id,
     )
