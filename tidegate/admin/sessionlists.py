@@ -7,6 +7,22 @@ import typer
 
 from tidegate.console import api
 
+COLUMNS = (
+    "session_id",
+    "label",
+    "status",
+    "remaining",
+    "open_leases",
+    "reason",
+    "used",
+    "reserved",
+    "quota_day",
+    "region",
+    "cooling_s",
+    "stale",
+    "origin",
+)
+LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
 PAGE = 1000
 STATUS = typer.Option(
     "",

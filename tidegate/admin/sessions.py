@@ -5,35 +5,16 @@ from typing import Any
 import typer
 
 from runtime.credentials import Credential, WrongCredential
-from runtime.quantities import parse_seconds
-from tidegate.admin import sessionfiles, sessionlists, sessiontests
+from tidegate.admin import sessionchanges, sessionfiles, sessionlists, sessiontests
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = (
-    "session_id",
-    "label",
-    "status",
-    "remaining",
-    "open_leases",
-    "reason",
-    "used",
-    "reserved",
-    "quota_day",
-    "region",
-    "cooling_s",
-    "stale",
-    "origin",
-)
 _BATCH = 1000
 _TOTALS = ("data", "changed", "added", "revived", "labelled")
-_LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
 _LISTED_MAX = 1_000_000
-_SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
-_REASON = typer.Option("", help="Why; it is kept in the log.")
 
 
 @app.command("list")
@@ -57,7 +38,7 @@ def list_sessions(
     if as_json:
         output.print_json(answer)
         return
-    output.print_records(_COLUMNS, answer["data"], "no sessions")
+    output.print_records(sessionlists.COLUMNS, answer["data"], "no sessions")
     output.print_text(
         f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
@@ -76,7 +57,9 @@ def add_sessions(
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
     timezone: str = typer.Option("", help="Quota time zone of those that name none."),
-    label: str = typer.Option("", help=f"What to call those that name nothing. {_LABEL_HELP}"),
+    label: str = typer.Option(
+        "", help=f"What to call those that name nothing. {sessionlists.LABEL_HELP}"
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Add sessions, or revive them; adding one twice is harmless.
@@ -95,8 +78,8 @@ def add_sessions(
 @app.command("import")
 def import_sessions(
     file: str = typer.Argument(
-        help="JSON lines, or CSV when it is named so: credential, region, timezone, label, limits (CSV:"
-        " limit_<service type>); `-` is standard input."
+        help="JSON lines, or CSV when it is named so: credential, region, timezone, label, limits"
+        " (CSV: limit_<service type>); `-` is standard input."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
@@ -184,85 +167,11 @@ def export_sessions(
         output.print_note(f"{len(answer['data'])} sessions exported")
 
 
-@app.command("change")
-def change_session(
-    session_id: str = _SESSION,
-    *,
-    label: str = typer.Option(None, help=f'What to call it; "" takes it away. {_LABEL_HELP}'),
-    limit: list[str] = typer.Option(
-        [], help="Units a day of a service type, such as image=50; with one, all others go."
-    ),
-    reason: str = _REASON,
-    as_json: bool = output.JSON,
-) -> None:
-    """Call a session something, or limit it otherwise than its service types are.
-
-    Example: tidegate sessions change ses_0a1b2c3d4e5f --label "account 7"
-    """
-    if label is None and not limit:
-        raise typer.BadParameter("expected --label or --limit")
-    body: dict[str, Any] = {"reason": reason}
-    if label is not None:
-        body["label"] = label
-    if limit:
-        body["limits"] = dict(map(sessionlists.read_limit, limit))
-    _change_session(session_id, body, as_json=as_json)
-
-
-@app.command("drain")
-def drain_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Grant no new lease of a session; those that are open go on.
-
-    Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
-    """
-    _change_session(session_id, {"status": "draining", "reason": reason}, as_json=as_json)
-
-
-@app.command("cool")
-def cool_session(
-    session_id: str = _SESSION,
-    *,
-    duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
-    reason: str = _REASON,
-    as_json: bool = output.JSON,
-) -> None:
-    """Grant no new lease of a session for a while.
-
-    Example: tidegate sessions cool ses_0a1b2c3d4e5f --for 10m
-    """
-    try:
-        cool_s = float(parse_seconds(duration))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--for") from None
-    _change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
-
-
-@app.command("clear")
-def clear_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
-
-    What its backend called used up stays so until its reset, and what was used stays used.
-
-    Example: tidegate sessions clear ses_0a1b2c3d4e5f
-    """
-    _change_session(
-        session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json
-    )
-
-
-@app.command("remove")
-def remove_session(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
-    """Retire a session: its history stays, and adding its credential again revives it.
-
-    Example: tidegate sessions remove ses_0a1b2c3d4e5f
-    """
-    answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
-    text = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
-    output.print_answer(answer, text, as_json=as_json)
+app.command("change")(sessionchanges.change_session)
+app.command("drain")(sessionchanges.drain_session)
+app.command("cool")(sessionchanges.cool_session)
+app.command("clear")(sessionchanges.clear_session)
+app.command("remove")(sessionchanges.remove_session)
 
 
 @app.command("test")
@@ -314,11 +223,3 @@ def receive_points(
     sessiontests.show_rows(rows, sessiontests.RECEIVED, as_json=as_json)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
-
-
-def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
-    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_records(_COLUMNS, [answer])

@@ -145,9 +145,8 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
         )
     if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
         return _admin_failure(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
-    if command.limits is not None and too_great(command.limits.values()):
-        return _admin_failure(_LIMITS)
-    objection = label_objection(command.label or "")
+    too_much = command.limits is not None and too_great(command.limits.values())
+    objection = _LIMITS if too_much else label_objection(command.label or "")
     if objection:
         return _admin_failure(objection)
     retired = session.status is SessionStatus.RETIRED

@@ -60,8 +60,8 @@ WithText = Annotated[
 Sort = Annotated[
     str,
     QueryParameter(
-        description="added, id, status, label, region, last_used, open_leases, remaining or used (of"
-        " service_type, else of all together); `-` before it: the last one first. Those that"
+        description="added, id, status, label, region, last_used, open_leases, remaining or used"
+        " (of service_type, else of all together); `-` before it: the last one first. Those that"
         " retired come behind all others."
     ),
 ]
