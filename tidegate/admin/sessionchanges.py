@@ -15,7 +15,7 @@ _REASON = typer.Option("", help="Why; it is kept in the log.")
 def change_session(
     session_id: str = _SESSION,
     *,
-    label: str = typer.Option(
+    label: str | None = typer.Option(
         None, help=f'What to call it; "" takes it away. {sessionlists.LABEL_HELP}'
     ),
     limit: list[str] = typer.Option(

@@ -93,7 +93,7 @@ def story_lines(story: StoryPart) -> Iterator[str]:
 def _consequence(event: StoryPart) -> str:
     """Name what the request did to a session, or to all of them."""
     words = _CONSEQUENCES.get(event["event"], f"{event['event']} {{}}")
-    return words.format(event["entity_id"])
+    return words.format(session_shown(event["entity_id"], event.get("session_label") or ""))
 
 
 def _refusal_lines(refusal: StoryPart) -> Iterator[str]:

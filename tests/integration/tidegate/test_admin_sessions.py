@@ -1,5 +1,7 @@
 """Sessions looked for, by the verbs that a person types."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
@@ -32,6 +34,35 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     assert "left today:" in out
     with_tea = await terminal.refused("sessions", "list", "--type", "tea")
     assert with_tea.startswith("service_type: expected one of ")
+
+
+async def test_a_session_is_called_something_where_operators_look(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Said by a file, for all that are added, or by a change; lists and files show it."""
+    file, table = tmp_path / "some.csv", tmp_path / "out.csv"
+    file.write_text("credential,label\nhush-1,account 7\nhush-2,\n")
+    added = (await terminal.read("sessions", "import", str(file)))["added"]
+
+    again = await terminal.read("sessions", "add", "-", "--label", "spare", stdin="hush-2\n")
+    changed = await terminal.read(
+        "sessions", "change", added[0], "--label", "8", "--limit", "image=7"
+    )
+    listed = await terminal.read("sessions", "list", "--label", "spare")
+    shown = await terminal.shown("sessions", "list", "--sort", "-label", "--limit", "1")
+    await terminal.shown("sessions", "export", str(table))
+
+    assert (again["changed"], again["labelled"]) == ([], [added[1]])
+    assert (changed["label"], changed["limits"]["image"]) == ("8", 7)
+    assert [one["session_id"] for one in listed["data"]] == [added[1]]
+    assert "spare" in shown
+    assert f"{added[1]},spare," in table.read_text()
+    code, _, err = await terminal.type("sessions", "change", added[0])
+    assert (code, "expected --label or --limit" in err) == (2, True)
+    code, _, err = await terminal.type("sessions", "change", added[0], "--limit", "image")
+    assert (code, "expected such as image=50" in err) == (2, True)
+    too_long = await terminal.refused("sessions", "change", added[0], "--label", "x" * 65)
+    assert too_long.startswith("label: expected")
 
 
 async def test_waits_are_ended_by_what_is_said_of_them(terminal: Terminal) -> None:

@@ -36,9 +36,11 @@ refused as (
 brought_about as (
     select detail ->> '$.request_id' as request_id,
         list({'event_id': sequence || '.' || position, 'ts': ts, 'event': event,
-            'entity_id': entity_id, 'reason': reason, 'detail': detail}
+            'entity_id': entity_id, 'session_label': coalesce(label, ''), 'reason': reason,
+            'detail': detail}
             order by sequence, position) as consequences
     from ledger.entity_events
+    left join (select session_id, label from ledger.sessions) on session_id = entity_id
     where detail ->> '$.request_id' in (select request_id from found) group by all
 )
 select request_id, asked, leases, attempts, refusals, consequences
