@@ -142,7 +142,7 @@ DISABLED = {"status": "disabled", "reason": "all of them"}
         ("DELETE", "dry_run=true", None, "all", "expected status"),
         ("PATCH", "q=x", {}, None, "at least one of status, cool_s, label"),
         ("PATCH", "q=x", {"status": "retired"}, "status", "expected one of active, draining"),
-        ("PATCH", "q=x", {"limits": {}}, "limits", "unknown"),
+        ("PATCH", "q=x", {"limits": {}}, "limits", "no such field"),
         ("PATCH", "q=x", {"label": "a\nb"}, "label", "64 printable characters"),
         ("PATCH", "q=x", {"cool_s": 1, "reason": "x" * 501}, "reason", "<= 500"),
     ],
