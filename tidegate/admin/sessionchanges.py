@@ -1,5 +1,6 @@
 """Sessions changed: called something, limited, drained, cooled, cleared, removed."""
 
+import sys
 from typing import Any
 
 import typer
@@ -9,6 +10,9 @@ from tidegate.admin import sessionlists
 from tidegate.console import api, output
 
 _SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
+_ONE = typer.Argument("", help="Id of the session, as `list` shows it.", metavar="[SESSION_ID]")
+_ALL = typer.Option(False, "--all", help="Every session that has not retired.")
+_DRY_RUN = typer.Option(False, "--dry-run", help="Change nothing; only count.")
 _REASON = typer.Option("", help="Why; it is kept in the log.")
 
 
@@ -38,24 +42,47 @@ def change_session(
     _change_session(session_id, body, as_json=as_json)
 
 
-def drain_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Grant no new lease of a session; those that are open go on.
-
-    Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
-    """
-    _change_session(session_id, {"status": "draining", "reason": reason}, as_json=as_json)
-
-
-def cool_session(
-    session_id: str = _SESSION,
+def drain_sessions(
+    session_id: str = _ONE,
     *,
-    duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
     reason: str = _REASON,
     as_json: bool = output.JSON,
 ) -> None:
-    """Grant no new lease of a session for a while.
+    """Grant no new lease of a session, or of all that fit; those that are open go on.
+
+    Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
+    """
+    body = {"status": "draining", "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        _change_session(session_id, body, as_json=as_json)
+    else:
+        answer = api.patch(
+            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
+        )
+        _print_outcome(answer, "drained", as_json=as_json)
+
+
+def cool_sessions(
+    session_id: str = _ONE,
+    *,
+    duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Grant no new lease of a session, or of all that fit, for a while.
 
     Example: tidegate sessions cool ses_0a1b2c3d4e5f --for 10m
     """
@@ -63,30 +90,102 @@ def cool_session(
         cool_s = float(parse_seconds(duration))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from None
-    _change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
+    body = {"cool_s": cool_s, "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        _change_session(session_id, body, as_json=as_json)
+    else:
+        answer = api.patch(
+            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
+        )
+        _print_outcome(answer, "cooled", as_json=as_json)
 
 
-def clear_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
+def clear_sessions(
+    session_id: str = _ONE,
+    *,
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
 ) -> None:
-    """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
+    """Make a session, or all that fit, active again: not cooling, suspect, draining or disabled.
 
     What its backend called used up stays so until its reset, and what was used stays used.
 
     Example: tidegate sessions clear ses_0a1b2c3d4e5f
     """
-    _change_session(
-        session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json
-    )
+    body = {"status": "active", "cool_s": 0, "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        _change_session(session_id, body, as_json=as_json)
+    else:
+        answer = api.patch(
+            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
+        )
+        _print_outcome(answer, "cleared", as_json=as_json)
 
 
-def remove_session(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
-    """Retire a session: its history stays, and adding its credential again revives it.
+def remove_sessions(
+    session_id: str = _ONE,
+    *,
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask, where a terminal would."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Retire a session, or all that fit: adding its credential again revives it.
 
-    Example: tidegate sessions remove ses_0a1b2c3d4e5f
+    On a terminal it says how many fit, and asks before it removes them.
+
+    Example: tidegate sessions remove --status disabled --dry-run
     """
-    answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
-    text = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
+        said = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
+        output.print_answer(answer, said, as_json=as_json)
+        return
+    wanted = _bulk_query(query, everything=everything, dry_run=dry_run)
+    if is_terminal() and not (yes or dry_run):
+        tried = api.delete("/api/sessions", **wanted, dry_run=True)
+        typer.confirm(f"remove {tried['changed']} sessions?", abort=True, err=True)
+    _print_outcome(api.delete("/api/sessions", **wanted), "removed", as_json=as_json)
+
+
+def is_terminal() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty()
+
+
+def _is_one(session_id: str, query: dict[str, Any], *, everything: bool, dry_run: bool) -> bool:
+    """Whether one session is named, and nothing beside it. Raises `BadParameter`."""
+    if bool(session_id) is (bool(query) or everything):
+        raise typer.BadParameter(
+            "expected a session's id, or which sessions: --status, --type, --label, --find, --all"
+        )
+    if session_id and dry_run:
+        raise typer.BadParameter("expected which sessions, not one", param_hint="--dry-run")
+    return bool(session_id)
+
+
+def _bulk_query(query: dict[str, Any], *, everything: bool, dry_run: bool) -> dict[str, Any]:
+    given = {**query, "all": everything, "dry_run": dry_run}
+    return {name: value for name, value in given.items() if value}
+
+
+def _print_outcome(answer: dict[str, Any], done: str, *, as_json: bool) -> None:
+    """Say how many were changed, or would be, of how many that fit."""
+    would = "would be " if answer["dry_run"] else ""
+    text = f"{answer['changed']} of {answer['fitting']} sessions that fit {would}{done}"
     output.print_answer(answer, text, as_json=as_json)
 
 

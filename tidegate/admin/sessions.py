@@ -168,10 +168,10 @@ def export_sessions(
 
 
 app.command("change")(sessionchanges.change_session)
-app.command("drain")(sessionchanges.drain_session)
-app.command("cool")(sessionchanges.cool_session)
-app.command("clear")(sessionchanges.clear_session)
-app.command("remove")(sessionchanges.remove_session)
+app.command("drain")(sessionchanges.drain_sessions)
+app.command("cool")(sessionchanges.cool_sessions)
+app.command("clear")(sessionchanges.clear_sessions)
+app.command("remove")(sessionchanges.remove_sessions)
 
 
 @app.command("test")

@@ -44,6 +44,7 @@ _BODIES: Mapping[tuple[str, str], Json] = {
     }
 }
 """Of bodies whose items are looked at one by one."""
+_LABEL = "What operators call it; clients never see it. No personal data."
 _NEW_SESSION: Json = {
     "type": "object",
     "required": ["credential"],
@@ -55,19 +56,11 @@ _NEW_SESSION: Json = {
             "description": "The same as `us-` and so on before the credential.",
         },
         "timezone": {"type": "string"},
-        "label": {
-            "type": "string",
-            "maxLength": NAME_MAX,
-            "description": "What operators call it; clients never see it. No personal data.",
-        },
+        "label": {"type": "string", "maxLength": NAME_MAX, "description": _LABEL},
         "quota_timezone": {"type": "string", "description": "The same as `timezone`."},
         "limits": {
             "type": "object",
-            "additionalProperties": {
-                "type": "integer",
-                "minimum": 0,
-                "maximum": NUMBER_MAX,
-            },
+            "additionalProperties": {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX},
         },
     },
 }

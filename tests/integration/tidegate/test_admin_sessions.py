@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
-from tidegate.admin import sessionlists
+from tidegate.admin import sessionchanges, sessionlists
 
 pytestmark = pytest.mark.anyio
 __all__ = ["terminal"]
@@ -63,6 +63,67 @@ async def test_a_session_is_called_something_where_operators_look(
     assert (code, "expected such as image=50" in err) == (2, True)
     too_long = await terminal.refused("sessions", "change", added[0], "--label", "x" * 65)
     assert too_long.startswith("label: expected")
+
+
+async def test_all_that_fit_are_drained_cooled_cleared_and_removed(terminal: Terminal) -> None:
+    """Each verb says how many fit, and how many of these were not so before."""
+    lines = "".join(f"us-credential-{number}\n" for number in range(5))
+    added = (await terminal.read("sessions", "add", "-", "--label", "spare", stdin=lines))["added"]
+    fitting = ("--label", "spare")
+    await terminal.shown("sessions", "drain", added[0])
+
+    tried = await terminal.shown("sessions", "drain", *fitting, "--dry-run")
+    drained = await terminal.shown("sessions", "drain", *fitting, "--reason", "closing")
+    cooled = await terminal.shown("sessions", "cool", "--find", "us", *fitting, "--for", "10m")
+    cleared = await terminal.read("sessions", "clear", "--status", "draining", *fitting)
+    would = await terminal.read("sessions", "remove", *fitting, "--dry-run")
+    removed = await terminal.shown("sessions", "remove", *fitting)
+    again = await terminal.read("sessions", "remove", *fitting)
+
+    assert tried == "4 of 5 sessions that fit would be drained\n"
+    assert drained == "4 of 5 sessions that fit drained\n"
+    assert cooled == "5 of 5 sessions that fit cooled\n"
+    assert cleared == {"fitting": 5, "changed": 5, "dry_run": False}
+    assert would == {"fitting": 5, "changed": 5, "dry_run": True}
+    assert removed == "5 of 5 sessions that fit removed\n"
+    assert again == {"fitting": 0, "changed": 0, "dry_run": False}
+    retired = await terminal.read("sessions", "list", "--status", "retired")
+    assert [one["session_id"] for one in retired["data"]] == added
+
+
+async def test_removing_many_asks_on_a_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await terminal.shown("sessions", "add", "-", "--label", "spare", stdin="one-more\n")
+    monkeypatch.setattr(sessionchanges, "is_terminal", lambda: True)
+    words = ("sessions", "remove", "--label", "spare")
+
+    refused = await terminal.type(*words, stdin="n\n")
+    left = await terminal.read("sessions", "list", "--label", "spare")
+    granted = await terminal.type(*words, stdin="y\n")
+    unasked = await terminal.shown(*words, "--yes")
+
+    assert (refused[0], "remove 1 sessions? " in refused[2]) == (1, True)
+    assert [one["status"] for one in left["data"]] == ["active"]
+    assert (granted[0], granted[1].endswith("1 of 1 sessions that fit removed\n")) == (0, True)
+    assert unasked == "0 of 0 sessions that fit removed\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("remove",),
+        ("drain", "ses_1", "--status", "disabled"),
+        ("clear", "ses_1", "--all"),
+        ("cool", "ses_1", "--for", "1m", "--dry-run"),
+    ],
+)
+async def test_one_session_or_those_that_fit_are_expected(
+    terminal: Terminal, words: tuple[str, ...]
+) -> None:
+    code, _, err = await terminal.type("sessions", *words)
+
+    assert (code, "expected" in err) == (2, True)
 
 
 async def test_waits_are_ended_by_what_is_said_of_them(terminal: Terminal) -> None:

@@ -55,8 +55,8 @@ def test_one_that_is_revived_keeps_its_label_unless_another_is_said() -> None:
 
     kept = decide_admin(folded(*events), adding(""), NOON)
     anew = decide_admin(folded(*events), adding("other"), NOON)
-
     revived = SessionRevived(session_id=ONE, by="me")
+
     assert kept.events == [revived]
     assert anew.events == [revived, SessionLabelled(session_id=ONE, label="other", by="me")]
     assert anew.answer == Done(changed=["one"], revived=["one"])

@@ -49,7 +49,7 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     if isinstance(command, AddSessions):
         return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
-        return _change_session(draft, command)
+        return change_session(draft, command)
     if isinstance(command, DropWaits):
         dropped = drop_waits(draft, command)
         return Decision(draft.events, Done(changed=[str(name) for name in dropped]))
@@ -133,22 +133,15 @@ def _label_session(draft: Draft, session_id: SessionId, label: str, by: str) -> 
         draft.emit(SessionLabelled(session_id=session_id, label=label, by=by))
 
 
-def _change_session(draft: Draft, command: ChangeSession) -> Decision:
+def change_session(draft: Draft, command: ChangeSession) -> Decision:
     """Change what the command names of a session, or say what was wrong with it."""
     session = draft.pool.sessions.get(command.session_id)
     if session is None:
         return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
-    status, cool_s = command.status, command.cool_s
-    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
-        return _admin_failure(
-            f"status: {status} is not set by hand; expected cool_s, or another status"
-        )
-    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
-        return _admin_failure(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
-    too_much = command.limits is not None and too_great(command.limits.values())
-    objection = _LIMITS if too_much else label_objection(command.label or "")
+    objection = change_objection(command)
     if objection:
         return _admin_failure(objection)
+    status, cool_s = command.status, command.cool_s
     retired = session.status is SessionStatus.RETIRED
     if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
         return _admin_failure("the session is retired: make it active first")
@@ -168,6 +161,18 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
         _close_day_of_all(draft, session, by)
     changed = [str(session.session_id)] if draft.events else []
     return Decision(draft.events, Done(changed=changed))
+
+
+def change_objection(command: ChangeSession) -> str | None:
+    """Say what is wrong with a change whatever its session is like; None when nothing is."""
+    status, cool_s = command.status, command.cool_s
+    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
+        return f"status: {status} is not set by hand; expected cool_s, or another status"
+    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
+        return f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds"
+    if command.limits is not None and too_great(command.limits.values()):
+        return _LIMITS
+    return label_objection(command.label or "")
 
 
 def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
