@@ -142,9 +142,10 @@ def change_session(draft: Draft, command: ChangeSession) -> Decision:
     if objection:
         return _admin_failure(objection)
     status, cool_s = command.status, command.cool_s
-    retired = session.status is SessionStatus.RETIRED
-    if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
-        return _admin_failure("the session is retired: make it active first")
+    if session.status is SessionStatus.RETIRED and status is not SessionStatus.RETIRED:
+        return _admin_failure(
+            "the session was removed, and its credential with it: add its credential again"
+        )
     by = command.by or _OPERATOR
     _change_status(draft, session, command, by)
     if cool_s is not None:
@@ -186,15 +187,12 @@ def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
 
 
 def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:
-    """Retire, revive or change the session, as far as it is not so already."""
+    """Retire or change the session, as far as it is not so already."""
     session_id, status, limits = session.session_id, command.status, command.limits
     if status is SessionStatus.RETIRED:
         if session.status is not SessionStatus.RETIRED:
             reason = command.reason or _OPERATOR
             draft.emit(SessionRetired(session_id=session_id, reason=reason, by=by))
-        status = None
-    elif session.status is SessionStatus.RETIRED:
-        draft.emit(SessionRevived(session_id=session_id, by=by))
         status = None
     # What is so already is no event: said twice, a command changes nothing.
     if limits == session.limits:
