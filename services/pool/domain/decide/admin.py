@@ -144,7 +144,7 @@ def change_session(draft: Draft, command: ChangeSession) -> Decision:
     status, cool_s = command.status, command.cool_s
     if session.status is SessionStatus.RETIRED and status is not SessionStatus.RETIRED:
         return _admin_failure(
-            "the session was removed, and its credential with it: add its credential again"
+            "the session is retired, and its credential with it: add its credential again"
         )
     by = command.by or _OPERATOR
     _change_status(draft, session, command, by)
