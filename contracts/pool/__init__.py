@@ -106,6 +106,7 @@ from contracts.pool.upkeep import (
     SessionChecked,
 )
 from contracts.pool.words import (
+    TRY_PATH,
     Attempt,
     Candidate,
     Outcome,
@@ -116,6 +117,7 @@ from contracts.pool.words import (
 )
 
 __all__ = [
+    "TRY_PATH",
     "AddSession",
     "AddSessions",
     "AskKeys",

@@ -10,6 +10,8 @@ from contracts.pool import PoolStatusReply
 from runtime.process.findings import DoctorFinding, State, fine, note, wrong
 
 _FROM_WORST = (State.WRONG, State.NOTE)
+_MANY = 0.8
+"""Of the requests that may wait: more are a sign of too few sessions."""
 
 
 def attention_needed(
@@ -87,8 +89,13 @@ def server_name(view: ServerView) -> str:
     return f"{view.server.server_id} ({view.server.url})"
 
 
-def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
-    """Compare the pool's sessions and their units with what is wanted."""
+def session_findings(
+    reply: PoolStatusReply, *, size_written: bool = True
+) -> Iterator[DoctorFinding]:
+    """Compare the pool's sessions and their units with what is wanted.
+
+    Where nobody wrote how many that is (`size_written`), fewer are as they were meant.
+    """
     summary = (
         f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
         f" {reply.min_size} are wanted"
@@ -103,12 +110,17 @@ def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
     ):
         yield wrong("sessions", "no_active_session", summary)
     elif reply.sessions_active < reply.min_size:
-        yield wrong("sessions", "sessions_short", summary)
+        short = wrong if size_written else note
+        yield short("sessions", "sessions_short", summary)
     else:
         yield fine("sessions", summary)
     if reply.growth_held:
         yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
-    yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
+    leases = f"{reply.open_leases} open leases, {reply.waiting} requests wait for one"
+    yield fine("pool", f"leads since epoch {reply.epoch}, {leases}")
+    if reply.waiting > reply.queue_max * _MANY > 0:
+        message = f"{reply.waiting:,} requests wait for a session, {reply.queue_max:,} may"
+        yield wrong("pool", "queue_full", message)
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:
             yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")
