@@ -24,6 +24,8 @@ STUCK = "write error"
 ROOM_BYTES = 16 * 2**20
 """Below so much free disk there is no use in starting it again."""
 _ROUTE_PORT = 6222
+_LOG_LINES = ("logfile_size_limit: 50MB", "logfile_max_num: 5")
+"""Its log is moved away when it is full, and the oldest of five goes."""
 _LOWEST_PORT = 20000
 _EPHEMERAL_PORT = 32768
 _RESERVATIONS_MAX = 200
@@ -102,7 +104,7 @@ def configuration_text(
     `monitor` is the port on which it says how it is, and the path under which it does: who else
     is on this machine does not guess it.
     """
-    lines = ['host: "127.0.0.1"', f"port: {port}", *_common_lines(store)]
+    lines = ['host: "127.0.0.1"', f"port: {port}", *_common_lines(store), *_LOG_LINES]
     if monitor is not None:
         lines += [f'http: "127.0.0.1:{monitor[0]}"', f'http_base_path: "{monitor[1]}"']
     if accounts_file is not None:

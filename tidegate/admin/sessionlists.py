@@ -7,22 +7,6 @@ import typer
 
 from tidegate.console import api
 
-COLUMNS = (
-    "session_id",
-    "label",
-    "credential_end",
-    "status",
-    "remaining",
-    "open_leases",
-    "reason",
-    "used",
-    "reserved",
-    "quota_day",
-    "region",
-    "cooling_s",
-    "stale",
-    "origin",
-)
 LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
 PAGE = 1000
 STATUS = typer.Option(
@@ -40,7 +24,7 @@ TEXT = typer.Option(
     "-q",
     help="Only with this in id, label, region, origin or reason, in any letter case.",
 )
-SORT = typer.Option(
+ORDER = typer.Option(
     "added",
     help="added, id, status, label, region, last_used, open_leases, remaining or used (of --type,"
     " else of all together); `-` before it: the last one first. Those that retired come last.",

@@ -15,6 +15,7 @@ from runtime.process.findings import DoctorFinding, FindingCode, State, unchecke
 from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration, names_setting
 from tidegate.console import output
+from tidegate.console.tables import TableShape
 from tidegate.doctor import calls, home, log, rotation, services, users
 
 
@@ -114,7 +115,7 @@ def _show_findings(findings: Iterable[DoctorFinding]) -> None:
     output.print_table(
         ("area", "state", "what"),
         [(finding.area, str(finding.state), finding.message) for finding in listed],
-        kept=range(3),
+        shape=TableShape(kept=range(3)),
     )
     for finding in listed:
         if finding.code:

@@ -4,6 +4,7 @@ up            `tidegate up`: NATS, the services, demo servers
 running       what it starts, and the order in which that ends
 ownservers    those of the log, which the demo must not take away
 stuck         NATS that takes no writes, started again
+screen/       what `up` prints
 supervisor    the children of `up`: started, watched, ended in order
 leftovers     what an `up` that was killed left running
 restart       `tidegate stack restart`: one of those children, ended and started again
