@@ -34,6 +34,7 @@ def test_sessions_are_added_by_paste_and_bad_lines_are_named_first(site: Site) -
     tab.get_by_role("button", name="Add 2 sessions").click()
 
     added = wait_for_event(tab, site.stack, "session_added", before + 1)
+
     assert added["by"] == operator_id(site)
 
 
@@ -65,6 +66,7 @@ def test_many_sessions_are_drained_at_once(site: Site) -> None:
     tab.locator(".note").get_by_role("button", name="Drain").click()
 
     last = wait_for_event(tab, site.stack, "session_changed", before + 1)
+
     assert (last["status"], last["by"]) == ("draining", operator_id(site))
 
 
@@ -145,7 +147,9 @@ def test_call_of_the_playground_is_a_clients_call(site: Site, kind: str) -> None
     used = act(site, tab, "Send", "usage_recorded")
 
     expect(tab.locator("dl code", has_text="x-request-id").first).to_be_visible()
+
     assert used["service_type"] == kind
     if kind == "image":
         expect(tab.locator("img.picture")).to_be_visible()
+
         assert tab.locator("img.picture").evaluate("(one) => one.naturalWidth") > 0

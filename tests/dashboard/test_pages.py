@@ -57,6 +57,7 @@ def test_request_opens_its_life_and_why(site: Site) -> None:
 
     expect(tab.locator(".lane svg[role=img]").first).to_be_visible()
     expect(tab.locator(".lane")).to_contain_text("settled")
+
     assert overflow_of(tab) == []
     assert axe_findings(tab) == []
 
@@ -74,6 +75,7 @@ def test_statement_is_completed_and_answered(site: Site) -> None:
     tab.keyboard.press("Control+Enter")
 
     expect(tab.locator("tr[data-row] td").first).to_have_text("12")
+
     assert axe_findings(tab) == []
 
 

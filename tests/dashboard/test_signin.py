@@ -61,6 +61,7 @@ def test_link_opens_once_and_leaves_no_trace_in_the_address(site: Site) -> None:
     tab.goto(f"{site.url}/#in={link}")
 
     expect(tab.locator(".shell")).to_be_visible()
+
     assert link not in tab.url
     site.context.clear_cookies()
     again = site.context.new_page()

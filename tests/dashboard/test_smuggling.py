@@ -53,6 +53,7 @@ def test_markup_in_the_address_and_in_fields_stays_text(site: Site) -> None:
     ):
         tab.goto(f"{site.url}/#/{address}")
         tab.wait_for_timeout(400)
+
         assert not smuggled(tab), address
     site.show(tab, "sql")
     tab.locator(".cm-content").click()

@@ -124,6 +124,7 @@ def test_restart_of_the_gateway_leaves_no_gap(site: Site) -> None:
     expect(tab.locator(".true-at")).to_have_text("live", timeout=20_000)
     tab.locator("tr[data-row]").first.wait_for(timeout=20_000)
     shown = site.stack.api("/api/requests?limit=1")["data"][0]["request_id"]
+
     assert shown == made
     expect(tab.locator("input[name=key]")).to_have_count(0)
 
@@ -150,5 +151,6 @@ def test_six_tabs_share_one_stream_and_three_gateways_tell_the_same(
 
     for tab in (*tabs, *others):
         expect(tab.locator("td", has_text=made).first).to_be_visible(timeout=15_000)
+
     assert tabs[5].evaluate("async () => (await fetch('/ping')).status") == 200
     assert len(streams) < len(tabs)
