@@ -15,8 +15,9 @@ def test_operator_key_opens_the_page_and_is_kept_nowhere_that_a_script_reads(sit
     kept = tab.evaluate(
         "() => JSON.stringify({...localStorage, ...sessionStorage, c: document.cookie})"
     )
-    assert site.stack.operator_key not in kept
     tab.reload()
+
+    assert site.stack.operator_key not in kept
     expect(tab.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
