@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+VENDOR := requirements/vendor
 # The certificates of the machine, so that a proxy its owner trusts is trusted here.
 export UV_SYSTEM_CERTS := 1
 
@@ -50,6 +51,10 @@ compose-test: $(VENV)/.dev  ## the stack as containers: built, tried, broken, to
 patience: $(VENV)/.dev  ## five minutes of backends that say nothing and clients that drip
 	$(BIN)/python -m pytest tests/patience -n 2 --timeout 500 $(ARGS)
 
+.PHONY: dashboard-test
+dashboard-test: $(VENV)/.dashboard $(VENDOR)/node_modules  ## the dashboard in a real Chromium (/usr/bin/chromium; needs npm)
+	$(BIN)/python -m pytest $(or $(DASHBOARD),tests/dashboard) --timeout 300 --durations 5 $(ARGS)
+
 RUN = $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: chaos-compose
@@ -94,7 +99,6 @@ simulate-balancer: $(VENV)/.dev  ## every strategy over the same simulated calls
 schemas: $(VENV)/.dev  ## write contracts/schemas anew
 	$(BIN)/python -m contracts.schemas
 
-VENDOR = requirements/vendor
 .PHONY: vendor
 vendor:  ## the dashboard's vendored files anew, as requirements/vendor/package.json says (needs npm)
 	npm --prefix $(VENDOR) ci
@@ -122,6 +126,14 @@ $(VENV)/.runtime: $(VENV)/.uv requirements/runtime.txt pyproject.toml
 	@printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/tidegate.pth"
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -P -m tidegate.main "$$@"\n' > $(BIN)/tidegate
 	@chmod +x $(BIN)/tidegate
+	@touch $@
+
+$(VENV)/.dashboard: $(VENV)/.dev requirements/dashboard.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements/dashboard.txt
+	@touch $@
+
+$(VENDOR)/node_modules: $(VENDOR)/package-lock.json
+	@npm --prefix $(VENDOR) ci --silent
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt

@@ -69,7 +69,10 @@ function useRequests(filter) {
   }, [name]);
   useEffect(() => {
     if (isPaused.value) return undefined;
-    return followLog({ type: TYPES }, "", refresh, (reads) => (isLive.value = reads));
+    return followLog({ type: TYPES }, "", refresh, (reads) => {
+      if (reads && !isLive.value) refresh(); // what came while nothing was read
+      isLive.value = reads;
+    });
   }, [name, isPaused.value]);
   return { ...state.value, isFresh: state.value.filter === name, more, isPaused, isLive: isLive.value };
 }

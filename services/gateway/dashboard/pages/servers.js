@@ -33,7 +33,7 @@ export function Page() {
               ? html`<${Empty} title=${say("overview.no_servers")}>${say("servers.none_more")}<//>`
               : html`<${Table} list=${list.data} history=${of} state=${query.state} />`}
           <//>
-          ${history.error?.code !== "not_found" && html`<${ErrorNote} error=${history.error} />`}
+          ${![404, 405].includes(history.error?.status ?? 0) && html`<${ErrorNote} error=${history.error} />`}
           <${Strategy} list=${list} onDone=${servers.again} />
         </div>`}<//>
       ${query.add && html`<${PutServer} onClose=${() => refine({ add: "" })} onDone=${servers.again} />`}

@@ -49,7 +49,7 @@ export function Page() {
           ? html`<${Card}><${Empty} title=${say("usage.none")}>${say("usage.none_more")}<//><//>`
           : html`<${Lines} table=${table} measures=${measures} dimensions=${dimensions} />
               <${Rows} table=${table} />`}<//>
-        ${heat.error?.code !== "not_found" && html`<${Card} title=${say("usage.heat")} more=${html`<span class="quiet">${say("usage.heat_days")}</span>`}>
+        ${heat.error?.status !== 404 && html`<${Card} title=${say("usage.heat")} more=${html`<span class="quiet">${say("usage.heat_days")}</span>`}>
           <${Answer} polled=${heat}>${(/** @type {any} */ found) => html`<${HeatMap} cells=${found.data} />`}<//>
         <//>`}
       </div>

@@ -1,0 +1,99 @@
+"""Every page in both languages and both themes, at three widths: readable, within bounds, calm."""
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.site import PAGES, Site, axe_findings, overflow_of
+from tests.e2e.stack import Stack
+
+WIDTHS = (390, 768, 1440)
+LONG = "a-name-that-is-rather-longer-than-anybody-who-drew-the-page-expected-it"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def calls(stack: Stack) -> None:
+    """A page that shows nothing proves nothing: some calls, one long name."""
+    key = {"Authorization": f"Bearer {stack.client_key}"}
+    for number in range(12):
+        body = {"model": LONG if number % 3 == 0 else "jimeng-4.0", "prompt": "a gate"}
+        httpx.post(
+            f"{stack.url()}/v1/images/generations", json=body, headers=key, timeout=20
+        ).raise_for_status()
+    stack.api("/api/keys", "POST", json={"name": LONG[:60]})
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_within_bounds_and_axe_finds_nothing(
+    site: Site, name: str, theme: str, language: str
+) -> None:
+    tab = site.sign_in()
+    tab.evaluate(
+        "([theme, language]) => { localStorage['tidegate.look'] = JSON.stringify(theme);"
+        " localStorage['tidegate.language'] = JSON.stringify(language); }",
+        [theme, language],
+    )
+    tab.goto("about:blank")
+    site.show(tab, name)
+    said = tab.locator("main h1").inner_text()
+    beyond = {}
+    for width in WIDTHS:
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.wait_for_timeout(150)
+        beyond[width] = overflow_of(tab)
+    findings = axe_findings(tab)
+
+    assert beyond == {width: [] for width in WIDTHS}
+    assert findings == []
+    assert any(ord(letter) > 0x2E80 for letter in said) == (language == "zh" and name != "sql")
+    assert tab.evaluate("document.documentElement.dataset.theme") == theme
+
+
+def test_request_opens_its_life_and_why(site: Site) -> None:
+    tab = site.sign_in("requests")
+    tab.locator("tr[data-row]").first.click()
+
+    expect(tab.locator(".lane svg[role=img]").first).to_be_visible()
+    expect(tab.locator(".lane")).to_contain_text("settled")
+
+    assert overflow_of(tab) == []
+    assert axe_findings(tab) == []
+
+
+def test_statement_is_completed_and_answered(site: Site) -> None:
+    tab = site.sign_in("sql")
+    editor = tab.locator(".cm-content")
+    editor.wait_for()
+    editor.click()
+    tab.keyboard.press("Control+A")
+    tab.keyboard.type("select count(*) as leases from lease_f")
+    tab.locator(".cm-tooltip-autocomplete").wait_for()
+    tab.keyboard.press("Escape")
+    tab.keyboard.type("acts")
+    tab.keyboard.press("Control+Enter")
+
+    expect(tab.locator("tr[data-row] td").first).to_have_text("12")
+
+    assert axe_findings(tab) == []
+
+
+def test_keys_step_through_the_list_and_say_what_they_do(site: Site) -> None:
+    tab = site.sign_in("requests")
+    tab.locator("tr[data-row]").first.wait_for()
+    tab.keyboard.press("j")
+    tab.keyboard.press("j")
+    expect(tab.locator("tr[aria-current=true]")).to_have_attribute("aria-rowindex", "3")
+    tab.keyboard.press("/")
+    expect(tab.get_by_role("searchbox")).to_be_focused()
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("?")
+
+    expect(tab.get_by_role("dialog")).to_contain_text("next row")
+
+
+def test_page_that_is_not_there_leads_back(site: Site) -> None:
+    tab = site.sign_in("nowhere")
+
+    expect(tab.locator("main h1")).to_have_text("There is no such page")

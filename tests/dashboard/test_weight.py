@@ -1,0 +1,156 @@
+"""What the page weighs, what it keeps, and what it asks of gateways while many look."""
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests import ROOT
+from tests.dashboard.site import Site
+from tests.e2e.stack import Stack
+
+TRANSFERRED_MAX = 100_000
+GROWTH_MAX = 5_000_000
+SESSIONS = 3_000
+_HEAR = """async ([name, from, count]) => {
+  const channel = new BroadcastChannel(name);
+  for (let at = from; at < from + count; at += 50) {
+    const records = Array.from({ length: 50 }, (_, place) => ({
+      event: `9${String(at + place).padStart(9, "0")}.0`, time: "2026-11-28T00:00:00Z",
+      subject: "evt.pool.0", type: "lease_granted", lease_id: `lease-${at + place}`,
+      session_id: `ses_${at % 97}`, units: 1,
+    }));
+    channel.postMessage({ records, skipped: 0, last: records.at(-1).event });
+    if (at % 500 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  channel.close();
+}"""
+
+
+def call_once(stack: Stack, gateway: str = "gateway") -> str:
+    """Make a call; its request's id."""
+    answer = httpx.post(
+        f"{stack.url(gateway)}/v1/images/generations",
+        json={"model": "jimeng-4.0", "prompt": "a gate"},
+        headers={"Authorization": f"Bearer {stack.client_key}"},
+        timeout=20,
+    )
+    answer.raise_for_status()
+    return answer.headers["x-request-id"]
+
+
+def heap_of(tab: Page) -> int:
+    """Bytes that are used after a collection."""
+    inside = tab.context.new_cdp_session(tab)
+    for _ in range(3):
+        inside.send("HeapProfiler.collectGarbage")
+    used: int = inside.send("Runtime.getHeapUsage")["usedSize"]
+    inside.detach()
+    return used
+
+
+def test_types_hold() -> None:
+    done = subprocess.run(
+        ["npx", "tsc", "-p", "."],
+        cwd=ROOT / "requirements/vendor",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_first_page_is_light(site: Site) -> None:
+    tab = site.sign_in()
+    tab.close()
+    tab = site.context.new_page()
+    inside = site.context.new_cdp_session(tab)
+    inside.send("Network.enable")
+    inside.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    sizes: list[float] = []
+    inside.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    tab.goto(site.url)
+    tab.locator(".figures").wait_for()
+    tab.wait_for_load_state("networkidle")
+
+    assert 20_000 < sum(sizes) < TRANSFERRED_MAX
+
+
+def test_log_of_twenty_thousand_events_keeps_no_more_than_of_a_thousand(site: Site) -> None:
+    """Events come over the channel by which tabs share one stream; the heap is read twice."""
+    tab = site.sign_in("log")
+    expect(tab.locator(".true-at")).to_have_text("live")
+    filters = json.dumps(
+        dict.fromkeys(("type", "session", "request", "server", "key"), ""), separators=(",", ":")
+    )
+    name = f"tidegate / {filters}"
+    tab.evaluate(_HEAR, [name, 0, 2_500])
+    tab.get_by_text("This page keeps the latest").wait_for()
+    early = heap_of(tab)
+    tab.evaluate(_HEAR, [name, 2_500, 17_500])
+    tab.wait_for_timeout(500)
+    late = heap_of(tab)
+
+    assert tab.locator("td", has_text="9000019").first.is_visible()
+    assert late - early <= GROWTH_MAX
+
+
+def test_thousands_of_sessions_are_forty_rows(site: Site) -> None:
+    credentials = [{"credential": f"crowd-{number}"} for number in range(SESSIONS)]
+    site.stack.api("/api/sessions", "POST", json=credentials)
+    tab = site.sign_in("sessions")
+    tab.locator("tr[data-row]").first.wait_for()
+    region = tab.locator(".grid")
+    region.evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
+    tab.wait_for_timeout(500)
+
+    assert tab.locator("tr[data-row]").count() < 60
+    assert int(tab.locator("tr[data-row]").first.get_attribute("aria-rowindex") or 0) > 100
+
+
+def test_restart_of_the_gateway_leaves_no_gap(site: Site) -> None:
+    tab = site.sign_in("requests")
+    tab.locator("tr[data-row], .empty").first.wait_for()
+    site.stack.kill("gateway")
+    tab.wait_for_timeout(500)
+    site.stack.start_gateway()
+    site.stack.ready("gateway")
+
+    made = call_once(site.stack)
+
+    expect(tab.locator(".true-at")).to_have_text("live", timeout=20_000)
+    tab.locator("tr[data-row]").first.wait_for(timeout=20_000)
+    shown = site.stack.api("/api/requests?limit=1")["data"][0]["request_id"]
+
+    assert shown == made
+    expect(tab.locator("input[name=key]")).to_have_count(0)
+
+
+def test_six_tabs_share_one_stream_and_three_gateways_tell_the_same(
+    new_site: Callable[..., Site], stack: Stack
+) -> None:
+    """Six tabs at one gateway, one at each of two others: one stream a gateway, one log for all."""
+    first = new_site()
+    streams: list[str] = []
+    tabs = [first.sign_in("log")]
+    tabs += [first.open_page("log") for _ in range(5)]
+    first.context.on(
+        "request", lambda one: streams.append(one.url) if "/events/stream" in one.url else None
+    )
+    for tab in tabs:
+        tab.reload()
+    others = [new_site(name).sign_in("log") for name in ("gateway-2", "gateway-3")]
+    for tab in (*tabs, *others):
+        expect(tab.locator(".true-at")).to_contain_text("live" if tab in others else "")
+        tab.locator("tr[data-row]").first.wait_for()
+
+    made = call_once(stack, "gateway-2")
+
+    for tab in (*tabs, *others):
+        expect(tab.locator("td", has_text=made).first).to_be_visible(timeout=15_000)
+
+    assert tabs[5].evaluate("async () => (await fetch('/ping')).status") == 200
+    assert len(streams) < len(tabs)
