@@ -3,6 +3,7 @@
 sessions  sessioncolumns                         sessions, and their table
 sessionfiles  sessiontests                       sessions in files, and their accounts
 servers  keys  leases  queue                     what else there is, and its changes
+live/                                            how things stand: status, top
 figures/                                         stats, reports, exports, SQL
 config  shown                                    the configuration, checked or shown
 """
