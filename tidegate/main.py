@@ -26,6 +26,7 @@ class Verb(NamedTuple):
 VERBS = {
     "up": Verb("stack.up", "Run the whole stack in the foreground."),
     "init": Verb("setup.init", "Ask what is to run, try your servers, write a configuration."),
+    "stack": Verb("stack.restart", "Start a service of `up` again."),
     "migrate": Verb("stack.migrate", "Make secrets (--secrets), or streams and the first keys."),
     "gateway": Verb("stack.service", "Run one gateway."),
     "pool": Verb("stack.service", "Run one pool process."),
@@ -37,6 +38,7 @@ VERBS = {
     "backup": Verb("backup.backup", "Back up log, credentials, DuckDB, keys and configuration."),
     "restore": Verb("backup.restore", "Restore a backup, and prove it."),
     "tail": Verb("ledger.tail", "Show the log as it grows."),
+    "requests": Verb("ledger.requests", "List the requests of clients, the latest first."),
     "explain": Verb("ledger.explain", "Tell everything the log knows of one request."),
     "keys": Verb("admin.keys", "Issue, list, rotate and revoke API keys."),
     "secrets": Verb("masterkey.secrets", "Show and rotate the master key of the credentials."),
@@ -46,6 +48,7 @@ VERBS = {
     "queue": Verb("admin.queue", "List the requests that wait for a session, end their waits."),
     "status": Verb("admin.live.status", "Say how things stand, and what needs doing."),
     "top": Verb("admin.live.top", "The same, live, on a whole terminal."),
+    "dashboard": Verb("admin.dashboard", "Print a link that signs a browser in, once."),
     "stats": Verb("admin.figures.stats", "Show the last days' figures."),
     "export": Verb("admin.figures.export", "Write statistics into a file."),
     "report": Verb("admin.figures.report", "Show what a day or a week was like."),

@@ -18,10 +18,13 @@ from contracts.pool.administration import (
     DropWaits,
     LeaseView,
     PoolAdmin,
+    PoolOverview,
     PoolStatus,
     PoolStatusReply,
+    QuotaReset,
     ReconcileLease,
     SessionView,
+    TypeUnits,
     WaitView,
 )
 from contracts.pool.events import (
@@ -93,6 +96,7 @@ from contracts.pool.upkeep import (
     SessionChecked,
 )
 from contracts.pool.words import (
+    TRY_PATH,
     Attempt,
     Candidate,
     Outcome,
@@ -103,6 +107,7 @@ from contracts.pool.words import (
 )
 
 __all__ = [
+    "TRY_PATH",
     "AddSession",
     "AddSessions",
     "AskKeys",
@@ -151,9 +156,11 @@ __all__ = [
     "PoolAdmin",
     "PoolCheckpointed",
     "PoolEvent",
+    "PoolOverview",
     "PoolStatus",
     "PoolStatusReply",
     "QuotaObserved",
+    "QuotaReset",
     "ReconcileLease",
     "RecordCheck",
     "Refusal",
@@ -175,6 +182,7 @@ __all__ = [
     "SessionSuspected",
     "SessionView",
     "SessionsForgotten",
+    "TypeUnits",
     "UsageRecorded",
     "Verdict",
     "WaitEnd",

@@ -32,6 +32,7 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
     wait_type: ServiceType = ServiceType("")
     wait_key: KeyId = KeyId("")
     limit: int = 1000
+    overview: bool = False
 
 
 class SessionView(Part, frozen=True, kw_only=True):
@@ -91,6 +92,41 @@ class WaitView(Part, frozen=True, kw_only=True):
     heard_s: float
     """Since its gateway asked last."""
     eta_s: float | None = None
+    weight: Count = 1
+    """Of its key."""
+
+
+class TypeUnits(Part, frozen=True, kw_only=True):
+    """Units of one service type on the sessions' current quota days."""
+
+    service_type: ServiceType
+    remaining: int
+    """What countable sessions have left, unreserved."""
+    reserved: int
+    """What open leases hold."""
+
+
+class QuotaReset(Part, frozen=True, kw_only=True):
+    """When the quota day of the sessions of one time zone ends."""
+
+    timezone: str
+    quota_day: QuotaDay
+    resets_at: Instant
+
+
+class PoolOverview(Part, frozen=True, kw_only=True):
+    """What a page shows of the pool as a whole, in time that does not grow with its sessions."""
+
+    states: dict[str, int]
+    """Sessions by status, those retired apart; cooling ones are no active ones here."""
+    units: list[TypeUnits]
+    resets: list[QuotaReset]
+    """The earliest first; the pool's own time zone is always among them."""
+    in_doubt_leases: int
+    """Unknown and expired leases that nobody has settled."""
+    in_doubt_units: int
+    in_doubt_since: Instant | None = None
+    """When the first of them was granted."""
 
 
 class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply"):
@@ -110,6 +146,9 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     waits: list[WaitView] = []
     waiting: Count = 0
     """Requests that wait for a lease, all of them."""
+    waiting_by_type: dict[ServiceType, Count] = {}
+    queue_max: Count = 0
+    """As many as may wait; 0 of an earlier version, which does not say it."""
     refused_since: Instant | None = None
     """Since when every session has been suspect or disabled, by what servers said; None: not so."""
     unwritable_s: float = 0.0
@@ -120,6 +159,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
     snapshot_trouble: str = ""
     """Why the leader had no snapshot made when one was due; empty where nothing is wrong."""
+    overview: PoolOverview | None = None
+    """Where it was asked for."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):

@@ -69,6 +69,8 @@ class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"
     """For how long it may wait for a lease, of its whole request; 0: it is refused at once."""
     waiting_since: Instant | None = None
     """Since when the request waits, by its gateway's clock, where it has waited before."""
+    weight: Count = 1
+    """How many units its key gets where another that waits, too, gets one."""
     affinity: str = ""
     """What its client wants to be served by the same session, hashed with its key."""
 
@@ -115,6 +117,9 @@ class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):
     expires_at: Instant
     trial: bool = False
     """The one call by which a suspect session may clear itself."""
+    only_tried: bool = False
+    """Nothing is to be sent (`TRY_PATH`): its session does not count as leased. Versions that do
+    not know it count it so."""
 
 
 class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):

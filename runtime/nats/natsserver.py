@@ -63,8 +63,22 @@ def _release_ports() -> None:
         reservation.close()
 
 
-def accounts_text(passwords: Mapping[str, str]) -> str:
-    """Write the `authorization` block: one user per service, permissions from the table."""
+def user_name(account: str, user: str) -> str:
+    """Name a user of ours to NATS, whose users are all of one list whatever their accounts are."""
+    return f"{account}-{user}" if account else user
+
+
+def account_in(text: str) -> str:
+    """Tell of which account's users such a block is; empty: of the only one."""
+    name = text.partition(":")[0].strip()
+    return "" if name == "authorization" else name
+
+
+def accounts_text(passwords: Mapping[str, str], account: str = "") -> str:
+    """Write the `authorization` block: one user per service, permissions from the table.
+
+    With an `account` it is that account, to be included within `accounts { … }`.
+    """
     users = []
     for user in USERS:
         allowed = permissions_of(user)
@@ -74,7 +88,11 @@ def accounts_text(passwords: Mapping[str, str]) -> str:
         entry: dict[str, object] = {"publish": publish, "subscribe": {"allow": allowed.subscribe}}
         if allowed.responds:
             entry["allow_responses"] = {"max": 1, "expires": "1m"}
-        users.append({"user": user, "password": passwords[user], "permissions": entry})
+        users.append(
+            {"user": user_name(account, user), "password": passwords[user], "permissions": entry}
+        )
+    if account:
+        return f"{account}: {json.dumps({'jetstream': True, 'users': users}, indent=1)}\n"
     return f"authorization: {json.dumps({'users': users}, indent=1)}\n"
 
 
@@ -101,7 +119,10 @@ def hosts_in(urls: str | None) -> list[str]:
 
 
 def container_configuration(
-    passwords: Mapping[str, str], cluster: Sequence[str] = (), route_password: str = ""
+    passwords: Mapping[str, str],
+    cluster: Sequence[str] = (),
+    route_password: str = "",
+    account: str = "",
 ) -> str:
     """Write the configuration of a server that has a container to itself, or of a cluster's each.
 
@@ -116,7 +137,9 @@ def container_configuration(
         f'http: "127.0.0.1:{MONITOR_PORT}"',
         *_common_lines(Path("/store")),
         *(_cluster_lines(cluster, route_password) if len(cluster) > 1 else ()),
-        accounts_text(passwords),
+        f"accounts {{\n{accounts_text(passwords, account)}}}"
+        if account
+        else accounts_text(passwords),
     ]
     return "\n".join(lines)
 

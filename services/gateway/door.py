@@ -19,7 +19,7 @@ from services.gateway.clients.answers import Client, Send, break_off_error, log_
 from services.gateway.clients.browsers import GUARDED, preflight_headers
 from services.gateway.clients.deciding import read_decision
 from services.gateway.clients.headers import own_headers
-from services.gateway.clients.keys import Key, KeyScope, open_key
+from services.gateway.clients.keys import BOUNDLESS, Key, open_key
 from services.gateway.clients.limits import Admitted, KeyLimits, Throttled
 from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.request import AFFINITY, MAX_WAIT, Request, RoutedRequest
@@ -32,6 +32,7 @@ from services.gateway.domain.paths import (
     AMBIGUOUS,
     KEPT_BYTES_MAX,
     PathRules,
+    below_base,
     is_ambiguous,
     key_in,
     key_in_url,
@@ -101,6 +102,8 @@ class Door:
         if scope["type"] != "http":
             await self._operator(scope, receive, send)
             return
+        if base := self.settings.gateway.base_path:
+            scope |= below_base(scope["path"], scope["raw_path"], base)
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
             origins = self.settings.gateway.cors_origins
@@ -185,9 +188,8 @@ class Door:
     def _open_key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
         key = open_key(request.authorization, self._find_key)
-        if key.scope is KeyScope.METRICS:
-            message = "the key reads metrics: expected a client key"
-            raise GatewayError("model_not_allowed", message)
+        if key.scope in BOUNDLESS:
+            raise GatewayError("model_not_allowed", f"scope {key.scope}: expected a client key")
         return key
 
     async def _generate(
@@ -221,8 +223,7 @@ class Door:
             said = await read_decision(request, upload)
             model, n = said.model or "", said.n
         elif not request.is_compressed:
-            kind = request.content_type
-            model = model_named(upload.head, kind, complete=upload.complete)
+            model = model_named(upload.head, request.content_type, complete=upload.complete)
         service_type = self._path_rules.route_request(request.path, model)
         if service_type is None:  # it was taken away while the body came
             raise GatewayError("not_found", f"no service type has the path {request.path} any more")

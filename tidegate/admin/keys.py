@@ -17,6 +17,7 @@ _COLUMNS = (
     ListedColumn("revoked", text=lambda key: "yes" if key.get("revoked") else ""),
     ListedColumn("per_minute", lambda key: key.get("requests_per_minute") or None),
     ListedColumn("concurrency", lambda key: key.get("concurrency") or None),
+    ListedColumn("weight"),
     ListedColumn("models", short=True),
 )
 """The first that matters comes first: a narrow terminal has no room for the last."""
@@ -29,6 +30,7 @@ class IssuedScope(StrEnum):
     CLIENT = "client"
     ADMIN = "admin"
     METRICS = "metrics"
+    VIEWER = "viewer"
 
 
 @app.command("issue")
@@ -37,11 +39,17 @@ def issue_key(
     *,
     scope: IssuedScope = typer.Option(
         IssuedScope.CLIENT,
-        help="client: generate; admin: administer too; metrics: read /metrics and /schema alone.",
+        help="client: generate; admin: administer too; viewer: read what admins read; metrics: read"
+        " /metrics and /schema alone.",
     ),
     requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     concurrency: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     model: list[str] = typer.Option([], help="Pattern of models it may use; repeatable."),
+    weight: int = typer.Option(
+        1,
+        min=1,
+        help="Where its requests wait for a session: units that it gets for one of another key's.",
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Issue a key and print its text, which is shown this once and kept nowhere.
@@ -54,6 +62,7 @@ def issue_key(
         "requests_per_minute": requests_per_minute,
         "concurrency": concurrency,
         "models": model,
+        "weight": weight,
     }
     _show_text(api.post("/api/keys", body), as_json=as_json)
 
@@ -80,6 +89,36 @@ def list_keys(
         output.print_json({**answer, "data": rows})
     else:
         listing.print_list(_COLUMNS, rows, options, "no keys", kept=2)
+
+
+@app.command("change")
+def change_key(
+    key_id: str = _KEY,
+    *,
+    name: str | None = typer.Option(None, help="Whose key it is."),
+    requests_per_minute: int | None = typer.Option(None, min=0, help="As in `issue`."),
+    concurrency: int | None = typer.Option(None, min=0, help="As in `issue`."),
+    model: list[str] = typer.Option([], help='All patterns it is to have; "" alone: every model.'),
+    weight: int | None = typer.Option(None, min=1, help="As in `issue`."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Change a key's name, bounds or weight; what is left out stays.
+
+    Example: tidegate keys change key_1f2e3d4c5b6a --weight 3
+    """
+    wanted = {
+        "name": name,
+        "requests_per_minute": requests_per_minute,
+        "concurrency": concurrency,
+        "models": ([] if model == [""] else model) if model else None,
+        "weight": weight,
+    }
+    body = {field: value for field, value in wanted.items() if value is not None}
+    if not body:
+        raise typer.BadParameter("expected something to change: --weight, --name, …")
+    answer = api.patch(f"/api/keys/{api.path_segment(key_id)}", body)
+    text = f"{answer['id']} ({answer['name']}) is changed"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("revoke")

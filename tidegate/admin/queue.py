@@ -18,6 +18,7 @@ _COLUMNS = (
     listing.span_column("left", "left_s"),
     listing.span_column("eta", "eta_s"),
     ListedColumn("units"),
+    ListedColumn("weight"),
     ListedColumn("key_id"),
 )
 

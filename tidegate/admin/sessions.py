@@ -76,8 +76,8 @@ def add_sessions(
 @app.command("import")
 def import_sessions(
     file: str = typer.Argument(
-        help="JSON lines, or CSV when it is named so: credential, region, timezone, limits (CSV:"
-        " limit_<service type>); `-` is standard input."
+        help="A credential a line, or JSON lines, or CSV when it is named so: credential, region,"
+        " timezone, limits (CSV: limit_<service type>); `-` is standard input."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
@@ -87,6 +87,8 @@ def import_sessions(
     as_json: bool = output.JSON,
 ) -> None:
     """Add the good sessions of a file, and name the lines that are of no use; then the exit is 1.
+
+    A line is a token alone or a JSON object, and both may stand in one file.
 
     Example: tidegate sessions import sessions.csv
     """

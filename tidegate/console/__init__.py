@@ -10,4 +10,7 @@ moments     instants and durations as people say them
 documents   a report laid out on a terminal
 output      tables, JSON, progress, notes
 errors      why a verb ends early
+shown       a configuration as its file has it, without its secrets
+inforce     every setting in force here, and where it came from
+recording   what a verb did with the log, handed in where all see it
 """

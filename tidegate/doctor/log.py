@@ -8,16 +8,16 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
+from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
 from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import STANDBY, EventLog
 from runtime.nats import streams
+from runtime.process.findings import DoctorFinding, FindingCode, fine, note, unchecked, wrong
 from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
 from tidegate.console import logreading
 from tidegate.doctor import credentials
-from tidegate.doctor.findings import DoctorFinding, FindingCode, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
 _NOT_FOUND = 10059
@@ -47,7 +47,7 @@ async def log_findings(
     if (info := infos[EVENT_STREAM]) is not None:
         findings += _room_findings(info, environment)
         findings += await _content_findings(client, environment, info)
-    if infos[streams.stream_configurations(0)[-1]["name"]] is not None:
+    if infos[CREDENTIALS_STREAM] is not None:
         findings.extend(await credentials.credential_findings(client, environment))
     return findings
 

@@ -19,19 +19,29 @@ from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
+from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.texts import address_shown
 from services.analytics import sql
+from services.gateway.domain.attention import (
+    choice_findings,
+    draining_finding,
+    is_down,
+    server_name,
+    session_findings,
+    unwritable_finding,
+)
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
 from tidegate.doctor import buckets, exposure
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
+from tidegate.doctor.fitting import fitting_findings
 from tidegate.doctor.log import skew_finding
-from tidegate.doctor.sessions import session_findings
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
 _LOOK_EVERY_S = 0.2
 _NAMED = 5
+_SESSIONS_MAX = 10_000
+"""As many are held against the servers."""
 _SET_ASIDE = NamedQuery(name="audit_set_aside", parameters={"limit": _NAMED})
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
@@ -39,11 +49,17 @@ _analytics = msgspec.json.Decoder(AnalyticsReply)
 _pong = msgspec.json.Decoder(Pong | Failed)
 
 
-async def service_findings(client: Client, clock: Clock, *, made_up: bool) -> list[DoctorFinding]:
-    """Ask pool, balancer and analytics; with `made_up` also whether sessions are, and stay."""
+async def service_findings(
+    client: Client, clock: Clock, *, made_up: bool, size_written: bool = True
+) -> list[DoctorFinding]:
+    """Ask pool, balancer and analytics; with `made_up` also whether sessions are, and stay.
+
+    `size_written`: somebody wrote how many sessions there are to be.
+    """
     groups = await asyncio.gather(
-        _pool_findings(client, clock),
+        _pool_findings(client, clock, size_written=size_written),
         _balancer_findings(client, clock),
+        _fitting_findings(client),
         _analytics_findings(client),
         *([_generated_findings(client)] if made_up else []),
     )
@@ -67,7 +83,22 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
     return []
 
 
-async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
+async def _fitting_findings(client: Client) -> list[DoctorFinding]:
+    """Hold sessions against servers, where both can be asked."""
+    question = PoolStatus(sessions=True, waits=True, limit=_SESSIONS_MAX)
+    with suppress(UnansweredError):
+        pool = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        fleet = await ask_command(
+            client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S
+        )
+        if isinstance(pool, PoolStatusReply) and isinstance(fleet, BalancerStatusReply):
+            return list(fitting_findings(pool, [view.server for view in fleet.servers]))
+    return []  # who does not answer is told elsewhere
+
+
+async def _pool_findings(
+    client: Client, clock: Clock, *, size_written: bool
+) -> list[DoctorFinding]:
     """Ask the pool how it is, and hold what it says against the buckets."""
     asked_at = clock()
     try:
@@ -76,10 +107,10 @@ async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(reply, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {reply.code}: {reply.message}")]
-    findings = [*session_findings(reply), *await buckets.bucket_findings(client, reply)]
+    said = session_findings(reply, size_written=size_written)
+    findings = [*said, *await buckets.bucket_findings(client, reply)]
     if reply.unwritable_s:
-        message = f"it has taken no write for {reply.unwritable_s:.0f} s: no lease is granted"
-        findings.append(wrong("log", "log_unwritable", message))
+        findings.append(unwritable_finding(reply))
     return [skew_finding("pool", reply.now, asked_at, clock()), *findings]
 
 
@@ -100,16 +131,7 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
         skew_finding("balancer", reply.now, asked_at, clock()),
         fine("balancer", f"leads since epoch {reply.epoch}, strategy {reply.strategy}"),
     ]
-    if reply.held is not None:
-        held = f"it is held: {reply.held.reason} ({reply.held.digest})"
-        findings.append(wrong("configuration", "configuration_held", held))
-    if not reply.servers:
-        findings.append(wrong("servers", "no_servers", "there is none"))
-    if reply.pinned:
-        pinned = f"{reply.pinned} is pinned: it chooses for every service type"
-        findings.append(note("balancer", "strategy_pinned", pinned))
-    if reply.strategy_trouble:
-        findings.append(wrong("balancer", "strategy_failing", reply.strategy_trouble))
+    findings += choice_findings(reply)
     for view in reply.servers:
         findings += await asyncio.to_thread(_server_findings, view)
     return [*findings, *await exposure.exposure_findings([view.server for view in reply.servers])]
@@ -121,11 +143,10 @@ def _server_findings(view: ServerView) -> Iterator[DoctorFinding]:
     address = f"{server.url.rstrip('/')}{server.probe_path}"
     why = answer_trouble(address, server.probe_status)
     here = f"from here: {why}" if why else "it answers here too"
-    name = f"{server.server_id} ({server.url})"
+    name = server_name(view)
     if view.state == "draining":
-        message = f"{name} is drained: no new exchange begins there, {view.connections} go on"
-        yield note("servers", "server_draining", message)
-    if not view.healthy or any(one.state == "ejected" for one in view.service_types):
+        yield draining_finding(view)
+    if is_down(view):
         told = view.words or view.reason or view.health
         yield wrong("servers", "server_down", f"{name}: {told}; {here}")
     elif why:

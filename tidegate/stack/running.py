@@ -14,6 +14,7 @@ from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
 from tidegate.configuration import Configuration, load_configuration, names_servers
+from tidegate.console import api
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
@@ -164,7 +165,16 @@ class RunningStack:
         behind = await self.supervisor.wait_until_ready([_ANALYTICS], _STATISTICS_S)
         if behind:
             self.log.warning("without_statistics", reason=behind)
-        self.screen.show_start(self._start_words(migrated.dead_keys, behind, in_force))
+        dashboard = await self._dashboard_url()
+        self.screen.show_start(self._start_words(migrated.dead_keys, behind, in_force, dashboard))
+
+    async def _dashboard_url(self) -> str:
+        """Say where the dashboard is; whoever sits at a terminal is signed in by it."""
+        if sys.stdout.isatty():
+            with suppress(SettingsError, CommandError):
+                answer = await asyncio.to_thread(api.post, "/api/sign-in/links")
+                return str(answer["url"])
+        return f"{self.url}/"
 
     async def _note_used(self) -> None:
         """Note the file once what it says is in force, be it accepted or put right."""
@@ -213,7 +223,11 @@ class RunningStack:
         self.log.info("stopped")
 
     def _start_words(
-        self, dead_keys: dict[str, str], behind: str | None, in_force: InForce = _AS_FOUND
+        self,
+        dead_keys: dict[str, str],
+        behind: str | None,
+        in_force: InForce = _AS_FOUND,
+        dashboard: str = "",
     ) -> StartWords:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
         notes = [*dead_keys.values()]
@@ -222,6 +236,7 @@ class RunningStack:
         return StartWords(
             home=self.home,
             url=self.url,
+            dashboard=dashboard,
             notes=notes,
             with_curl="client" not in dead_keys,
             servers=self._servers_message(in_force),

@@ -178,7 +178,9 @@ class Supervisor:
             fails = 0 if loop.time() - started > _SETTLED_S else fails
             wait_s = _BACKOFF_S[min(fails, len(_BACKOFF_S) - 1)]
             fails += 1
-            self._log.error("child_died", child=child.name, code=child.exit_code, again_in_s=wait_s)
+            # Code 0: somebody asked it to end, and it did what it had to.
+            tell = self._log.error if child.exit_code else self._log.info
+            tell("child_died", child=child.name, code=child.exit_code, again_in_s=wait_s)
             await asyncio.sleep(wait_s)
             if child.name in self._ending:
                 return

@@ -112,6 +112,7 @@ class AttemptRow(FactRow, kw_only=True):
     meaning: str = ""
     translated: str = ""
     why: str = ""
+    started_ms: float = 0.0
 
 
 class RefusalRow(CalledRow, kw_only=True):
@@ -226,6 +227,7 @@ class KeyRow(Row, kw_only=True):
     changed_at: Moment
     revoked_at: Moment | None = None
     reason: str = ""
+    weight: int = 1
 
 
 class ConfigRow(Row, kw_only=True):

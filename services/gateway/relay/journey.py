@@ -190,6 +190,7 @@ class Journey:
             return NotAsked(GatewayError("ledger_unavailable", relay.outbox.blocked))
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
         asked_at = relay.clock()
+        self._side.client.asked_since = self._side.client.asked_since or started
         if step.wait_ms:
             self._expect(lease_id(self.stage.call.request_id, step.number))
         wanted = LeaseWanted(
@@ -221,11 +222,11 @@ class Journey:
         name = lease_id(self.stage.call.request_id, step.number)
         try:
             granted = await self._relay.grants.wait_for(name, step.seconds)
-            if granted is None:
-                return NotYet()
             self._recheck_key(self._side.routed)
         except GatewayError as refused:
             return NotAsked(refused)
+        if granted is None:
+            return NotYet()
         self._expect(None)
         return Answered(granted, (time.perf_counter() - started) * 1000)
 

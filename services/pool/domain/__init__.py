@@ -12,6 +12,7 @@ leading/        what a leader knows beside the log: refusals, who waits
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
+overview        the pool as a whole, without a look at every session
 canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones
@@ -46,6 +47,7 @@ from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
     decide_renew,
+    decide_undelivered,
     next_wakeup,
     sweep_overdue,
 )
@@ -78,6 +80,7 @@ __all__ = [
     "decide_renew",
     "decide_retire_stale",
     "decide_rotation",
+    "decide_undelivered",
     "fold_envelope",
     "free_places",
     "grant_as_sent",

@@ -1,7 +1,7 @@
 """What it comes to: the figures of days, asked of the gateway.
 
-stats   of the last days
-report  of a day or a week, as prose
-export  into a file
-sql     whatever is asked
+stats     of the last days
+report    of a day or a week, as prose
+export    into a file
+sql       whatever is asked
 """

@@ -47,6 +47,8 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
 
     home: Home
     url: str
+    dashboard: str = ""
+    """Its address, which may sign in whoever follows it; empty: there is none to tell."""
     notes: Sequence[str] = ()
     """Keys that open nothing, figures that are not there."""
     with_curl: bool = True
@@ -67,7 +69,9 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"\nTidegate listens on {self.url}\n"
             f"client key    {key}\n"
-            f"operator key  {short_path(self.home.operator_key)}\n\n"
+            f"operator key  {short_path(self.home.operator_key)}\n"
+            + (f"dashboard     {self.dashboard}\n" if self.dashboard else "")
+            + "\n"
             + "".join(f"{note}\n\n" for note in self.notes)
             + (curl if self.with_curl else "")
             + "Ctrl-C stops everything.\n"
@@ -82,6 +86,8 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         places = {"client key": self.home.client_key, "operator key": self.home.operator_key}
         for name, place in {**places, "log": log_file(self.home)}.items():
             block.append(f"{_INDENT}{name:<14}", style="dim").append(f"{short_path(place)}\n")
+        if self.dashboard:
+            block.append(f"{_INDENT}{'dashboard':<14}", style="dim").append(f"{self.dashboard}\n")
         for note in self.notes:
             block.append(f"\n{wrapped(note, width)}\n", style="yellow")
         if self.with_curl:

@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.base import KeyId, ServiceType, lease_id
 from contracts.pool import (
+    TRY_PATH,
     CancelLease,
     LeaseCancelled,
     LeaseRefused,
@@ -55,6 +56,17 @@ GIVEN_UP = Refused(reason=Refusal.CANCELLED, message="cancelled before it was gr
 def refusal_for(reason: Refusal, retry_after_s: float = 0.0) -> Refused:
     """Word a refusal; `retry_after_s` is 0 where nobody knows when asking again may help."""
     return Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
+
+
+def unfit_reason(state: Pool, requested: SessionRequested) -> Refusal | None:
+    """Say what no session could ever grant."""
+    limit = state.policy.daily_limits.get(requested.service_type)
+    if limit is None:
+        return Refusal.UNKNOWN_SERVICE
+    # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
+    if not 1 <= requested.units <= max(limit, 1):
+        return Refusal.TOO_MANY_UNITS
+    return None
 
 
 def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
@@ -115,7 +127,7 @@ def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -
 
 
 def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
-    """Remember that this was refused, and journal it or count it."""
+    """Remember that this was refused, and journal it or count it; what was only tried is told."""
     event = LeaseRefused(
         request_id=requested.request_id,
         number=requested.number,
@@ -125,6 +137,8 @@ def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) ->
         retry_after_s=refused.retry_after_s,
     )
     draft.pool.remember_refused(lease_id(requested.request_id, requested.number), refused)
+    if requested.path == TRY_PATH:
+        return
     if _may_journal(draft, requested.key_id):
         _spend_budget(draft, requested.key_id)
         draft.emit(requested)

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, ServerId, ServiceType
 from contracts.pool import (
+    TRY_PATH,
     CheckRecorded,
     GrowthHeld,
     GrowthResumed,
@@ -97,7 +98,8 @@ def _on_sessions_forgotten(state: Pool, event: SessionsForgotten) -> None:
 
 
 def _on_session_requested(state: Pool, event: SessionRequested) -> None:
-    note_asked(state, event.service_type)
+    if event.path != TRY_PATH:
+        note_asked(state, event.service_type)
 
 
 def _on_growth_held(state: Pool, event: GrowthHeld) -> None:

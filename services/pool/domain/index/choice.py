@@ -69,7 +69,7 @@ class Index:
         self._order: dict[ServiceType, list[Shelf]] = {}
         self._placings: dict[SessionId, dict[ServiceType, Placing]] = {}
         self._waking: list[tuple[datetime, SessionId]] = []
-        self._wakes: dict[SessionId, datetime] = {}
+        self.wakes: dict[SessionId, datetime] = {}
         self._next_reset: datetime | None = None
         self._supply = dict.fromkeys(policy.daily_limits, 0)
         for session in sessions.values():
@@ -93,8 +93,8 @@ class Index:
         while self._waking and self._waking[0][0] <= now:
             due, session_id = heappop(self._waking)
             # Any other entry is older: it was cooled or suspected anew since.
-            if self._wakes.get(session_id) == due:
-                del self._wakes[session_id]
+            if self.wakes.get(session_id) == due:
+                del self.wakes[session_id]
                 self.place_session(self._sessions[session_id])
         if self._next_reset is not None and now >= self._next_reset:
             self._turn_days()
@@ -244,8 +244,8 @@ class Index:
         return bound > 0 and session.open_leases >= bound
 
     def _wake_at(self, session_id: SessionId, at: datetime) -> None:
-        if self._wakes.get(session_id) != at:
-            self._wakes[session_id] = at
+        if self.wakes.get(session_id) != at:
+            self.wakes[session_id] = at
             heappush(self._waking, (at, session_id))
 
     def _session_units(
