@@ -5,6 +5,6 @@ sessionfiles  sessiontests                       sessions in files, and their ac
 servers  keys  leases  queue                     what else there is, and its changes
 live/                                            how things stand: status, top
 figures/                                         stats, reports, exports, SQL
-config  foreseen                                 the configuration: checked, shown, what `up` meets
+config  foreseen  running                        the configuration: checked, shown, what `up` meets
 dashboard                                        a link that signs a browser in
 """
