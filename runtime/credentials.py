@@ -16,11 +16,12 @@ import msgspec
 
 from contracts.base import NUMBER_MAX, ServiceType, SessionId
 from runtime.secrets import session_identity
+from runtime.texts import NAME_MAX, label_objection
 
 REGIONS = ("us", "hk", "jp", "sg")
 _TOLD_MAX = 5
 _PREFIX = re.compile(rf"(?i)({'|'.join(REGIONS)})-")
-_FIELDS = ("credential", "region", "limits", "quota_timezone")
+_FIELDS = ("credential", "region", "limits", "quota_timezone", "label")
 _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
 _COOKIES = re.compile(r"(?i)(?:set-)?cookie:|[a-z_][a-z0-9_.-]*=[^=]|.*;")
@@ -43,6 +44,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[ServiceType, int] = {}
     """Units a day by service type, over the type's own."""
     quota_timezone: str = ""
+    label: str = ""
+    """What operators call its session; personal data does not belong there."""
 
     @property
     def account(self) -> tuple[str, str]:
@@ -106,7 +109,7 @@ def credential_of(
     services: Collection[str] | None = None,
     defaults: dict[str, str] | None = None,
 ) -> Credential:
-    """Read a JSON object: `credential`, and if wanted `region`, `limits`, `quota_timezone`.
+    """Read a JSON object: `credential`; if wanted `region`, `limits`, `quota_timezone`, `label`.
 
     `us-`, `hk-`, `jp-` or `sg-` before the credential, or behind its proxy, names its region, in
     either letter case. `timezone` is `quota_timezone` by another name. `services` are the types
@@ -133,6 +136,7 @@ def credential_of(
     if not isinstance(zone, str) or (zone and not is_zone(zone)):
         raise WrongCredentialError(f'{named}: expected one such as "Asia/Shanghai"')
     _check_limits(fields.get("limits", {}), services)
+    _check_label(fields.get("label", ""))
     return Credential(**{**fields, "region": region, "credential": credential})
 
 
@@ -238,6 +242,11 @@ def _check_limits(limits: Any, services: Collection[str] | None) -> None:
         )
     if services is not None and not limits.keys() <= set(services):
         raise WrongCredentialError(f"limits: expected service types ({', '.join(services)})")
+
+
+def _check_label(label: Any) -> None:
+    if not isinstance(label, str) or label_objection(label):
+        raise WrongCredentialError(f"label: expected at most {NAME_MAX} printable characters")
 
 
 @cache

@@ -7,6 +7,7 @@ upkeep           how the pool keeps itself filled and healthy: growth, checks of
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
+lists            sessions looked for by what they are, and changed
 """
 
 from contracts.base import LeaderElected
@@ -65,6 +66,14 @@ from contracts.pool.leasing import (
     RenewLeases,
     Waiting,
 )
+from contracts.pool.lists import (
+    ChangeSessions,
+    FindSessions,
+    FoundSession,
+    SessionFilter,
+    SessionsChanged,
+    SessionsFound,
+)
 from contracts.pool.rotation import (
     AskKeys,
     KeyHolder,
@@ -81,6 +90,7 @@ from contracts.pool.sessions import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -119,6 +129,7 @@ __all__ = [
     "CancelLeases",
     "Candidate",
     "ChangeSession",
+    "ChangeSessions",
     "CheckRecorded",
     "CheckSession",
     "CredentialsRefused",
@@ -128,6 +139,8 @@ __all__ = [
     "EndAnswer",
     "EndAnswers",
     "EndLeases",
+    "FindSessions",
+    "FoundSession",
     "Free",
     "Granted",
     "GrantsDelivered",
@@ -174,6 +187,8 @@ __all__ = [
     "SessionChecked",
     "SessionCooled",
     "SessionDoubted",
+    "SessionFilter",
+    "SessionLabelled",
     "SessionRecovered",
     "SessionRequested",
     "SessionRetired",
@@ -181,7 +196,9 @@ __all__ = [
     "SessionStatus",
     "SessionSuspected",
     "SessionView",
+    "SessionsChanged",
     "SessionsForgotten",
+    "SessionsFound",
     "TypeUnits",
     "UsageRecorded",
     "Verdict",

@@ -23,6 +23,7 @@ from contracts.pool.sessions import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -259,6 +260,7 @@ PoolEvent = (
     PolicyChanged
     | SessionAdded
     | SessionChanged
+    | SessionLabelled
     | SessionRevived
     | SessionRetired
     | SessionsForgotten

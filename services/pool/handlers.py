@@ -18,7 +18,9 @@ from contracts.pool import (
     AddSessions,
     AskKeys,
     CancelLeases,
+    ChangeSessions,
     EndLeases,
+    FindSessions,
     LeaseSessions,
     PoolAdmin,
     PoolStatus,
@@ -40,6 +42,7 @@ from runtime.texts import as_quoted
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.commits.batches import (
     ADMIN,
+    BULK,
     CANCEL,
     END,
     LEASE,
@@ -47,6 +50,7 @@ from services.pool.commits.batches import (
     ROTATION,
     CommandBatch,
     CommandKind,
+    cut_change,
 )
 from services.pool.commits.committer import Committer
 from services.pool.keys.rotator import KeyRotator
@@ -148,7 +152,10 @@ class PoolDoors:
         try:
             command = _admin_decoder.decode(call.body)
         except msgspec.DecodeError as error:
-            await send_reply(self._client, call, decode_refusal(error, PoolAdmin.__args__))
+            await send_reply(self._client, call, decode_refusal(error, _COMMANDS))
+            return
+        if isinstance(command, ChangeSessions):
+            await self._committer.submit_batch(CommandBatch(BULK, cut_change(command), call))
             return
         if not isinstance(command, AddSessions):
             await self._committer.submit_batch(CommandBatch(ADMIN, [command], call))
@@ -217,7 +224,7 @@ class PoolDoors:
         try:
             asked = _status_decoder.decode(call.body)
         except msgspec.DecodeError as error:
-            await send_reply(self._client, call, decode_refusal(error, [PoolStatus]))
+            await send_reply(self._client, call, decode_refusal(error, _QUESTIONS))
             return
         await self._committer.answer_status(call, asked)
 
@@ -243,8 +250,10 @@ def cut_command(command: AddSessions) -> list[AddSessions]:
     ]
 
 
-_admin_decoder = msgspec.json.Decoder(PoolAdmin)
-_status_decoder = msgspec.json.Decoder(PoolStatus)
+_COMMANDS = (*PoolAdmin.__args__, ChangeSessions)
+_admin_decoder = msgspec.json.Decoder(PoolAdmin | ChangeSessions)
+_QUESTIONS = (PoolStatus, FindSessions)
+_status_decoder = msgspec.json.Decoder(PoolStatus | FindSessions)
 _keys_decoder = msgspec.json.Decoder(AskKeys)
 _rotate_decoder = msgspec.json.Decoder(RotateKey)
 _NOT_LEADING = Failed(code="not_leader", message="it is not sure that this process leads")

@@ -1,7 +1,7 @@
 """Whoever administers it: each verb asks the gateway's API and prints what it answers.
 
-sessions  sessioncolumns                         sessions, and their table
-sessionfiles  sessiontests                       sessions in files, and their accounts
+sessions  pool/                                  sessions, looked for and changed
+sessionfiles  sessiontests  sessioncolumns       sessions in files, their accounts, their table
 servers  keys  leases  queue                     what else there is, and its changes
 live/                                            how things stand: status, top
 figures/                                         stats, reports, exports, SQL

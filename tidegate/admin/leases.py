@@ -15,6 +15,7 @@ _COLUMNS = (
     listing.moment_column("granted", "granted_at"),
     listing.moment_column("expires", "expires_at"),
     ListedColumn("session_id"),
+    ListedColumn("label"),
     ListedColumn("quota_day"),
     ListedColumn("state"),
     ListedColumn("request_id"),

@@ -17,6 +17,7 @@ def session_columns(sessions: Iterable[Mapping[str, Any]]) -> list[ListedColumn]
     types = dict.fromkeys(name for session in sessions for name in session.get("limits", ()))
     return [
         ListedColumn("session_id"),
+        ListedColumn("label"),
         ListedColumn("status"),
         *(
             ListedColumn(name, partial(_units_left, name), partial(_left_text, name), right=True)
@@ -25,6 +26,7 @@ def session_columns(sessions: Iterable[Mapping[str, Any]]) -> list[ListedColumn]
         ListedColumn("open", lambda session: session.get("open_leases") or None),
         moment_column("last_used", "last_used_at"),
         ListedColumn("reason", short=True),
+        ListedColumn("credential_end"),
         ListedColumn("region"),
         ListedColumn("reserved", lambda session: _some(session.get("reserved", {}))),
         ListedColumn("used", lambda session: _some(session.get("used", {}))),

@@ -33,6 +33,7 @@ SESSIONS_MAX = 10_000
 """As many as the API takes at once; a file is added as one."""
 EXPORTED = (
     "session_id",
+    "label",
     "status",
     "region",
     "origin",
@@ -44,7 +45,7 @@ EXPORTED = (
 )
 _BY_SERVICE = {"limits": "limit", "used": "used", "reserved": "reserved", "remaining": "remaining"}
 _LIMIT = "limit_"
-_FIELDS = ("credential", "region", "timezone", "limits")
+_FIELDS = ("credential", "region", "timezone", "label", "limits")
 _SHOWN_MAX = 20
 SessionFields = dict[str, Any]
 Line = tuple[int, Credential | WrongCredential]
@@ -123,8 +124,8 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, SessionFields | Wrong
     are_known = [name in _FIELDS[:-1] or name.startswith(_LIMIT) for name in columns]
     if "credential" not in columns or not all(are_known) or len(set(columns)) < len(columns):
         raise CommandError(
-            f"{file}, line 1: expected the columns credential, and of region, timezone and"
-            " limit_<service type> those that are wanted"
+            f"{file}, line 1: expected the columns credential, and of region, timezone, label"
+            " and limit_<service type> those that are wanted"
         )
     try:
         for row in reader:

@@ -5,8 +5,8 @@ from typing import Any
 import typer
 
 from runtime.credentials import Credential, WrongCredential
-from runtime.quantities import parse_seconds
 from tidegate.admin import sessionfiles, sessiontests
+from tidegate.admin.pool import sessionchanges, sessionlists
 from tidegate.admin.sessioncolumns import is_retired, session_columns
 from tidegate.console import api, files, listing, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
@@ -14,16 +14,22 @@ from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
-_SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
+_TOTALS = ("data", "changed", "added", "revived", "labelled")
+_LISTED_MAX = 1_000_000
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
-_REASON = typer.Option("", help="Why; it is kept in the log.")
 
 
 @app.command("list")
 def list_sessions(
     *,
-    limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    order: str = sessionlists.ORDER,
+    limit: int = typer.Option(1000, min=1, max=_LISTED_MAX, help="At most so many."),
+    cursor: str = typer.Option("", help="Where a list before this one stopped."),
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
@@ -32,9 +38,13 @@ def list_sessions(
 ) -> None:
     """List sessions with what each has left today of every service type, retired ones last.
 
-    Example: tidegate sessions list --where "image<2" --sort -last_used
+    The pool chooses (--status, --type, --label, --find) and orders (--order) before --limit;
+    --where and --sort go by what is listed.
+
+    Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
-    answer = api.get("/api/sessions", limit=limit)
+    query = {**sessionlists.filter_query(status, service_type, label, text), "sort": order}
+    answer = sessionlists.list_of_sessions(query, limit, cursor)
     shown = session_columns(answer["data"])
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(shown, answer["data"], options, is_retired)
@@ -47,6 +57,8 @@ def list_sessions(
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
         f" {output.table_cell(answer['remaining'])}"
     )
+    if answer["next"]:
+        output.print_note(f"there may be more: --cursor {answer['next']}")
 
 
 @app.command("add")
@@ -58,6 +70,9 @@ def add_sessions(
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
     timezone: str = typer.Option("", help="Quota time zone of those that name none."),
+    label: str = typer.Option(
+        "", help=f"What to call those that name nothing. {sessionlists.LABEL_HELP}"
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Add sessions, or revive them; adding one twice is harmless.
@@ -68,7 +83,7 @@ def add_sessions(
     """
     data = sessionfiles.data_of(file)
     lines = sessionfiles.session_lines(
-        data, file, defaults={"region": region, "timezone": timezone}
+        data, file, defaults={"region": region, "timezone": timezone, "label": label}
     )
     _send_sessions(lines, file, as_json=as_json)
 
@@ -77,7 +92,7 @@ def add_sessions(
 def import_sessions(
     file: str = typer.Argument(
         help="A credential a line, or JSON lines, or CSV when it is named so: credential, region,"
-        " timezone, limits (CSV: limit_<service type>); `-` is standard input."
+        " timezone, label, limits (CSV: limit_<service type>); `-` is standard input."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
@@ -107,7 +122,7 @@ def _send_sessions(
     """Send the good ones, tell what came of them, and name the others."""
     good = [(number, item) for number, item in lines if isinstance(item, Credential)]
     refused = [(number, item.reason) for number, item in lines if isinstance(item, WrongCredential)]
-    totals: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
+    totals: dict[str, list[Any]] = {name: [] for name in _TOTALS}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]
         answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
@@ -123,6 +138,8 @@ def _send_sessions(
     else:
         output.print_text("\n".join(totals["changed"]) or "nothing new")
         output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
+        if totals["labelled"]:
+            output.print_note(f"{len(totals['labelled'])} that were there are called otherwise now")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 
@@ -133,7 +150,7 @@ def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
         return dict(api.post("/api/sessions", sessions))
     except GatewayRefusedError as error:
         lines = range(1, len(sessions) + 1)
-        none: dict[str, Any] = {"data": [], "changed": [], "added": [], "revived": []}
+        none: dict[str, Any] = {name: [] for name in _TOTALS}
         return {**none, "refused": [{"line": line, "reason": str(error)} for line in lines]}
 
 
@@ -154,7 +171,7 @@ def export_sessions(
     if as_json and file == files.STDOUT:
         raise typer.BadParameter("--json tells what was written to a file; expected its name")
     with files.open_output(file, "FILE") as into:
-        answer = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
+        answer = sessionlists.list_of_sessions({}, _LISTED_MAX)
         text = sessionfiles.sessions_text(
             answer["data"], as_csv=as_csv or sessionfiles.is_csv(file)
         )
@@ -162,65 +179,14 @@ def export_sessions(
     if as_json:
         output.print_json({"file": file, "sessions": len(answer["data"]), "total": answer["total"]})
     else:
-        output.print_note(f"{len(answer['data'])} of {answer['total']} sessions exported")
-    if len(answer["data"]) < answer["total"]:
-        raise typer.Exit(1)
+        output.print_note(f"{len(answer['data'])} sessions exported")
 
 
-@app.command("drain")
-def drain_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Grant no new lease of a session; those that are open go on.
-
-    Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
-    """
-    _change_session(session_id, {"status": "draining", "reason": reason}, as_json=as_json)
-
-
-@app.command("cool")
-def cool_session(
-    session_id: str = _SESSION,
-    *,
-    duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
-    reason: str = _REASON,
-    as_json: bool = output.JSON,
-) -> None:
-    """Grant no new lease of a session for a while.
-
-    Example: tidegate sessions cool ses_0a1b2c3d4e5f --for 10m
-    """
-    try:
-        cool_s = float(parse_seconds(duration))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--for") from None
-    _change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
-
-
-@app.command("clear")
-def clear_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
-
-    What its backend called used up stays so until its reset, and what was used stays used.
-
-    Example: tidegate sessions clear ses_0a1b2c3d4e5f
-    """
-    _change_session(
-        session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json
-    )
-
-
-@app.command("remove")
-def remove_session(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
-    """Retire a session: its history stays, and adding its credential again revives it.
-
-    Example: tidegate sessions remove ses_0a1b2c3d4e5f
-    """
-    answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
-    text = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
-    output.print_answer(answer, text, as_json=as_json)
+app.command("change")(sessionchanges.change_session)
+app.command("drain")(sessionchanges.drain_sessions)
+app.command("cool")(sessionchanges.cool_sessions)
+app.command("clear")(sessionchanges.clear_sessions)
+app.command("remove")(sessionchanges.remove_sessions)
 
 
 @app.command("test")
@@ -272,11 +238,3 @@ def receive_points(
     sessiontests.show_rows(rows, sessiontests.RECEIVED, as_json=as_json)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
-
-
-def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
-    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        listing.print_list(session_columns([answer]), [answer], ListOptions(), "")

@@ -42,9 +42,9 @@ def post(path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:
     return _ask_gateway("POST", path, body=body, timeout_s=timeout_s)
 
 
-def patch(path: str, body: Any) -> Any:
-    """Change what `body` names. Raises `CommandError`."""
-    return _ask_gateway("PATCH", path, body=body)
+def patch(path: str, body: Any, **query: Any) -> Any:
+    """Change what `body` names; `query` are parameters. Raises `CommandError`."""
+    return _ask_gateway("PATCH", path, body=body, query=query)
 
 
 def put(path: str, body: Any) -> Any:
@@ -52,9 +52,9 @@ def put(path: str, body: Any) -> Any:
     return _ask_gateway("PUT", path, body=body)
 
 
-def delete(path: str) -> Any:
-    """Take out what is at `path`. Raises `CommandError`."""
-    return _ask_gateway("DELETE", path)
+def delete(path: str, **query: Any) -> Any:
+    """Take out what is at `path`; `query` are its parameters. Raises `CommandError`."""
+    return _ask_gateway("DELETE", path, query=query)
 
 
 def path_segment(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from runtime.texts import session_shown
 from tidegate.console import api, output
 
 StoryPart = dict[str, Any]
@@ -104,7 +105,7 @@ def _wait_line(asked: StoryPart) -> Iterator[str]:
 def _consequence(event: StoryPart) -> str:
     """Name what the request did to a session, or to all of them."""
     words = _CONSEQUENCES.get(event["event"], f"{event['event']} {{}}")
-    return words.format(event["entity_id"])
+    return words.format(session_shown(event["entity_id"], event.get("session_label") or ""))
 
 
 def _refusal_lines(refusal: StoryPart) -> Iterator[str]:
@@ -121,11 +122,15 @@ def _refusal_lines(refusal: StoryPart) -> Iterator[str]:
         yield "  it had been told before, and counts as nothing"
 
 
+def _session_text(lease: StoryPart) -> str:
+    return session_shown(lease["session_id"], lease.get("session_label") or "")
+
+
 def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:
     """Write a lease: its grant, its attempts, how it ended and what was counted."""
     trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
     yield (
-        f"{lease['granted_at']}  granted: session {lease['session_id']}, {lease['units_reserved']}"
+        f"{lease['granted_at']}  granted: session {_session_text(lease)}, {lease['units_reserved']}"
         f" of {lease['service_type']} on {lease['quota_day']}{trial} (sequence"
         f" {lease['granted_sequence']})"
     )

@@ -184,6 +184,8 @@ class SessionRow(Row, kw_only=True):
     cooling_until: Moment | None = None
     suspected_at: Moment | None = None
     reason: str = ""
+    label: str = ""
+    """What operators call it."""
 
 
 class ServerRow(Row, kw_only=True):

@@ -7,6 +7,7 @@ from contracts.pool import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -30,6 +31,7 @@ class SessionStates(States[SessionRow]):
         self.routes: Routes = {
             SessionAdded: self._on_session_added,
             SessionChanged: self._on_session_changed,
+            SessionLabelled: self._on_session_labelled,
             SessionRevived: self._on_session_revived,
             SessionRetired: self._on_session_retired,
             SessionCooled: self._on_session_cooled,
@@ -64,6 +66,9 @@ class SessionStates(States[SessionRow]):
         if event.limits is not None:
             changes["limits"] = as_json(event.limits)
         self.change_row(event, event.session_id, place, **changes)
+
+    def _on_session_labelled(self, event: SessionLabelled, place: LogPlace) -> None:
+        self.change_row(event, event.session_id, place, label=event.label)
 
     def _on_session_revived(self, event: SessionRevived, place: LogPlace) -> None:
         self.change_row(

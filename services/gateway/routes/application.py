@@ -34,12 +34,12 @@ from services.gateway.routes.admin import (
     queue,
     secrets,
     servers,
-    sessions,
     signing,
     strategies,
 )
+from services.gateway.routes.admin.sessions import adding, bulk, changing, listing
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.figures import original, reports, sql, statistics
+from services.gateway.routes.figures import lists, original, reports, sql, statistics
 from services.gateway.routes.guard import (
     BODY_BYTES_MAX,
     PARAMETERS,
@@ -174,11 +174,13 @@ _ADMINISTRATION = (
     keys.change_key,
     keys.revoke_key,
     keys.rotate_key,
-    sessions.list_sessions,
-    sessions.one_session,
-    sessions.add_sessions,
-    sessions.change_session,
-    sessions.retire_session,
+    listing.list_sessions,
+    listing.one_session,
+    adding.add_sessions,
+    changing.change_session,
+    changing.retire_session,
+    bulk.change_fitting,
+    bulk.retire_fitting,
     accounts.ask_account,
     accounts.receive_points,
     leases.list_leases,
@@ -186,6 +188,8 @@ _ADMINISTRATION = (
     queue.list_waits,
     queue.drop_waits,
     servers.list_servers,
+    lists.server_history,
+    lists.limits_by_day,
     servers.add_server,
     servers.change_server,
     servers.remove_server,

@@ -34,12 +34,16 @@ from contracts.balancer import (
 from contracts.base import Command, Failed, FailedCode, GatewayId
 from contracts.pool import (
     AskKeys,
+    ChangeSessions,
     Done,
+    FindSessions,
     KeysReply,
     PoolAdmin,
     PoolStatus,
     PoolStatusReply,
     RotateKey,
+    SessionsChanged,
+    SessionsFound,
 )
 from runtime.clock import Clock
 from runtime.eventlog import EventLog
@@ -69,7 +73,9 @@ _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
 _OVERVIEW_KEPT_S = 1.0
-_pool_decoder = msgspec.json.Decoder(PoolStatusReply | KeysReply | Done | Failed)
+_pool_decoder = msgspec.json.Decoder(
+    PoolStatusReply | SessionsFound | SessionsChanged | KeysReply | Done | Failed
+)
 _balancer_decoder = msgspec.json.Decoder(
     BalancerStatusReply | ServersChanged | ServersProbed | Failed
 )
@@ -124,6 +130,21 @@ class Doors:
         """Ask the pool's fold. Raises `GatewayError`."""
         answer = await self._ask_service("pool", subjects.pool_status(), question, _pool_decoder)
         return _as_answer(PoolStatusReply, answer, "pool")
+
+    async def find_sessions(self, question: FindSessions) -> SessionsFound:
+        """Have the pool look for sessions. Raises `GatewayError`."""
+        answer = await self._ask_service("pool", subjects.pool_status(), question, _pool_decoder)
+        return _as_answer(SessionsFound, answer, "pool")
+
+    async def change_sessions(self, command: ChangeSessions) -> SessionsChanged:
+        """Have the pool change those that fit of some sessions. Raises `GatewayError`."""
+        return _as_answer(
+            SessionsChanged,
+            await self._ask_service(
+                "pool", subjects.pool_admin(), command, _pool_decoder, changes=True
+            ),
+            "pool",
+        )
 
     async def pool_admin(self, command: PoolAdmin) -> Done:
         """Have the pool do something; it is in the log on return. Raises `GatewayError`."""

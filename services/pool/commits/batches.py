@@ -11,16 +11,19 @@ from contracts.envelope import BYTES_MAX
 from contracts.pool import (
     CancelAnswers,
     ChangeSession,
+    ChangeSessions,
     Done,
     EndAnswers,
     LeaseAnswers,
     Refusal,
     Refused,
     RenewAnswers,
+    SessionsChanged,
 )
+from contracts.pool.lists import LOOKED_MAX
 from runtime.nats.broker import Call
 from services.pool import domain
-from services.pool.domain import Decision
+from services.pool.domain import BulkChange, Decision
 
 Decide = Callable[[Any, Any, Any], Decision]
 """(state, one item, now) → what is journalled and answered."""
@@ -52,13 +55,15 @@ def _admin_reply(answers: list[Any]) -> Reply:
     """Make one answer of the parts that a long command was cut into."""
     changed: list[str] = []
     revived: list[str] = []
+    labelled: list[str] = []
     for answer in answers:
         if not isinstance(answer, Done):
             failed: Reply = answer
             return failed
         changed += answer.changed
         revived += answer.revived
-    return Done(changed=changed, revived=revived)
+        labelled += answer.labelled
+    return Done(changed=changed, revived=revived, labelled=labelled)
 
 
 LEASE = CommandKind(
@@ -105,7 +110,27 @@ def admin_kind(origin: str) -> CommandKind:
     )
 
 
+def _bulk_reply(answers: list[Any]) -> Reply:
+    """Add up what became of the stretches that a look was cut into."""
+    for answer in answers:
+        if not isinstance(answer, SessionsChanged):
+            failed: Reply = answer
+            return failed
+    return SessionsChanged(
+        fitting=sum(answer.fitting for answer in answers),
+        changed=sum(answer.changed for answer in answers),
+        next=answers[-1].next,
+    )
+
+
 ADMIN = admin_kind("admin")
+BULK = CommandKind(
+    "bulk",
+    domain.decide_bulk,
+    _bulk_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are `BulkChange`."""
 POLICY = CommandKind(
     "policy",
     lambda state, wanted, now: Decision(
@@ -147,8 +172,17 @@ FORGET = CommandKind(
 
 def _beside_bytes(item: Any) -> int:
     """Bound the bytes of the pool's own events beside this command."""
+    if isinstance(item, BulkChange):
+        # Three events a session at the most, each with the reason.
+        return domain.BULK_MAX * 3 * (len(_encoder.encode(item.command)) + 512)
     closing = isinstance(item, ChangeSession) and item.used_up
     return _CLOSING_BYTES if closing else _EVENTS_BYTES
+
+
+def cut_change(command: ChangeSessions) -> list[BulkChange]:
+    """Cut a look of sessions to change into stretches that are decided singly."""
+    ends = range(command.start, command.start + LOOKED_MAX, domain.BULK_MAX)
+    return [BulkChange(command, start) for start in ends]
 
 
 class CommandBatch:

@@ -17,7 +17,7 @@ import msgspec
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from contracts.pool import Granted, PoolStatus
+from contracts.pool import FindSessions, Granted, PoolStatus, PoolStatusReply
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
@@ -111,19 +111,17 @@ class Committer:
         await self.submit_batch(batch)
         return await batch.asked
 
-    async def answer_status(self, call: Call, asked: PoolStatus) -> None:
-        """Answer from memory, once this process surely leads.
-
-        Behind the append under way, if one is, for it may yet fail.
-        """
+    async def answer_status(self, call: Call, asked: PoolStatus | FindSessions) -> None:
+        """Answer from memory, once this process surely leads, and behind an append under way."""
         if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return
-        state, link = self._ledger.state, self._writer.link
-        status = domain.pool_status(state, asked, self.log_now(), link.sequence, self._writer.epoch)
-        unwritable_s, trouble = self._writer.unwritable_s, self._ledger.snapshot_trouble
-        own = {"unwritable_s": unwritable_s, "snapshot_trouble": trouble}
-        await self._publish_answer(call, msgspec.structs.replace(status, **own))
+        log, ledger, now = self._writer, self._ledger, self.log_now()
+        answer = domain.answer_question(ledger.state, asked, now, log.link.sequence, log.epoch)
+        if isinstance(answer, PoolStatusReply):
+            own = {"unwritable_s": log.unwritable_s, "snapshot_trouble": ledger.snapshot_trouble}
+            answer = msgspec.structs.replace(answer, **own)
+        await self._publish_answer(call, answer)
 
     def finish_term(self) -> None:
         """Let `run` return once everything queued is answered."""
@@ -188,6 +186,7 @@ class Committer:
         else:
             self._commit_state()
             self._queue.checkpoints.note_journalled(round_.events)
+            self._credentials.note_journalled(round_.events)
             self._measure_round(round_, time.monotonic() - started)
             await self._answer_round(round_)
         finally:

@@ -12,6 +12,7 @@ leading/        what a leader knows beside the log: refusals, who waits
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
+listing         sessions looked for: filtered, sorted, a bounded number at a time
 overview        the pool as a whole, without a look at every session
 canonical       `state_hash`
 evidence        what calls have shown, to compare with
@@ -24,6 +25,7 @@ violations      what can be wrong with a history
 
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
+from services.pool.domain.decide.bulk import BULK_MAX, BulkChange, decide_bulk
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.granting import grant_as_sent
@@ -54,13 +56,16 @@ from services.pool.domain.decide.upkeep import (
 from services.pool.domain.decide.waiting.ending import tend_waits
 from services.pool.domain.decide.waiting.serving import Served, is_due, serve_waiting
 from services.pool.domain.evolve.fold import fold_envelope
+from services.pool.domain.listing import answer_question
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status
 from services.pool.domain.violations import Violation, ViolationKind
 
 __all__ = [
+    "BULK_MAX",
     "HASH_VERSION",
     "SWEPT_MAX",
+    "BulkChange",
     "Decision",
     "Growth",
     "Pool",
@@ -69,8 +74,10 @@ __all__ = [
     "Served",
     "Violation",
     "ViolationKind",
+    "answer_question",
     "checkpoint_ledger",
     "decide_admin",
+    "decide_bulk",
     "decide_cancel",
     "decide_end",
     "decide_forget",

@@ -82,6 +82,10 @@ class Pool:
         self.policy = Policy(daily_limits={})
         self.policy_source: str | None = None
         self.sessions: dict[SessionId, Session] = {}
+        self.session_ids: list[SessionId] = []
+        """Of all of them, as they were added: each has its place for good."""
+        self.labels: dict[SessionId, str] = {}
+        """What operators call sessions, where they call them anything."""
         self.leases: dict[LeaseId, Lease] = {}
         """The leases that are open, or whose end is or was uncertain."""
         self.opened: dict[LeaseId, Lease] = {}

@@ -48,7 +48,9 @@ def pool_status(
             _session_view(state, index, session, now)
             for session in islice(_asked_sessions(state, asked), asked.limit)
         ],
-        leases=[_lease_view(lease) for lease in islice(_asked_leases(state, asked), asked.limit)],
+        leases=[
+            _lease_view(state, lease) for lease in islice(_asked_leases(state, asked), asked.limit)
+        ],
         waits=_wait_views(state, asked, now) if asked.waits else [],
         waiting=len(state.line),
         waiting_by_type={name: lanes.waiting for name, lanes in state.line.lanes.items()},
@@ -109,7 +111,7 @@ def _asked_leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
     return ()
 
 
-def _session_status(session: Session, now: datetime) -> SessionStatus:
+def session_status(session: Session, now: datetime) -> SessionStatus:
     """Tell the one status that says most."""
     standing = session.lasting_status()
     cooling = session.cooling_until is not None and session.cooling_until > now
@@ -127,7 +129,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
     cooling = session.cooling_until
     return SessionView(
         session_id=session.session_id,
-        status=_session_status(session, now),
+        status=session_status(session, now),
         region=session.region,
         quota_day=zone.day,
         resets_in_s=(zone.resets_at - now).total_seconds(),
@@ -142,6 +144,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
         doubts=session.doubts,
+        label=state.labels.get(session.session_id, ""),
         checked_at=session.checked_at,
         stale=session.status in _KEPT
         and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
@@ -153,7 +156,7 @@ def _doubt_text(session: Session) -> str:
     return f"doubtful: {session.doubts} failures in a row" if session.doubts else ""
 
 
-def _lease_view(lease: Lease) -> LeaseView:
+def _lease_view(state: Pool, lease: Lease) -> LeaseView:
     return LeaseView(
         lease_id=lease.lease_id,
         request_id=lease.request_id,
@@ -164,4 +167,5 @@ def _lease_view(lease: Lease) -> LeaseView:
         state=str(lease.state),
         granted_at=lease.granted_at,
         expires_at=lease.expires_at,
+        label=state.labels.get(lease.session.session_id, ""),
     )

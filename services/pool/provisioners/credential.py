@@ -90,4 +90,5 @@ def session_addition(session_id: SessionId, credential: Credential) -> AddSessio
         region=credential.region,
         limits=credential.limits,
         quota_timezone=credential.quota_timezone,
+        label=credential.label,
     )

@@ -128,6 +128,7 @@ class SavedPool(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: SavedUpkeep = SavedUpkeep()
     queued: dict[LeaseId, QueuedLease] = {}
     rotation: KeyRotation | None = None
+    labels: dict[SessionId, str] = {}
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -165,6 +166,7 @@ def encode_pool(state: Pool) -> bytes:
         ),
         queued=state.queued,
         rotation=state.rotation,
+        labels=state.labels,
     )
     return _encoder.encode(saved)
 
@@ -191,6 +193,7 @@ def _pool_of(saved: SavedPool) -> Pool:
     state.epoch, state.leader = saved.epoch, saved.leader
     for session in saved.sessions:
         state.sessions[session.session_id] = session
+        state.session_ids.append(session.session_id)
         state.standing[session.lasting_status()] += 1
     for lease in saved.leases:
         _restore_lease(state, lease)
@@ -208,7 +211,7 @@ def _pool_of(saved: SavedPool) -> Pool:
     kept = saved.upkeep
     state.upkeep = Upkeep(kept.asked_at, deque(kept.joined), kept.bought, kept.held)
     state.queued = saved.queued
-    state.rotation = saved.rotation
+    state.rotation, state.labels = saved.rotation, saved.labels
     return state
 
 

@@ -38,6 +38,7 @@ from contracts.pool import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -78,6 +79,12 @@ def test_added_session_is_active_from_that_day_on() -> None:
     row = session_row()
 
     assert (row.status, row.added_day, row.region) == ("active", "2026-01-01", "us")
+
+
+def test_a_session_is_called_what_was_said_last() -> None:
+    called = [SessionLabelled(session_id="s1", label=text) for text in ("one", "two", "")]
+
+    assert [session_row(*called[:count]).label for count in range(4)] == ["", "one", "two", ""]
 
 
 def test_session_added_twice_keeps_its_age() -> None:

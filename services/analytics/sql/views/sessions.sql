@@ -18,6 +18,7 @@ select session_id,
     status as state,
     region,
     origin,
+    label,
     retired_at,
     cooling_until
 from session_states

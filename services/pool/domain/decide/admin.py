@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import NUMBER_MAX, Failed, FailedCode
+from contracts.base import NUMBER_MAX, Failed, FailedCode, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -19,11 +19,12 @@ from contracts.pool import (
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionLabelled,
     SessionRetired,
     SessionRevived,
     SessionStatus,
 )
-from runtime.texts import as_quoted
+from runtime.texts import as_quoted, label_objection
 from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
@@ -48,7 +49,7 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     if isinstance(command, AddSessions):
         return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
-        return _change_session(draft, command)
+        return change_session(draft, command)
     if isinstance(command, DropWaits):
         dropped = drop_waits(draft, command)
         return Decision(draft.events, Done(changed=[str(name) for name in dropped]))
@@ -82,15 +83,25 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
+        objection = label_objection(item.label)
+        if objection:
+            return _admin_failure(objection)
     for item in command.items:
         _add_session(draft, item, command.by, origin)
+        if item.label:
+            _label_session(draft, item.session_id, item.label, command.by)
     changed = [
         str(event.session_id)
         for event in draft.events
         if isinstance(event, SessionAdded | SessionRevived)
     ]
     revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
-    return Decision(draft.events, Done(changed=changed, revived=revived))
+    labelled = [
+        str(event.session_id)
+        for event in draft.events
+        if isinstance(event, SessionLabelled) and event.session_id not in changed
+    ]
+    return Decision(draft.events, Done(changed=changed, revived=revived, labelled=labelled))
 
 
 def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
@@ -116,23 +127,25 @@ def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
         draft.emit(limits)
 
 
-def _change_session(draft: Draft, command: ChangeSession) -> Decision:
+def _label_session(draft: Draft, session_id: SessionId, label: str, by: str) -> None:
+    """Call a session so, unless it is called so already."""
+    if draft.pool.labels.get(session_id, "") != label:
+        draft.emit(SessionLabelled(session_id=session_id, label=label, by=by))
+
+
+def change_session(draft: Draft, command: ChangeSession) -> Decision:
     """Change what the command names of a session, or say what was wrong with it."""
     session = draft.pool.sessions.get(command.session_id)
     if session is None:
         return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
+    objection = change_objection(command)
+    if objection:
+        return _admin_failure(objection)
     status, cool_s = command.status, command.cool_s
-    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
+    if session.status is SessionStatus.RETIRED and status is not SessionStatus.RETIRED:
         return _admin_failure(
-            f"status: {status} is not set by hand; expected cool_s, or another status"
+            "the session is retired, and its credential with it: add its credential again"
         )
-    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
-        return _admin_failure(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
-    if command.limits is not None and too_great(command.limits.values()):
-        return _admin_failure(_LIMITS)
-    retired = session.status is SessionStatus.RETIRED
-    if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
-        return _admin_failure("the session is retired: make it active first")
     by = command.by or _OPERATOR
     _change_status(draft, session, command, by)
     if cool_s is not None:
@@ -143,10 +156,24 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
             by=by,
         )
         draft.emit(cooled)
+    if command.label is not None:
+        _label_session(draft, session.session_id, command.label, by)
     if command.used_up:
         _close_day_of_all(draft, session, by)
     changed = [str(session.session_id)] if draft.events else []
     return Decision(draft.events, Done(changed=changed))
+
+
+def change_objection(command: ChangeSession) -> str | None:
+    """Say what is wrong with a change whatever its session is like; None when nothing is."""
+    status, cool_s = command.status, command.cool_s
+    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
+        return f"status: {status} is not set by hand; expected cool_s, or another status"
+    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
+        return f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds"
+    if command.limits is not None and too_great(command.limits.values()):
+        return _LIMITS
+    return label_objection(command.label or "")
 
 
 def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
@@ -160,15 +187,12 @@ def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
 
 
 def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:
-    """Retire, revive or change the session, as far as it is not so already."""
+    """Retire or change the session, as far as it is not so already."""
     session_id, status, limits = session.session_id, command.status, command.limits
     if status is SessionStatus.RETIRED:
         if session.status is not SessionStatus.RETIRED:
             reason = command.reason or _OPERATOR
             draft.emit(SessionRetired(session_id=session_id, reason=reason, by=by))
-        status = None
-    elif session.status is SessionStatus.RETIRED:
-        draft.emit(SessionRevived(session_id=session_id, by=by))
         status = None
     # What is so already is no event: said twice, a command changes nothing.
     if limits == session.limits:

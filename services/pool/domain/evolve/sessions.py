@@ -14,6 +14,7 @@ from contracts.pool import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -65,6 +66,8 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     # on next use.
     state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
+    state.session_ids.append(session.session_id)
+    state.on_rollback(state.session_ids.pop)
     _count_status(state, session)
     note_joined(state, event)
     if state.index is None:
@@ -89,6 +92,13 @@ def _on_session_changed(state: Pool, session: Session, event: SessionChanged) ->
         state.set_field(session, "limits", event.limits)
         # How much of each type the pool can do has changed, and with it which types are rare.
         state.set_field(state, "index", None)
+
+
+def _on_session_labelled(state: Pool, session: Session, event: SessionLabelled) -> None:
+    if event.label:
+        state.put_entry(state.labels, session.session_id, event.label)
+    else:
+        state.drop_entry(state.labels, session.session_id)
 
 
 def _on_session_revived(state: Pool, session: Session, event: SessionRevived) -> None:
@@ -210,6 +220,7 @@ def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
 
 _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionChanged: _on_session_changed,
+    SessionLabelled: _on_session_labelled,
     SessionRevived: _on_session_revived,
     SessionRetired: _on_session_retired,
     SessionCooled: _on_session_cooled,
