@@ -61,5 +61,4 @@ def test_rows_are_blocks_when_they_are_expanded(capsys: pytest.CaptureFixture[st
 
 
 def test_version_is_that_of_the_package() -> None:
-    assert 'version = { attr = "runtime.version.VERSION" }' in (ROOT / "pyproject.toml").read_text()
-    assert len(VERSION.split(".")) == 3
+    assert f'\nversion = "{VERSION}"\n' in (ROOT / "pyproject.toml").read_text()
