@@ -1,6 +1,5 @@
 """`tidegate status`: how things stand, in about ten lines."""
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -58,7 +57,7 @@ def overview_and_servers() -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def _print_again(every: float) -> None:
     while True:
         overview, servers = overview_and_servers()
-        print(json.dumps({**overview, "slow": slow_servers(servers)}), flush=True)
+        output.print_record({**overview, "slow": slow_servers(servers)})
         time.sleep(every)
 
 
