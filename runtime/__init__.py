@@ -2,7 +2,6 @@
 
 environment   variables, the home directory and its files
 settings      tidegate.toml: sections, overrides, errors by name
-version       which one this is
 quantities    durations and sizes as people write them
 startsettings settings that need a restart: a change while running is told
 secrets       credentials under AES-GCM, session identities

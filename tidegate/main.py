@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import typer
 
+from runtime.process.version import VERSION
 from runtime.settings import SettingsError
 from runtime.texts import as_shown_lines
-from runtime.version import VERSION
 from tidegate.console.errors import CommandError
 
 

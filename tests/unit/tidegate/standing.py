@@ -14,7 +14,7 @@ SPAN = {
 }
 
 
-def units(service_type: str, remaining: int, limit: int) -> dict[str, Any]:
+def units_of(service_type: str, remaining: int, limit: int) -> dict[str, Any]:
     return {
         "service_type": service_type,
         "remaining": remaining,
@@ -26,14 +26,18 @@ def units(service_type: str, remaining: int, limit: int) -> dict[str, Any]:
     }
 
 
-def overview(**changed: Any) -> dict[str, Any]:
+def standing(**changed: Any) -> dict[str, Any]:
     """An hour that went well, with what is `changed` of it."""
     return {
         "at": AT,
         "sequences": {"pool": 4811, "balancer": 4810, "analytics": 4811},
         "lag": 0,
         "silent": [],
-        "units": [units("image", 412, 500), units("video", 99, 100), units("avatar", 50, 50)],
+        "units": [
+            units_of("image", 412, 500),
+            units_of("video", 99, 100),
+            units_of("avatar", 50, 50),
+        ],
         "quota_timezone": "UTC",
         "quota_day": "2026-01-31",
         "calls": {
@@ -57,7 +61,7 @@ def overview(**changed: Any) -> dict[str, Any]:
 
 
 BAD_HOUR = {
-    "units": [units("image", 0, 500), units("video", 99, 100)],
+    "units": [units_of("image", 0, 500), units_of("video", 99, 100)],
     "silent": [{"service": "analytics", "reason": "did not answer within 2 s"}],
     "calls": None,
     "errors": None,
@@ -100,7 +104,7 @@ ERROR = {
 }
 
 
-def server(name: str, **changed: Any) -> dict[str, Any]:
+def fleet_server(name: str, **changed: Any) -> dict[str, Any]:
     """A server as the balancer sees it."""
     return {
         "server": {"server_id": name, "url": f"http://{name}", "max_sessions": 20},
@@ -116,7 +120,7 @@ def server(name: str, **changed: Any) -> dict[str, Any]:
 
 
 SERVERS = [
-    server("one"),
-    server("two", state="ejected", words=BAD_HOUR["servers"]["unwell"][0]["words"]),  # type: ignore[index]
-    server("three", avg_response_ms=4200.0, connections=7),
+    fleet_server("one"),
+    fleet_server("two", state="ejected", words=BAD_HOUR["servers"]["unwell"][0]["words"]),  # type: ignore[index]
+    fleet_server("three", avg_response_ms=4200.0, connections=7),
 ]

@@ -29,7 +29,7 @@ echo "${{COMPREPLY[@]}}"
     [
         ("tidegate", "serv", {"servers"}),
         ("tidegate", "--v", {"--version"}),
-        ("tidegate keys", "", {"issue", "list", "revoke", "rotate"}),
+        ("tidegate keys", "", {"change", "issue", "list", "revoke", "rotate"}),
         ("tidegate keys", "r", {"revoke", "rotate"}),
         ("tidegate servers list", "--w", {"--wide", "--where"}),
         ("tidegate servers list --wide", "--so", {"--sort"}),

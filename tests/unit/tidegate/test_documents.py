@@ -2,9 +2,10 @@
 
 import pytest
 
-from runtime.version import VERSION
+from runtime.process.version import VERSION
 from tests import ROOT
-from tidegate.console import documents, output
+from tidegate.admin.figures import documents
+from tidegate.console import output
 
 REPORT = """# A report
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, overview, server
+from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, fleet_server, standing
 from tidegate.admin.live import status, top
 from tidegate.admin.live.lines import is_well, slow_servers, status_lines
 from tidegate.admin.live.page import top_page
@@ -19,7 +19,7 @@ def plain(lines: list[Text]) -> list[str]:
 
 
 def test_good_hour_is_told_in_less_than_ten_lines() -> None:
-    assert plain(status_lines(overview(), [server("one")])) == [
+    assert plain(status_lines(standing(), [fleet_server("one")])) == [
         "left today   image 412 of 500, video 99 of 100, avatar 50 of 50; resets in 12 h",
         "last hour    1204 calls, 0 failed; half within 410 ms, 95 % within 1.8 s",
         "last minute  120 calls, 0 failed",
@@ -28,11 +28,11 @@ def test_good_hour_is_told_in_less_than_ten_lines() -> None:
         "servers      2 up",
         "to do        nothing",
     ]
-    assert is_well(overview())
+    assert is_well(standing())
 
 
 def test_bad_hour_says_who_is_silent_ejected_slow_in_doubt_and_what_to_do() -> None:
-    bad = overview(**BAD_HOUR)
+    bad = standing(**BAD_HOUR)
 
     assert plain(status_lines(bad, SERVERS)) == [
         "silent       analytics: did not answer within 2 s",
@@ -50,16 +50,16 @@ def test_bad_hour_says_who_is_silent_ejected_slow_in_doubt_and_what_to_do() -> N
         "             Add sessions, or wait for the reset.",
     ]
     assert not is_well(bad)
-    assert not is_well(overview(attention=BAD_HOUR["attention"][:1]))
-    assert is_well(overview(attention=BAD_HOUR["attention"][1:])), "worth knowing, not wrong"
+    assert not is_well(standing(attention=BAD_HOUR["attention"][:1]))
+    assert is_well(standing(attention=BAD_HOUR["attention"][1:])), "worth knowing, not wrong"
 
 
 def test_last_error_is_told_with_the_command_that_explains_it() -> None:
     hour = {"calls": 4, "failed": 1, "failure_rate": 0.25}
-    calls = overview()["calls"]
+    calls = standing()["calls"]
     calls = {**calls, "hour": {**calls["hour"], **hour}}
 
-    lines = plain(status_lines(overview(errors=[ERROR, ERROR], calls=calls), []))
+    lines = plain(status_lines(standing(errors=[ERROR, ERROR], calls=calls), []))
 
     assert lines[1].startswith("last hour    4 calls, 1 failed (25.0%); half within")
     assert lines[-3:-1] == [
@@ -74,8 +74,8 @@ def test_nothing_is_told_of_services_that_are_silent() -> None:
     )
     silent = [{"service": name, "reason": "no answer"} for name in ("pool", "balancer")]
 
-    told = plain(status_lines(overview(**nothing, silent=silent), []))
-    page = plain(top_page(URL, overview(**nothing, silent=silent), [], (80, 24)))
+    told = plain(status_lines(standing(**nothing, silent=silent), []))
+    page = plain(top_page(URL, standing(**nothing, silent=silent), [], (80, 24)))
 
     assert told == ["silent       pool: no answer", "silent       balancer: no answer"]
     assert page[2:] == ["pool is silent: no answer", "balancer is silent: no answer"]
@@ -86,7 +86,7 @@ def test_hour_without_calls_has_no_latency_and_no_quota_no_units() -> None:
     nothing |= {"latency_p50_ms": None, "latency_p95_ms": None}
     calls = {"hour": nothing, "minute": nothing, "by_minute": []}
 
-    quiet = overview(units=[], calls=calls)
+    quiet = standing(units=[], calls=calls)
 
     assert plain(status_lines(quiet, []))[:2] == [
         "left today   no service type has a quota",
@@ -98,12 +98,15 @@ def test_hour_without_calls_has_no_latency_and_no_quota_no_units() -> None:
 @pytest.mark.parametrize(
     ("servers", "expected"),
     [
-        ([server("one")], []),
-        ([server("one"), server("two", avg_response_ms=790.0)], []),
-        ([server("one", avg_response_ms=10.0), server("two", avg_response_ms=90.0)], []),
-        ([server("one"), server("two", avg_response_ms=9000.0, attempts=4)], []),
+        ([fleet_server("one")], []),
+        ([fleet_server("one"), fleet_server("two", avg_response_ms=790.0)], []),
         (
-            [server("one"), server("two", avg_response_ms=900.0)],
+            [fleet_server("one", avg_response_ms=10.0), fleet_server("two", avg_response_ms=90.0)],
+            [],
+        ),
+        ([fleet_server("one"), fleet_server("two", avg_response_ms=9000.0, attempts=4)], []),
+        (
+            [fleet_server("one"), fleet_server("two", avg_response_ms=900.0)],
             ["two takes 900 ms, the others 400 ms"],
         ),
     ],
@@ -116,9 +119,9 @@ def test_server_is_slow_beside_the_others(servers: list[Any], expected: list[str
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (200, 60)])
 def test_page_fits_its_terminal(hour: dict[str, Any], size: tuple[int, int]) -> None:
     columns, rows = size
-    fleet = [server(f"server-{number}", words="w" * 300) for number in range(30)]
+    fleet = [fleet_server(f"server-{number}", words="w" * 300) for number in range(30)]
 
-    page = plain(top_page(URL, overview(**hour), [*SERVERS, *fleet], size))
+    page = plain(top_page(URL, standing(**hour), [*SERVERS, *fleet], size))
 
     assert len(page) < rows
     assert max(map(len, page)) <= columns
@@ -126,7 +129,7 @@ def test_page_fits_its_terminal(hour: dict[str, Any], size: tuple[int, int]) -> 
 
 
 def test_page_shows_what_is_left_as_a_bar_and_who_is_unwell_first() -> None:
-    page = plain(top_page(URL, overview(**BAD_HOUR), SERVERS, (80, 40), "no answer for 12 s"))
+    page = plain(top_page(URL, standing(**BAD_HOUR), SERVERS, (80, 40), "no answer for 12 s"))
 
     assert page[0].endswith("q leaves  no answer for 12 s")
     assert page[3:5] == [
@@ -139,7 +142,7 @@ def test_page_shows_what_is_left_as_a_bar_and_who_is_unwell_first() -> None:
 
 
 def test_page_keeps_what_was_heard_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[Any] = [(overview(), SERVERS)]
+    answers: list[Any] = [(standing(), SERVERS)]
 
     def answer() -> Any:
         if not answers:

@@ -2,6 +2,7 @@
 
 stats     of the last days
 report    of a day or a week, as prose
+documents a report laid out on a terminal
 export    into a file
 sql       whatever is asked
 """

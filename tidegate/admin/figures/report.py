@@ -4,7 +4,8 @@ from enum import StrEnum
 
 import typer
 
-from tidegate.console import api, documents, output
+from tidegate.admin.figures import documents
+from tidegate.console import api, output
 
 
 class ReportForm(StrEnum):

@@ -101,6 +101,7 @@ def _silence_lines(overview: Part) -> Iterator[Text]:
 
 
 def _unit_lines(overview: Part) -> Iterator[Text]:
+    """Say what is left of every service type, and when all of it comes back."""
     units = overview["units"]
     if units is None:
         return
