@@ -14,7 +14,7 @@ SPAN = {
 }
 
 
-def units_of(service_type: str, remaining: int, limit: int) -> dict[str, Any]:
+def of_type(service_type: str, remaining: int, limit: int) -> dict[str, Any]:
     return {
         "service_type": service_type,
         "remaining": remaining,
@@ -34,9 +34,9 @@ def standing(**changed: Any) -> dict[str, Any]:
         "lag": 0,
         "silent": [],
         "units": [
-            units_of("image", 412, 500),
-            units_of("video", 99, 100),
-            units_of("avatar", 50, 50),
+            of_type("image", 412, 500),
+            of_type("video", 99, 100),
+            of_type("avatar", 50, 50),
         ],
         "quota_timezone": "UTC",
         "quota_day": "2026-01-31",
@@ -61,7 +61,7 @@ def standing(**changed: Any) -> dict[str, Any]:
 
 
 BAD_HOUR = {
-    "units": [units_of("image", 0, 500), units_of("video", 99, 100)],
+    "units": [of_type("image", 0, 500), of_type("video", 99, 100)],
     "silent": [{"service": "analytics", "reason": "did not answer within 2 s"}],
     "calls": None,
     "errors": None,
@@ -104,7 +104,7 @@ ERROR = {
 }
 
 
-def fleet_server(name: str, **changed: Any) -> dict[str, Any]:
+def a_server(name: str, **changed: Any) -> dict[str, Any]:
     """A server as the balancer sees it."""
     return {
         "server": {"server_id": name, "url": f"http://{name}", "max_sessions": 20},
@@ -120,7 +120,7 @@ def fleet_server(name: str, **changed: Any) -> dict[str, Any]:
 
 
 SERVERS = [
-    fleet_server("one"),
-    fleet_server("two", state="ejected", words=BAD_HOUR["servers"]["unwell"][0]["words"]),  # type: ignore[index]
-    fleet_server("three", avg_response_ms=4200.0, connections=7),
+    a_server("one"),
+    a_server("two", state="ejected", words=BAD_HOUR["servers"]["unwell"][0]["words"]),  # type: ignore[index]
+    a_server("three", avg_response_ms=4200.0, connections=7),
 ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, fleet_server, standing
+from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, a_server, standing
 from tidegate.admin.live import status, top
 from tidegate.admin.live.lines import is_well, slow_servers, status_lines
 from tidegate.admin.live.page import top_page
@@ -19,7 +19,7 @@ def plain(lines: list[Text]) -> list[str]:
 
 
 def test_good_hour_is_told_in_less_than_ten_lines() -> None:
-    assert plain(status_lines(standing(), [fleet_server("one")])) == [
+    assert plain(status_lines(standing(), [a_server("one")])) == [
         "left today   image 412 of 500, video 99 of 100, avatar 50 of 50; resets in 12 h",
         "last hour    1204 calls, 0 failed; half within 410 ms, 95 % within 1.8 s",
         "last minute  120 calls, 0 failed",
@@ -98,15 +98,15 @@ def test_hour_without_calls_has_no_latency_and_no_quota_no_units() -> None:
 @pytest.mark.parametrize(
     ("servers", "expected"),
     [
-        ([fleet_server("one")], []),
-        ([fleet_server("one"), fleet_server("two", avg_response_ms=790.0)], []),
+        ([a_server("one")], []),
+        ([a_server("one"), a_server("two", avg_response_ms=790.0)], []),
         (
-            [fleet_server("one", avg_response_ms=10.0), fleet_server("two", avg_response_ms=90.0)],
+            [a_server("one", avg_response_ms=10.0), a_server("two", avg_response_ms=90.0)],
             [],
         ),
-        ([fleet_server("one"), fleet_server("two", avg_response_ms=9000.0, attempts=4)], []),
+        ([a_server("one"), a_server("two", avg_response_ms=9000.0, attempts=4)], []),
         (
-            [fleet_server("one"), fleet_server("two", avg_response_ms=900.0)],
+            [a_server("one"), a_server("two", avg_response_ms=900.0)],
             ["two takes 900 ms, the others 400 ms"],
         ),
     ],
@@ -119,7 +119,7 @@ def test_server_is_slow_beside_the_others(servers: list[Any], expected: list[str
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (200, 60)])
 def test_page_fits_its_terminal(hour: dict[str, Any], size: tuple[int, int]) -> None:
     columns, rows = size
-    fleet = [fleet_server(f"server-{number}", words="w" * 300) for number in range(30)]
+    fleet = [a_server(f"server-{number}", words="w" * 300) for number in range(30)]
 
     page = plain(top_page(URL, standing(**hour), [*SERVERS, *fleet], size))
 
