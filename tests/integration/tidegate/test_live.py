@@ -14,7 +14,7 @@ import pytest
 
 from tests import ROOT
 from tests.integration.tidegate.ptys import PtyProcess
-from tests.unit.tidegate.standing import BAD_HOUR, SERVERS, standing
+from tests.unit.tidegate.standing import BAD_HOUR, SERVERS, stands
 from tests.waiting import wait_for
 
 LEFT_SCREEN = "\x1b[?1049l"
@@ -24,7 +24,7 @@ class Gateway:
     """What answers an operator's questions here, and where."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Any] = {"/api/overview": standing(), "/api/servers": SERVERS}
+        self.answers: dict[str, Any] = {"/api/overview": stands(), "/api/servers": SERVERS}
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,7 +72,7 @@ def gateway() -> Iterator[Gateway]:
 
 def test_status_is_fine_in_a_good_hour_and_wrong_in_a_bad_one(gateway: Gateway) -> None:
     fine = gateway.run("status")
-    gateway.answers["/api/overview"] = standing(**BAD_HOUR)
+    gateway.answers["/api/overview"] = stands(**BAD_HOUR)
     bad, as_json = gateway.run("status"), gateway.run("status", "--json")
 
     assert (fine.returncode, fine.stderr) == (0, "")
@@ -82,13 +82,13 @@ def test_status_is_fine_in_a_good_hour_and_wrong_in_a_bad_one(gateway: Gateway) 
     assert "to do        server two is down: connection refused" in bad.stdout
     told = json.loads(as_json.stdout)
     assert told["slow"] == ["three takes 4.2 s, the others 400 ms"]
-    assert {**told, "slow": None} == {**standing(**BAD_HOUR), "slow": None}
+    assert {**told, "slow": None} == {**stands(**BAD_HOUR), "slow": None}
 
 
 def test_top_is_left_by_q_and_the_terminal_is_as_it_was(gateway: Gateway, tmp_path: Path) -> None:
     terminal = gateway.on_terminal(tmp_path, "top", "--every", "0.5")
     wait_for(lambda: "sessions: 50 active" in terminal.text())
-    gateway.answers["/api/overview"] = standing(queue={"waiting": 77, "open_leases": 0})
+    gateway.answers["/api/overview"] = stands(queue={"waiting": 77, "open_leases": 0})
     wait_for(lambda: "77 wait" in terminal.text())
 
     terminal.press(b"q")
@@ -115,4 +115,4 @@ def test_top_into_a_pipe_is_said_once(gateway: Gateway) -> None:
 
     assert once.returncode == 0, once.stderr
     assert once.stdout.splitlines()[0].startswith(f"Tidegate {gateway.environment['TIDEGATE_API']}")
-    assert json.loads(gateway.run("top", "--json").stdout) == standing()
+    assert json.loads(gateway.run("top", "--json").stdout) == stands()

@@ -26,7 +26,7 @@ def of_type(service_type: str, remaining: int, limit: int) -> dict[str, Any]:
     }
 
 
-def standing(**changed: Any) -> dict[str, Any]:
+def stands(**changed: Any) -> dict[str, Any]:
     """An hour that went well, with what is `changed` of it."""
     return {
         "at": AT,

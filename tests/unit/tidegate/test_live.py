@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, a_server, standing
+from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, a_server, stands
 from tidegate.admin.live import status, top
 from tidegate.admin.live.lines import is_well, slow_servers, status_lines
 from tidegate.admin.live.page import top_page
@@ -19,7 +19,7 @@ def plain(lines: list[Text]) -> list[str]:
 
 
 def test_good_hour_is_told_in_less_than_ten_lines() -> None:
-    assert plain(status_lines(standing(), [a_server("one")])) == [
+    assert plain(status_lines(stands(), [a_server("one")])) == [
         "left today   image 412 of 500, video 99 of 100, avatar 50 of 50; resets in 12 h",
         "last hour    1204 calls, 0 failed; half within 410 ms, 95 % within 1.8 s",
         "last minute  120 calls, 0 failed",
@@ -28,11 +28,11 @@ def test_good_hour_is_told_in_less_than_ten_lines() -> None:
         "servers      2 up",
         "to do        nothing",
     ]
-    assert is_well(standing())
+    assert is_well(stands())
 
 
 def test_bad_hour_says_who_is_silent_ejected_slow_in_doubt_and_what_to_do() -> None:
-    bad = standing(**BAD_HOUR)
+    bad = stands(**BAD_HOUR)
 
     assert plain(status_lines(bad, SERVERS)) == [
         "silent       analytics: did not answer within 2 s",
@@ -50,16 +50,16 @@ def test_bad_hour_says_who_is_silent_ejected_slow_in_doubt_and_what_to_do() -> N
         "             Add sessions, or wait for the reset.",
     ]
     assert not is_well(bad)
-    assert not is_well(standing(attention=BAD_HOUR["attention"][:1]))
-    assert is_well(standing(attention=BAD_HOUR["attention"][1:])), "worth knowing, not wrong"
+    assert not is_well(stands(attention=BAD_HOUR["attention"][:1]))
+    assert is_well(stands(attention=BAD_HOUR["attention"][1:])), "worth knowing, not wrong"
 
 
 def test_last_error_is_told_with_the_command_that_explains_it() -> None:
     hour = {"calls": 4, "failed": 1, "failure_rate": 0.25}
-    calls = standing()["calls"]
+    calls = stands()["calls"]
     calls = {**calls, "hour": {**calls["hour"], **hour}}
 
-    lines = plain(status_lines(standing(errors=[ERROR, ERROR], calls=calls), []))
+    lines = plain(status_lines(stands(errors=[ERROR, ERROR], calls=calls), []))
 
     assert lines[1].startswith("last hour    4 calls, 1 failed (25.0%); half within")
     assert lines[-3:-1] == [
@@ -74,8 +74,8 @@ def test_nothing_is_told_of_services_that_are_silent() -> None:
     )
     silent = [{"service": name, "reason": "no answer"} for name in ("pool", "balancer")]
 
-    told = plain(status_lines(standing(**nothing, silent=silent), []))
-    page = plain(top_page(URL, standing(**nothing, silent=silent), [], (80, 24)))
+    told = plain(status_lines(stands(**nothing, silent=silent), []))
+    page = plain(top_page(URL, stands(**nothing, silent=silent), [], (80, 24)))
 
     assert told == ["silent       pool: no answer", "silent       balancer: no answer"]
     assert page[2:] == ["pool is silent: no answer", "balancer is silent: no answer"]
@@ -86,7 +86,7 @@ def test_hour_without_calls_has_no_latency_and_no_quota_no_units() -> None:
     nothing |= {"latency_p50_ms": None, "latency_p95_ms": None}
     calls = {"hour": nothing, "minute": nothing, "by_minute": []}
 
-    quiet = standing(units=[], calls=calls)
+    quiet = stands(units=[], calls=calls)
 
     assert plain(status_lines(quiet, []))[:2] == [
         "left today   no service type has a quota",
@@ -121,7 +121,7 @@ def test_page_fits_its_terminal(hour: dict[str, Any], size: tuple[int, int]) -> 
     columns, rows = size
     fleet = [a_server(f"server-{number}", words="w" * 300) for number in range(30)]
 
-    page = plain(top_page(URL, standing(**hour), [*SERVERS, *fleet], size))
+    page = plain(top_page(URL, stands(**hour), [*SERVERS, *fleet], size))
 
     assert len(page) < rows
     assert max(map(len, page)) <= columns
@@ -129,7 +129,7 @@ def test_page_fits_its_terminal(hour: dict[str, Any], size: tuple[int, int]) -> 
 
 
 def test_page_shows_what_is_left_as_a_bar_and_who_is_unwell_first() -> None:
-    page = plain(top_page(URL, standing(**BAD_HOUR), SERVERS, (80, 40), "no answer for 12 s"))
+    page = plain(top_page(URL, stands(**BAD_HOUR), SERVERS, (80, 40), "no answer for 12 s"))
 
     assert page[0].endswith("q leaves  no answer for 12 s")
     assert page[3:5] == [
@@ -142,7 +142,7 @@ def test_page_shows_what_is_left_as_a_bar_and_who_is_unwell_first() -> None:
 
 
 def test_page_keeps_what_was_heard_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[Any] = [(standing(), SERVERS)]
+    answers: list[Any] = [(stands(), SERVERS)]
 
     def answer() -> Any:
         if not answers:
