@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import typer
 
+from runtime.process.version import VERSION
 from runtime.settings import SettingsError
 from runtime.texts import as_shown_lines
 from tidegate.console.errors import CommandError
@@ -45,14 +46,16 @@ VERBS = {
     "servers": Verb("admin.servers", "List, add, change and remove servers."),
     "leases": Verb("admin.leases", "List open and unknown leases, settle unknown ones."),
     "queue": Verb("admin.queue", "List the requests that wait for a session, end their waits."),
+    "status": Verb("admin.live.status", "Say how things stand, and what needs doing."),
+    "top": Verb("admin.live.top", "The same, live, on a whole terminal."),
     "dashboard": Verb("admin.dashboard", "Print a link that signs a browser in, once."),
-    "overview": Verb("admin.figures.overview", "Show how everything is, on one page."),
     "stats": Verb("admin.figures.stats", "Show the last days' figures."),
     "export": Verb("admin.figures.export", "Write statistics into a file."),
     "report": Verb("admin.figures.report", "Show what a day or a week was like."),
     "sql": Verb("admin.figures.sql", "Ask the projections in SQL."),
     "doctor": Verb("doctor.doctor", "Look at everything, say what is wrong and how to cure it."),
     "config": Verb("admin.config", "Check, show or accept the configuration."),
+    "completion": Verb("reference.completion", "Print what has a shell complete all this."),
 }
 _SERVICE = "stack.service"
 _WRONG = 1
@@ -67,6 +70,7 @@ def verb_application(wanted: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         help="Tidegate: sessions pooled, servers balanced, quota proved.",
     )
+    app.callback()(_common_options)
     for name, verb in VERBS.items():
         if name != wanted:
             app.command(name, help=verb.summary)(_not_called)
@@ -79,9 +83,29 @@ def verb_application(wanted: str) -> typer.Typer:
     return app
 
 
+def _common_options(
+    *,
+    version: bool = typer.Option(
+        False,
+        "--version",
+        is_eager=True,
+        callback=lambda wanted: _print_version() if wanted else None,
+        help="Print the version.",
+    ),
+) -> None:
+    """Tidegate: sessions pooled, servers balanced, quota proved."""
+
+
+def _print_version() -> None:
+    print(f"tidegate {VERSION}")
+    raise typer.Exit
+
+
 def main() -> None:
     """Run a verb: exit 0 when fine, 1 when it found something wrong, 2 for wrong usage."""
     _open_streams()
+    if sys.argv[1:2] == ["help"]:
+        sys.argv[1:] = [*sys.argv[2:], "--help"]
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         verb = VERBS.get(wanted)

@@ -3,6 +3,7 @@
 lifecycle  the loop, signals, an orderly end
 health     /livez, /readyz and /metrics on a port of its own
 logs       structured, one event a line
+version    which one this is
 logfile    the file that the logs of several processes go into
 findings   what the doctor and the overview may find, each with its cure
 """

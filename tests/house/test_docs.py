@@ -112,7 +112,16 @@ def test_command_is_documented_with_an_example(name: str) -> None:
 
 @pytest.mark.parametrize("name", command_line())
 def test_command_prints_data_as_json_too_or_prints_none(name: str) -> None:
-    silent = {"up", "migrate", "gateway", "pool", "balancer", "analytics", "demo server"}
+    silent = {
+        "completion",
+        "up",
+        "migrate",
+        "gateway",
+        "pool",
+        "balancer",
+        "analytics",
+        "demo server",
+    }
     options = {option for one in command_line()[name].params for option in one.opts}
 
     assert ("--json" in options) != (name in silent)

@@ -3,6 +3,7 @@
 sessions  pool/                                  sessions, looked for and changed
 sessionfiles  sessiontests  sessioncolumns       sessions in files, their accounts, their table
 servers  keys  leases  queue                     what else there is, and its changes
+live/                                            how things stand: status, top
 figures/                                         stats, reports, exports, SQL
 config  foreseen  running                        the configuration: checked, shown, what `up` meets
 dashboard                                        a link that signs a browser in

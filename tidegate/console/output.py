@@ -40,6 +40,11 @@ def print_prose(text: str) -> None:
     print(wrapped(shown, width) if width else shown)
 
 
+def print_title(text: str) -> None:
+    """Print a line in bold, where there is bold."""
+    plain_console().print(as_shown(text), style="bold", soft_wrap=True)
+
+
 def print_line(text: str) -> None:
     """Print one line at once, whatever line breaks stand in what strangers wrote."""
     print(as_shown(text), flush=True)
@@ -136,6 +141,18 @@ def print_records(
 ) -> None:
     """Print records under the names of their fields."""
     print_table(columns, ([record.get(name) for name in columns] for record in records), empty)
+
+
+def print_expanded(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """Print each row as a block of its own, a column a line, however wide they are."""
+    blocks = list(rows)
+    if not blocks:
+        print_text(empty)
+    width = max((len(name) for name in columns), default=0)
+    for number, row in enumerate(blocks, 1):
+        print_title(f"-[ row {number} ]-")
+        for name, value in zip(columns, row, strict=True):
+            print_text(f"{as_shown(name):<{width}}  {table_cell(value)}".rstrip())
 
 
 def print_pairs(named: Iterable[tuple[str, Any]]) -> None:

@@ -4,21 +4,22 @@ from typing import Any
 
 import typer
 
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListedColumn, ListOptions
 
 _COLUMNS = (
-    "at",
-    "request_id",
-    "status",
-    "outcome",
-    "code",
-    "service_type",
-    "server_id",
-    "key_name",
-    "latency_ms",
-    "waited_ms",
-    "attempts",
-    "model",
+    ListedColumn("request_id"),
+    listing.moment_column("at", "at"),
+    ListedColumn("status"),
+    ListedColumn("service_type"),
+    ListedColumn("key_name", short=True),
+    ListedColumn("code"),
+    ListedColumn("server_id"),
+    ListedColumn("latency_ms"),
+    ListedColumn("outcome"),
+    ListedColumn("waited_ms"),
+    ListedColumn("attempts"),
+    ListedColumn("model", short=True),
 )
 
 
@@ -36,9 +37,15 @@ def requests(
     search: str = typer.Option("", "--search", help="Part of an id, a model or a message."),
     limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
     cursor: str = typer.Option("", help="Where the page before said that the next one begins."),
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
     """List clients' calls, the latest first; `explain` tells the whole of one.
+
+    What is filtered by an option of its own is looked for among all; --where is for what came.
 
     Example: tidegate requests --code upstream_error
     """
@@ -57,10 +64,12 @@ def requests(
     }
     given = {name: value for name, value in wanted.items() if value}
     answer: dict[str, Any] = api.get("/api/requests", limit=limit, **given)
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(_COLUMNS, answer["data"], options)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
         return
-    output.print_records(_COLUMNS, answer["data"], "no such request")
+    listing.print_list(_COLUMNS, rows, options, "no such request")
     if answer["next"]:
         output.print_note(f"there are more: --cursor {answer['next']}")
     output.note_freshness(answer)

@@ -8,6 +8,7 @@ http           the gateway's endpoints
 failures       what backends' failures mean
 statistics     measures, dimensions, named queries, reports
 surface        what people and machines see: commands, errors, metrics
+completion     `tidegate completion`: verbs and options for a shell
 markdown       tables, and the sentences that stand in the code's docstrings
 
 `python -m tidegate.reference` writes `docs/reference/*.md`; a test compares them.

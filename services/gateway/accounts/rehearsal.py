@@ -95,7 +95,7 @@ class Rehearsal:
             if server.region and number < _LEASES_MAX:
                 avoid_regions.append(server.region)
                 return None
-            return _failed(service_type, no_server_error(server, service_type, tried=False))
+            return _failed(service_type, no_server_error(server, service_type))
         return CallRehearsed(
             service_type=service_type,
             succeeds=True,

@@ -56,7 +56,7 @@ class Servers:
             elif answer.region:
                 unserved.append(region)
             else:
-                raise no_server_error(answer, routed.service_type, tried=False)
+                raise no_server_error(answer, routed.service_type)
         return tuple(unserved)
 
     def _forget(self, sort: _Sort, region: str) -> None:

@@ -1,5 +1,7 @@
 """The verbs that say what the dashboard says, against real doors with real services behind them."""
 
+import json
+
 import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
@@ -8,14 +10,17 @@ __all__ = ["terminal"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_overview_is_shown(terminal: Terminal) -> None:
-    page = await terminal.read("overview")
-    shown = await terminal.shown("overview")
+async def test_how_things_stand_is_shown(terminal: Terminal) -> None:
+    _, out, _ = await terminal.type("status", "--json")
+    page = json.loads(out)
+    _, shown, _ = await terminal.type("status")
+    top = await terminal.shown("top")
 
-    assert page["silent"] == []
+    assert (page["silent"], page["slow"]) == ([], [])
     assert page["sessions"]["total"] == 2
-    assert "sessions: 2 active" in shown
-    assert "image" in shown
+    assert "sessions     2 active" in shown
+    assert "left today   image" in shown
+    assert "sessions: 2 active" in top
 
 
 async def test_requests_are_listed(terminal: Terminal) -> None:
@@ -38,5 +43,5 @@ async def test_a_viewers_key_lists_and_changes_nothing(terminal: Terminal) -> No
     _, out, _ = await terminal.type("keys", "issue", "support", "--scope", "viewer")
     terminal.environment["TIDEGATE_ADMIN_KEY"] = out.strip()
 
-    assert (await terminal.read("overview"))["silent"] == []
+    assert (await terminal.read("top"))["silent"] == []
     assert "a viewer key only reads" in await terminal.refused("keys", "issue", "other")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from contracts.balancer import NoServer
-from contracts.pool import Outcome, Refusal, Refused, Verdict
+from contracts.base import ServerId
+from contracts.pool import Attempt, Outcome, Refusal, Refused, Verdict
 from services.gateway.dialects.credentials import secrets_of
 from services.gateway.domain import (
     another_session,
@@ -488,10 +489,37 @@ def test_server_that_only_rests_is_no_outage(
     code: str,
     wait: bytes | None,
 ) -> None:
-    error = no_server_error(NoServer(reason="a: rests", rests_s=rests_s), "image", tried=tried)
+    attempts = [failed_attempt("b")] if tried else []
+
+    error = no_server_error(NoServer(reason="a: rests", rests_s=rests_s), "image", attempts)
 
     assert error.code == code
     assert dict(error.extra_headers()).get(b"retry-after") == wait
+
+
+def failed_attempt(server_id: str, status: int = 0, failure: str = "") -> Attempt:
+    return Attempt(
+        server_id=ServerId(server_id), verdict=Verdict.UNREACHABLE, status=status, failure=failure
+    )
+
+
+def test_why_there_is_no_other_server_is_how_those_failed_that_were_tried() -> None:
+    names = ("a", "b", "c", "d", "e")
+    tried = NoServer(reason="; ".join(f"{name}: already tried" for name in names) + "; f: down")
+    attempts = [
+        failed_attempt("a", failure="connect"),
+        failed_attempt("b", status=502),
+        failed_attempt("c", failure="something odd"),
+        failed_attempt("d"),
+    ]
+
+    error = no_server_error(tried, "image", attempts)
+
+    assert error.code == "upstream_error"
+    assert error.message == (
+        "no server can do image: a: it cannot be connected to; b: it answered 502;"
+        " c: something odd; d: already tried; e: already tried; f: down"
+    )
 
 
 def test_start_of_a_long_answer_tells_a_result_or_none() -> None:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import typer
 
+from tidegate.admin.figures import documents
 from tidegate.console import api, output
 
 
@@ -18,7 +19,9 @@ class ReportForm(StrEnum):
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _DATE = typer.Option("", help="Last quota day it is about; by default today.")
 _FORMAT = typer.Option(
-    ReportForm.MARKDOWN, "--format", help="md for reading here, html with plots."
+    ReportForm.MARKDOWN,
+    "--format",
+    help="md: tables that fit a terminal, Markdown in a file; html with plots.",
 )
 _JSON = typer.Option(False, "--json", help="The same as --format json.")
 
@@ -45,4 +48,8 @@ def _print_report(period: str, date: str, form: ReportForm) -> None:
     asked = {"format": form.value} | ({"date": date} if date else {})
     with api.download(f"/api/reports/{period}", **asked) as answer:
         answer.read()
-    output.print_document(answer.text.rstrip("\n") + "\n")
+    text = answer.text.rstrip("\n") + "\n"
+    if form is ReportForm.MARKDOWN:
+        documents.print_markdown(text)
+    else:
+        output.print_document(text)

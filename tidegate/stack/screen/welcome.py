@@ -15,9 +15,9 @@ from tidegate.stack.screen.logfile import log_file
 
 _INDENT = "  "
 _NEXT = (
-    ("doctor", "what is wrong, and the cure"),
-    ("servers list", "the servers, and how they do"),
-    ("sessions list", "the sessions, and what each has left"),
+    ("status", "how things stand, and what needs doing"),
+    ("top", "the same, live"),
+    ("doctor", "everything looked at, with the cure of what is wrong"),
     ("--help", "everything else"),
 )
 _DEMO = """

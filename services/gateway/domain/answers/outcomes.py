@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from contracts.balancer import NoServer
-from contracts.pool import Outcome, Refusal, Refused, Verdict
+from contracts.pool import Attempt, Outcome, Refusal, Refused, Verdict
 from services.gateway.domain.answers.judgement import Judgement
 from services.gateway.domain.errors import ErrorCode, GatewayError
 from services.gateway.domain.failure import Failure
@@ -12,6 +12,16 @@ from services.gateway.domain.failure import Failure
 PAUSE_S = 0.5
 _RESTS_TOLD_S = 30.0
 """`Retry-After` for a server that rests is at most so much (docs/reference/errors.md)."""
+_TRIED = "already tried"
+"""What the balancer says of a server that a request names as tried before."""
+_FAILURE_WORDS: dict[str, str] = {
+    Failure.DNS: "its name is not found",
+    Failure.CONNECT: "it cannot be connected to",
+    Failure.TLS: "its TLS failed",
+    Failure.TIMEOUT: "it did not answer in time",
+    Failure.CUT: "it broke off",
+    Failure.GARBAGE: "what it answered is no HTTP",
+}
 _OUTCOMES = {
     Verdict.SUCCESS: Outcome.SETTLED,
     Verdict.REJECTED: Outcome.RELEASED,
@@ -101,16 +111,29 @@ def refusal_error(
     return GatewayError(code, message, retry_after_s=wait)
 
 
-def no_server_error(answer: NoServer, service_type: str, *, tried: bool) -> GatewayError:
-    """Word the balancer's refusal; `tried`: this lease failed at others before."""
-    message = f"no server can do {service_type}: {answer.reason}"
+def no_server_error(
+    answer: NoServer, service_type: str, attempts: Sequence[Attempt] = ()
+) -> GatewayError:
+    """Word the balancer's refusal; of those that this lease was tried at, say how they failed."""
+    reason = answer.reason
+    for attempt in attempts:
+        name = attempt.server_id
+        reason = reason.replace(f"{name}: {_TRIED}", f"{name}: {_attempt_words(attempt)}")
+    message = f"no server can do {service_type}: {reason}"
     if answer.rests_s:
         wait_s = min(answer.rests_s, _RESTS_TOLD_S)
         return GatewayError("pool_saturated", message, retry_after_s=wait_s)
-    if tried:
+    if attempts:
         return GatewayError("upstream_error", message)
     # Before the first that is ejected may be tried again, asking is for nothing.
     return GatewayError("no_backend", message, retry_after_s=answer.back_in_s or None)
+
+
+def _attempt_words(attempt: Attempt) -> str:
+    """Say how an attempt failed, for whoever reads why there is no other server."""
+    if attempt.failure:
+        return _FAILURE_WORDS.get(attempt.failure, attempt.failure)
+    return f"it answered {attempt.status}" if attempt.status else _TRIED
 
 
 def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayError:

@@ -88,7 +88,7 @@ def on_no_server_found(stage: Selecting, happened: NoServerFound, now_s: float) 
     avoidable = region and region not in trail.avoid_regions and trail.given_back < _GIVEN_BACK_MAX
     if happened.answer.region and avoidable:
         return _avoid_region(call, trail, held, region, now_s)
-    error = no_server_error(happened.answer, call.service_type, tried=bool(held.attempts))
+    error = no_server_error(happened.answer, call.service_type, held.attempts)
     return release_with_error(call, trail, held, error, now_s)
 
 
