@@ -72,12 +72,14 @@ from contracts.pool.rotation import (
     RotateKey,
 )
 from contracts.pool.sessions import (
+    AccountChanged,
     CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -103,6 +105,7 @@ from contracts.pool.words import (
 )
 
 __all__ = [
+    "AccountChanged",
     "AddSession",
     "AddSessions",
     "AskKeys",
@@ -167,6 +170,7 @@ __all__ = [
     "SessionChecked",
     "SessionCooled",
     "SessionDoubted",
+    "SessionJoined",
     "SessionRecovered",
     "SessionRequested",
     "SessionRetired",

@@ -1,6 +1,7 @@
 """What operators ask of the pool, and how they change it."""
 
 from contracts.base import (
+    AccountId,
     Command,
     Count,
     GatewayId,
@@ -58,6 +59,9 @@ class SessionView(Part, frozen=True, kw_only=True):
     """It was neither added nor leased for `stale_threshold`."""
     checked_at: Instant | None = None
     """When a backend was asked last whether its account lives."""
+    account: AccountId = AccountId("")
+    """Whose quota it uses, with others; empty: its own. Counts and limits are those of all."""
+    tier: str = ""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):
@@ -130,6 +134,13 @@ class AddSession(Part, frozen=True, kw_only=True):
     region: str = ""
     limits: dict[ServiceType, Count] = {}
     quota_timezone: str = ""
+    quota_reset_hour: int | None = None
+    """None: the account's, or the policy's."""
+    account: AccountId = AccountId("")
+    """Whose quota it uses; zone, hour, limits and tier that are left out are this account's."""
+    tier: str = ""
+    used: dict[ServiceType, Count] = {}
+    """Units of today that are used at least, whoever used them."""
 
 
 class AddSessions(Command, frozen=True, kw_only=True, tag="add_sessions"):
@@ -140,7 +151,9 @@ class AddSessions(Command, frozen=True, kw_only=True, tag="add_sessions"):
 
 
 class ChangeSession(Command, frozen=True, kw_only=True, tag="change_session"):
-    """Set a session's status or limits; `cool_s` cools it (0 ends its cooling).
+    """Set a session's status, limits or tier; `cool_s` cools it (0 ends its cooling).
+
+    Limits and tier are those of its account. `account` has it join one: once, and for good.
 
     `used_up`: its upstream account has nothing left, so nothing is granted until its reset.
     """
@@ -148,6 +161,8 @@ class ChangeSession(Command, frozen=True, kw_only=True, tag="change_session"):
     session_id: SessionId
     status: SessionStatus | None = None
     limits: dict[ServiceType, Count] | None = None
+    tier: str | None = None
+    account: AccountId = AccountId("")
     cool_s: float | None = None
     used_up: bool = False
     reason: str = ""
@@ -175,11 +190,13 @@ class DropWaits(Command, frozen=True, kw_only=True, tag="drop_waits"):
 class Done(Reply, frozen=True, kw_only=True, tag="done"):
     """An administrative command is in the log; `changed` names what it touched.
 
-    `revived` are those of them that had been retired.
+    `revived` are those of them that had been retired. `refused` says of others why not.
     """
 
     changed: list[str] = []
     revived: list[str] = []
+    refused: dict[str, str] = {}
+    """Sessions that were not added though the others were, and why."""
 
 
 PoolAdmin = AddSessions | ChangeSession | ReconcileLease | RecordCheck | DropWaits

@@ -17,12 +17,14 @@ from contracts.base import (
 )
 from contracts.pool.rotation import KeyRotationBegan, KeyRotationEnded
 from contracts.pool.sessions import (
+    AccountChanged,
     CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -257,6 +259,8 @@ PoolEvent = (
     | SessionRevived
     | SessionRetired
     | SessionsForgotten
+    | SessionJoined
+    | AccountChanged
     | SessionRequested
     | LeaseQueued
     | WaitsEnded

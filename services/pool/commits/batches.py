@@ -101,9 +101,7 @@ def admin_kind(origin: str) -> CommandKind:
 ADMIN = admin_kind("admin")
 POLICY = CommandKind(
     "policy",
-    lambda state, wanted, now: Decision(
-        domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now), Done()
-    ),
+    lambda state, wanted, now: domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now),
     _admin_reply,
     lambda _items, why: Failed(code="ledger_unavailable", message=why),
 )

@@ -22,7 +22,8 @@ from services.pool.snapshots.bucket import (
     SnapshotBucket,
     SnapshotManifest,
 )
-from services.pool.snapshots.form import FORMAT, UnreadableSnapshotError, decode_pool
+from services.pool.snapshots.form import UnreadableSnapshotError, decode_pool
+from services.pool.snapshots.formats import FORMAT
 
 
 class Booted(NamedTuple):

@@ -1,13 +1,14 @@
 """The ledger as bytes, and back: every field that the events determine, none of the leader's own.
 
 Sessions are laid out as the records they are, so that a field that they gain is in it, and has its
-default where an older snapshot lacks it. Marks of ended leases, nearly all that there is, lie in
+default where an older snapshot lacks it. An account that has a name is laid out once, and in its
+sessions is no more than the name. Marks of ended leases, nearly all that there is, lie in
 one run of bytes for each word: 16 bytes a lease. What cannot be read so any more has a new
-`FORMAT`, and an upcaster from the one before.
+`FORMAT`, and an upcaster from the one before (`formats`).
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,18 +38,16 @@ from services.pool.domain.evidence import Charge, Evidence, KeySuccess
 from services.pool.domain.records import (
     OPEN,
     UNCERTAIN,
+    Account,
     Accusation,
-    DayAccount,
     Lease,
     QueuedLease,
     Session,
+    Tally,
 )
 from services.pool.domain.state import Departure
 from services.pool.domain.upkeep import Bought, Joined, Upkeep
-
-FORMAT = 1
-UPCASTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From the format that is named to the next one: the state as it was decoded, without types."""
+from services.pool.snapshots.formats import FORMAT, UPCASTERS
 
 
 class UnreadableSnapshotError(Exception):
@@ -56,7 +55,7 @@ class UnreadableSnapshotError(Exception):
 
 
 class SavedLease(msgspec.Struct, frozen=True, kw_only=True):
-    """A lease that is whole; its session and that one's account by their names."""
+    """A lease that is whole; its session by its name, and its tally by that one's account."""
 
     lease_id: LeaseId
     request_id: RequestId
@@ -117,6 +116,8 @@ class SavedPool(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     leader: WriterId
     sessions: list[Session]
+    accounts: list[Account] = []
+    """Those that have a name."""
     leases: list[SavedLease]
     departures: list[tuple[datetime, LeaseId]]
     spans: list[SavedSpan]
@@ -142,7 +143,8 @@ def encode_pool(state: Pool) -> bytes:
         policy_source=state.policy_source,
         epoch=state.epoch,
         leader=state.leader,
-        sessions=list(state.sessions.values()),
+        sessions=[*map(_saved_session, state.sessions.values())],
+        accounts=list(state.accounts.values()),
         leases=[_saved_lease(lease) for lease in state.leases.values()],
         departures=[(leaving.due_at, leaving.lease_id) for leaving in state.departures],
         spans=[
@@ -189,7 +191,11 @@ def _pool_of(saved: SavedPool) -> Pool:
     state = Pool()
     state.policy, state.policy_source = saved.policy, saved.policy_source
     state.epoch, state.leader = saved.epoch, saved.leader
+    state.accounts = {account.name: account for account in saved.accounts}
     for session in saved.sessions:
+        if shared := session.account.name:
+            session.account = state.accounts[shared]
+            state.members[shared] = (*state.members.get(shared, ()), session.session_id)
         state.sessions[session.session_id] = session
         state.standing[session.lasting_status()] += 1
     for lease in saved.leases:
@@ -212,6 +218,12 @@ def _pool_of(saved: SavedPool) -> Pool:
     return state
 
 
+def _saved_session(session: Session) -> Session:
+    if not (name := session.account.name):
+        return session
+    return msgspec.structs.replace(session, account=Account(name=name))
+
+
 def _saved_lease(lease: Lease) -> SavedLease:
     fields = {
         name: getattr(lease, name) for name in SavedLease.__struct_fields__ if name != "session_id"
@@ -222,11 +234,11 @@ def _saved_lease(lease: Lease) -> SavedLease:
 def _restore_lease(state: Pool, saved: SavedLease) -> None:
     """Put a lease where it belongs, by its state."""
     session = state.sessions[saved.session_id]
-    account = session.days.get(saved.quota_day, {}).get(saved.service_type)
-    if account is None:
-        # Of a day that its session keeps no counts of any more: nobody reads these.
+    tally = session.account.days.get(saved.quota_day, {}).get(saved.service_type)
+    if tally is None:
+        # Of a day that its account keeps no counts of any more: nobody reads these.
         reserved = saved.units if saved.state == OPEN else 0
-        account = DayAccount(used=saved.charged, reserved=reserved)
+        tally = Tally(used=saved.charged, reserved=reserved)
     lease = Lease(
         saved.lease_id,
         saved.request_id,
@@ -234,7 +246,7 @@ def _restore_lease(state: Pool, saved: SavedLease) -> None:
         saved.service_type,
         saved.quota_day,
         saved.units,
-        account,
+        tally,
         saved.granted_at,
         saved.send_by,
         saved.expires_at,

@@ -13,7 +13,6 @@ from contracts.pool import (
     Policy,
     PolicyChanged,
     PoolAdmin,
-    PoolEvent,
     ReconcileLease,
     RecordCheck,
     SessionAdded,
@@ -24,6 +23,16 @@ from contracts.pool import (
     SessionStatus,
 )
 from runtime.texts import as_quoted
+from services.pool.domain.decide.accounts import (
+    addition_objection,
+    change_account,
+    hour_objection,
+    join_account,
+    joining_objection,
+    name_objection,
+    tier_objection,
+    tiers_objection,
+)
 from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
@@ -35,6 +44,7 @@ from services.pool.domain.state import Pool
 
 COOL_S_MAX = 366 * 86_400.0
 _OPERATOR = "operator"
+_USED = f"used: expected numbers of at most {NUMBER_MAX:,}"
 _LIMITS = f"limits: expected numbers of at most {NUMBER_MAX:,}"
 
 
@@ -57,14 +67,17 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     return _reconcile_lease(draft, command)
 
 
-def decide_policy(
-    state: Pool, policy: Policy, source: str, by: str, now: datetime
-) -> list[PoolEvent]:
-    """Put `policy` in force, unless it comes from the source that the last one came from."""
+def decide_policy(state: Pool, policy: Policy, source: str, by: str, now: datetime) -> Decision:
+    """Put `policy` in force, unless it comes from the source that the last one came from.
+
+    One that lacks a tier which is in use is refused: what is in force stays so.
+    """
     draft = Draft(state, now)
     if source != state.policy_source:
+        if objection := tiers_objection(state, policy):
+            return _admin_failure(objection)
         draft.emit(PolicyChanged(policy=policy, source=source, by=by))
-    return draft.events
+    return Decision(draft.events, Done())
 
 
 def _admin_failure(message: str, code: FailedCode = "bad_request") -> Decision:
@@ -72,7 +85,10 @@ def _admin_failure(message: str, code: FailedCode = "bad_request") -> Decision:
 
 
 def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
-    """Add every session of the command, or none when one of them is wrong."""
+    """Add the sessions of the command, none when one of them is wrong by itself.
+
+    One that does not fit its account is refused by name, and the others are added.
+    """
     for item in command.items:
         if not item.session_id:
             return _admin_failure("session_id: expected an id")
@@ -82,38 +98,57 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
+        if too_great(item.used.values()):
+            return _admin_failure(_USED)
+        objection = name_objection(item.account) or hour_objection(item.quota_reset_hour)
+        if objection:
+            return _admin_failure(objection)
+    refused: dict[str, str] = {}
     for item in command.items:
-        _add_session(draft, item, command.by, origin)
+        objection = addition_objection(draft.pool, item)
+        if objection:
+            refused[str(item.session_id)] = objection
+        else:
+            _add_session(draft, item, command.by, origin)
     changed = [
         str(event.session_id)
         for event in draft.events
         if isinstance(event, SessionAdded | SessionRevived)
     ]
     revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
-    return Decision(draft.events, Done(changed=changed, revived=revived))
+    return Decision(draft.events, Done(changed=changed, revived=revived, refused=refused))
 
 
 def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
-    """Add or revive one session; one that is there only gets its new ciphertext, elsewhere."""
-    session = draft.pool.sessions.get(item.session_id)
+    """Add or revive one session; one that is there gets its new ciphertext, elsewhere.
+
+    Whichever it is, it joins the account that is named for it.
+    """
+    pool = draft.pool
+    session = pool.sessions.get(item.session_id)
+    # What the account is to have is said of it by the first that uses it.
+    is_first = session is None and item.account not in pool.accounts
     if session is None:
+        account = pool.accounts.get(item.account)
         added = SessionAdded(
             session_id=item.session_id,
             region=item.region,
-            limits=item.limits,
-            quota_timezone=item.quota_timezone,
+            limits=item.limits if account is None else account.limits,
+            quota_timezone=item.quota_timezone if account is None else account.quota_timezone,
             origin=origin,
             by=by,
         )
         draft.emit(added)
-        return
-    if session.status is not SessionStatus.RETIRED:
-        return
-    draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
-    # A revival keeps the limits that the session had.
-    if item.limits and item.limits != session.limits:
-        limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
-        draft.emit(limits)
+    elif session.status is SessionStatus.RETIRED:
+        draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
+        # A revival keeps the limits that the session had.
+        if item.limits and item.limits != session.account.limits:
+            limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
+            draft.emit(limits)
+    session = pool.sessions[item.session_id]
+    join_account(draft, session, item.account, by)
+    hour = item.quota_reset_hour if is_first else None
+    change_account(draft, session, by, tier=item.tier or None, reset_hour=hour, used=item.used)
 
 
 def _change_session(draft: Draft, command: ChangeSession) -> Decision:
@@ -121,20 +156,15 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
     session = draft.pool.sessions.get(command.session_id)
     if session is None:
         return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
-    status, cool_s = command.status, command.cool_s
-    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
-        return _admin_failure(
-            f"status: {status} is not set by hand; expected cool_s, or another status"
-        )
-    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
-        return _admin_failure(f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds")
-    if command.limits is not None and too_great(command.limits.values()):
-        return _admin_failure(_LIMITS)
-    retired = session.status is SessionStatus.RETIRED
-    if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
-        return _admin_failure("the session is retired: make it active first")
+    if objection := _change_objection(draft, session, command):
+        return _admin_failure(objection)
+    if objection := joining_objection(draft.pool, session, command.account):
+        return _admin_failure(objection, "conflict")
+    cool_s = command.cool_s
     by = command.by or _OPERATOR
+    join_account(draft, session, command.account, by)
     _change_status(draft, session, command, by)
+    change_account(draft, session, by, tier=command.tier, used={})
     if cool_s is not None:
         cooled = SessionCooled(
             session_id=session.session_id,
@@ -149,14 +179,29 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
     return Decision(draft.events, Done(changed=changed))
 
 
+def _change_objection(draft: Draft, session: Session, command: ChangeSession) -> str | None:
+    """Say what of a change cannot be, whatever account the session uses; None: nothing."""
+    status, cool_s = command.status, command.cool_s
+    if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
+        return f"status: {status} is not set by hand; expected cool_s, or another status"
+    if cool_s is not None and not 0 <= cool_s <= COOL_S_MAX:
+        return f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds"
+    if command.limits is not None and too_great(command.limits.values()):
+        return _LIMITS
+    retired = session.status is SessionStatus.RETIRED
+    if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
+        return "the session is retired: make it active first"
+    return tier_objection(draft.pool.policy, command.tier or "")
+
+
 def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
     """Nothing is left of any service type on this quota day."""
     pool = draft.pool
     day = pool.index_at(draft.now).zone_of(session).day
     for service_type in pool.policy.daily_limits:
-        if pool.daily_limit(session, service_type) > 0:
-            account = session.days.get(day, {}).get(service_type)
-            close_day(draft, session, service_type, day, account, by=by)
+        if pool.daily_limit(session.account, service_type) > 0:
+            tally = session.account.days.get(day, {}).get(service_type)
+            close_day(draft, session, service_type, day, tally, by=by)
 
 
 def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:
@@ -171,7 +216,7 @@ def _change_status(draft: Draft, session: Session, command: ChangeSession, by: s
         draft.emit(SessionRevived(session_id=session_id, by=by))
         status = None
     # What is so already is no event: said twice, a command changes nothing.
-    if limits == session.limits:
+    if limits == session.account.limits:
         limits = None
     if status is not None or limits is not None:
         changed = SessionChanged(

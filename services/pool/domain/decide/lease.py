@@ -56,10 +56,10 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     earlier = _earlier_answer(draft, requested) or _as_waiting(draft, wanted)
     if earlier is not None:
         return Decision(draft.events, earlier)
-    reason = _unfit_refusal(state, requested)
+    index = state.index_at(now)
+    reason = _unfit_refusal(state, index, requested)
     if reason is not None:
         return _refusal(draft, requested, refusal_for(reason))
-    index = state.index_at(now)
     choice = index.choose_session(
         requested.service_type,
         requested.units,
@@ -158,11 +158,15 @@ def _refused_again(end: str | None) -> Refused:
     return Refused(reason=Refusal.STALE_REQUEST, message=f"this lease has ended: {end}")
 
 
-def _unfit_refusal(state: Pool, requested: SessionRequested) -> Refusal | None:
+def _unfit_refusal(state: Pool, index: Index, requested: SessionRequested) -> Refusal | None:
     """Say what no session could ever grant."""
     limit = state.policy.daily_limits.get(requested.service_type)
     if limit is None:
         return Refusal.UNKNOWN_SERVICE
+    if requested.units > 1:
+        # While no account is active nobody knows which will be.
+        highest = index.highest_limit(requested.service_type)
+        limit = limit if highest is None else highest
     # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
     if not 1 <= requested.units <= max(limit, 1):
         return Refusal.TOO_MANY_UNITS

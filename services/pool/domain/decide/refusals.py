@@ -44,7 +44,7 @@ _RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
 _SECOND = timedelta(seconds=1)
 MESSAGES = {
     Refusal.UNKNOWN_SERVICE: "there is no such service type",
-    Refusal.TOO_MANY_UNITS: "expected at least 1 unit and at most the daily limit",
+    Refusal.TOO_MANY_UNITS: "expected at least 1 unit and at most the highest daily limit",
     Refusal.QUOTA_EXHAUSTED: "no session has an unreserved unit today",
     Refusal.CREDENTIALS_EXHAUSTED: "every session is disabled or suspect",
     Refusal.SATURATED: "all sessions are busy, cooling, draining, or still being made",
