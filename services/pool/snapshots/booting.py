@@ -22,8 +22,8 @@ from services.pool.snapshots.bucket import (
     SnapshotBucket,
     SnapshotManifest,
 )
-from services.pool.snapshots.form import UnreadableSnapshotError, decode_pool
-from services.pool.snapshots.formats import FORMAT
+from services.pool.snapshots.form import decode_pool
+from services.pool.snapshots.formats import FORMAT, UnreadableSnapshotError
 
 
 class Booted(NamedTuple):

@@ -47,11 +47,7 @@ from services.pool.domain.records import (
 )
 from services.pool.domain.state import Departure
 from services.pool.domain.upkeep import Bought, Joined, Upkeep
-from services.pool.snapshots.formats import FORMAT, UPCASTERS
-
-
-class UnreadableSnapshotError(Exception):
-    """The bytes are no snapshot that this version reads; the message says why."""
+from services.pool.snapshots.formats import FORMAT, UPCASTERS, UnreadableSnapshotError
 
 
 class SavedLease(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,10 +156,7 @@ def encode_pool(state: Pool) -> bytes:
             **{name: getattr(state.evidence, name) for name in Evidence.__slots__}
         ),
         upkeep=SavedUpkeep(
-            asked_at=state.upkeep.asked_at,
-            joined=list(state.upkeep.joined),
-            bought=state.upkeep.bought,
-            held=state.upkeep.held,
+            **{**msgspec.structs.asdict(state.upkeep), "joined": list(state.upkeep.joined)}
         ),
         queued=state.queued,
         rotation=state.rotation,

@@ -10,6 +10,10 @@ FORMAT = 2
 _OF_ACCOUNT = frozenset({"limits", "quota_timezone", "days"})
 
 
+class UnreadableSnapshotError(Exception):
+    """The bytes are no snapshot that this version reads; the message says why."""
+
+
 def _with_accounts(plain: dict[str, Any]) -> dict[str, Any]:
     """Give each session an account of its own, which was a part of it."""
     sessions = [

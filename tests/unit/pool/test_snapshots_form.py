@@ -28,11 +28,10 @@ from services.pool.domain.records import Lease
 from services.pool.snapshots import formats
 from services.pool.snapshots.form import (
     SavedLease,
-    UnreadableSnapshotError,
     decode_pool,
     encode_pool,
 )
-from services.pool.snapshots.formats import FORMAT
+from services.pool.snapshots.formats import FORMAT, UnreadableSnapshotError
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
