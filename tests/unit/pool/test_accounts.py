@@ -37,6 +37,8 @@ from services.pool.domain import (
     state_hash,
 )
 from services.pool.domain.evolve.fold import evolve
+from services.pool.domain.index.choice import Index
+from services.pool.domain.index.shelves import NO_TRIALS
 from services.pool.snapshots.form import decode_pool, encode_pool
 from services.pool.snapshots.formats import FORMAT
 from tests.unit.pool.builders import (
@@ -55,6 +57,7 @@ from tests.unit.pool.builders import (
     lease_granted,
     lease_reconciled,
     lease_wanted,
+    placed,
     policy_changed,
     session_added,
     usage,
@@ -166,6 +169,35 @@ def test_counts_so_old_that_some_sessions_have_none_of_them_are_not_added() -> N
     evolve(pool, joined("two"), NOON, 2)
 
     assert [*pool.accounts[ACCOUNT].days] == ["2025-02-16"]
+
+
+def test_a_joining_that_changes_which_types_are_rare_changes_what_is_kept() -> None:
+    own = {AVATAR: 6}
+    pool = folded(session_added(limits=own), session_added("two", limits=own), joined("one"))
+    pool.index_at(NOON)
+
+    evolve(pool, joined("two"), NOON, 2)
+
+    kept, anew = pool.index_at(NOON), Index(pool.sessions, pool.opened, pool.policy, NOON)
+    assert placed(kept) == placed(anew)
+
+
+def test_at_the_beginning_of_the_calendar_all_days_are_added() -> None:
+    beginning = datetime.min.replace(tzinfo=UTC)
+    pool = folded(session_added(), session_added("two"), lease_granted("two"), joined("one"))
+
+    evolve(pool, joined("two"), beginning, 2)
+
+    assert counts(pool) == {IMAGE: (0, 1, False)}
+
+
+def test_a_session_that_is_preferred_need_not_be_there_any_more() -> None:
+    index = folded(session_added()).index_at(NOON)
+
+    choice = index.choose_session(IMAGE, 1, (), kinds=NO_TRIALS, preferred=SessionId("gone"))
+
+    assert choice is not None
+    assert choice.session.session_id == ONE
 
 
 def test_a_second_joining_is_none() -> None:
@@ -521,7 +553,10 @@ def test_the_recount_finds_what_the_fold_has_of_an_account() -> None:
     less = AccountChanged(session_id=SessionId("nobody"), used={IMAGE: 1}, quota_day=TODAY)
     log.write([policy_changed("x", tiers=VIP), session_added(), session_added("two")])
     log.write([*leases[:4], usage(leases[0]), usage(leases[1]), joined("one"), joined("two")])
-    log.write([told, *leases[4:], usage(leases[2]), lease_expired(leases[4]), joined("one"), less])
+    again = AccountChanged(session_id=ONE, used={IMAGE: 1}, quota_day=TODAY)
+    log.write(
+        [told, again, *leases[4:], usage(leases[2]), lease_expired(leases[4]), joined("one"), less]
+    )
 
     auditor = audited(log)
     auditor.finish_audit()

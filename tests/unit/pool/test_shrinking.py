@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.base import SessionId
+from contracts.base import AccountId, SessionId
 from contracts.events import AnyEvent
 from contracts.pool import (
     PoolEvent,
     PoolStatus,
+    SessionJoined,
     SessionRetired,
     SessionRevived,
     SessionsForgotten,
@@ -180,6 +181,14 @@ def test_one_that_has_nothing_left_of_a_type_may_go_for_its_sake() -> None:
     use_avatars(pool, "one")
 
     assert retirements(pool, after(2 * DAY_S)) == []
+
+
+def test_one_whose_account_others_use_takes_nothing_along() -> None:
+    sharing = [SessionJoined(session_id=SessionId(name), account=AccountId("a")) for name in "xy"]
+    others = [provisioned("x"), provisioned("y"), session_added("z")]
+    pool = shrinking(*others, *sharing, share=1.0)
+
+    assert len(retirements(pool)) == 1
 
 
 def test_what_was_stale_may_be_so_no_more() -> None:
