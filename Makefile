@@ -12,6 +12,10 @@ export UV_SYSTEM_CERTS := 1
 up: $(VENV)/.runtime  ## the whole stack in the foreground
 	@exec $(BIN)/tidegate up $(ARGS)
 
+.PHONY: init
+init: $(VENV)/.runtime  ## asks what is to run, tries your servers, writes tidegate.toml
+	@exec $(BIN)/tidegate init $(ARGS)
+
 test: $(VENV)/.dev  ## every test that needs no container
 	$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 

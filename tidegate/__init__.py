@@ -2,7 +2,8 @@
 
 main            the verbs, and how one ends
 configuration   the whole configuration: the tables of every service
-stack/          whoever runs it: up, init, migrate, the services as processes, the demo
+setup/          whoever begins: asked what is to run, given a configuration
+stack/          whoever runs it: up, migrate, the services as processes, the demo
 admin/          whoever administers it: sessions, servers, keys, leases, config, figures, SQL
 masterkey/      the master key of the credentials: shown by its id, rotated
 ledger/         whoever doubts it: audit, replay, explain, tail

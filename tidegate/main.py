@@ -24,7 +24,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "up": Verb("stack.up", "Run the whole stack in the foreground."),
-    "init": Verb("stack.init", "Write a configuration with your servers and their dialects."),
+    "init": Verb("setup.init", "Ask what is to run, try your servers, write a configuration."),
     "migrate": Verb("stack.migrate", "Make secrets (--secrets), or streams and the first keys."),
     "gateway": Verb("stack.service", "Run one gateway."),
     "pool": Verb("stack.service", "Run one pool process."),

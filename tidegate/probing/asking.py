@@ -5,7 +5,10 @@ much time and so many bytes.
 """
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterable
+from typing import Any
 
 import httpx
 import msgspec
@@ -38,7 +41,9 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     """Why it did not answer; empty when it did."""
 
 
-class _Page(msgspec.Struct, frozen=True):
+class PageRead(msgspec.Struct, frozen=True):
+    """As much of an answer as was read."""
+
     status: int
     content_type: str
     body: bytes
@@ -52,30 +57,35 @@ def url_objection(url: str) -> str | None:
 async def probe_servers(urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> list[Probed]:
     """Ask each of these; what is no server's address is not asked."""
     room = asyncio.Semaphore(_AT_ONCE_MAX)
-    async with httpx.AsyncClient(
-        timeout=None,  # noqa: S113 (`_read_page` bounds the whole question)
-        trust_env=False,
-        follow_redirects=False,
-        headers={"user-agent": "tidegate-probe", "accept-encoding": "identity"},
-    ) as client:
+    async with probing_client() as client:
 
         async def ask_server(url: str) -> Probed:
             async with room:
-                return await _probe_server(client, url, timeout_s)
+                return await probe_server(client, url, timeout_s)
 
         return list(await asyncio.gather(*map(ask_server, urls)))
 
 
-async def _probe_server(client: httpx.AsyncClient, url: str, timeout_s: float) -> Probed:
+def probing_client() -> httpx.AsyncClient:
+    """Make what asks: no proxy of the environment, no redirect."""
+    return httpx.AsyncClient(
+        timeout=None,  # noqa: S113 (`read_page` bounds the whole question)
+        trust_env=False,
+        follow_redirects=False,
+        headers={"user-agent": "tidegate-probe", "accept-encoding": "identity"},
+    )
+
+
+async def probe_server(client: httpx.AsyncClient, url: str, timeout_s: float) -> Probed:
     """Ask one server for its page and its models."""
     why = url_objection(url)
     if why:
         return Probed(url=url, why=why)
     base = url.rstrip("/")
-    page = await _read_page(client, f"{base}/", READ_BYTES_MAX, timeout_s)
+    page = await read_page(client, f"{base}/", READ_BYTES_MAX, timeout_s)
     if isinstance(page, str):
         return Probed(url=url, why=page)
-    list_ = await _read_page(client, f"{base}/v1/models", _MODELS_BYTES_MAX, timeout_s)
+    list_ = await read_page(client, f"{base}/v1/models", _MODELS_BYTES_MAX, timeout_s)
     models = _model_list(list_)
     owners = sorted({str(model["owned_by"]) for model in (models or {}).values()})
     return Probed(
@@ -86,21 +96,22 @@ async def _probe_server(client: httpx.AsyncClient, url: str, timeout_s: float) -
     )
 
 
-def _model_list(said: "_Page | str") -> Models | None:
+def _model_list(said: PageRead | str) -> Models | None:
     if isinstance(said, str) or said.status != httpx.codes.OK:
         return None
     return read_models(said.body)
 
 
-async def _read_page(
-    client: httpx.AsyncClient, url: str, bytes_max: int, timeout_s: float
-) -> "_Page | str":
-    """Ask, and read so many bytes; or say why there is no answer."""
+async def read_page(
+    client: httpx.AsyncClient, url: str, bytes_max: int, timeout_s: float, json: Any = None
+) -> PageRead | str:
+    """Ask by GET, or `json` by POST, and read so many bytes; or say why there is no answer."""
+    method = "GET" if json is None else "POST"
     try:
         async with asyncio.timeout(timeout_s):
             parsed = httpx.URL(url)
             await resolve_allowed(parsed.host, parsed.port or _PORTS[parsed.scheme])
-            async with client.stream("GET", url) as response:
+            async with client.stream(method, url, json=json) as response:
                 # httpx looked the name up again, maybe to another end.
                 reached = response.extensions["network_stream"].get_extra_info("server_addr")
                 if forbidden := address_objection(str(reached[0])):
@@ -111,10 +122,27 @@ async def _read_page(
                     if len(body) >= bytes_max:
                         break
                 kind = response.headers.get("content-type", "")
-                return _Page(response.status_code, kind, bytes(body[:bytes_max]))
+                return PageRead(response.status_code, kind, bytes(body[:bytes_max]))
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
     except ForbiddenAddressError as error:
         return str(error)[:_WHY_MAX]
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (httpx.ConnectError, OSError) as error:
+        return f"no connection: {_system_words(error)}"[:_WHY_MAX]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return f"{type(error).__name__}: {error}"[:_WHY_MAX]
+
+
+def _system_words(error: BaseException) -> str:
+    """Say what the system said, where it said something; httpx tells only that all was tried."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError) and cause.strerror:
+            # asyncio writes the address into its own; a look-up's number is none of the system's.
+            number = cause.errno or 0
+            words = os.strerror(number) if number in errno.errorcode else cause.strerror
+            return words.lower()
+        cause = cause.__cause__ or cause.__context__
+    return str(error)

@@ -7,7 +7,6 @@ stuck         NATS that takes no writes, started again
 supervisor    the children of `up`: started, watched, ended in order
 leftovers     what an `up` that was killed left running
 service       `tidegate gateway | pool | balancer | analytics`
-init          `tidegate init`: a configuration with your servers
 migrate       `tidegate migrate`: secrets, streams, first keys
 home/         what a home keeps, and what is made when it is absent
 demo          `tidegate demo`: a server to try, and traffic for it
