@@ -122,6 +122,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Sessions neither retired nor disabled: those that count towards `min_size`, `max_size`."""
     growth_held: str = ""
     """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
+    policy_trouble: str = ""
+    """Why the configured policy is not in force; empty: it is, or nobody has asked for another."""
     snapshot_trouble: str = ""
     """Why the leader had no snapshot made when one was due; empty where nothing is wrong."""
 

@@ -55,6 +55,8 @@ class PoolLedger:
     def __init__(self) -> None:
         """Start at the log's beginning."""
         self.state = Pool()
+        self.policy_trouble = ""
+        """Why the configured policy is not in force; empty when it is."""
         self.snapshot_trouble = ""
         """Why no snapshot of it was made when one was due; empty when one was."""
 

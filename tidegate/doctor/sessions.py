@@ -40,6 +40,8 @@ def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
         yield fine("sessions", summary)
     if reply.growth_held:
         yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
+    if reply.policy_trouble:
+        yield wrong("configuration", "policy_refused", reply.policy_trouble)
     yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:

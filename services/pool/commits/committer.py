@@ -120,9 +120,13 @@ class Committer:
             return
         state, link = self._ledger.state, self._writer.link
         status = domain.pool_status(state, asked, self.log_now(), link.sequence, self._writer.epoch)
-        unwritable_s, trouble = self._writer.unwritable_s, self._ledger.snapshot_trouble
-        own = {"unwritable_s": unwritable_s, "snapshot_trouble": trouble}
-        await self._publish_answer(call, msgspec.structs.replace(status, **own))
+        own = msgspec.structs.replace(
+            status,
+            unwritable_s=self._writer.unwritable_s,
+            policy_trouble=self._ledger.policy_trouble,
+            snapshot_trouble=self._ledger.snapshot_trouble,
+        )
+        await self._publish_answer(call, own)
 
     def finish_term(self) -> None:
         """Let `run` return once everything queued is answered."""

@@ -16,7 +16,6 @@ canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones
 records         session, account, lease
-accounts        limits in force, how many may share an account
 upkeep          what was asked for, who joined lately, whether growth is held
 ended           what is remembered of leases whose end is certain
 violations      what can be wrong with a history

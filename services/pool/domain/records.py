@@ -18,7 +18,7 @@ from contracts.base import (
     ServiceType,
     SessionId,
 )
-from contracts.pool import Outcome, SessionStatus
+from contracts.pool import Outcome, Policy, SessionStatus
 
 OPEN = "open"
 """State of a lease that has not ended; afterwards it is the value of its `Outcome`."""
@@ -51,6 +51,13 @@ class Account(msgspec.Struct, eq=False, kw_only=True):
     quota_reset_hour: int | None = None
     """None: the policy's."""
     days: Days = {}
+
+    def daily_limit(self, policy: Policy, service_type: ServiceType) -> int:
+        """Tell the limit in force: its own, else its tier's, else the type's."""
+        limit = self.limits.get(service_type)
+        if limit is None and self.tier:
+            limit = policy.tiers.get(self.tier, {}).get(service_type)
+        return policy.daily_limits.get(service_type, 0) if limit is None else limit
 
 
 class KeyFailure(msgspec.Struct, frozen=True):

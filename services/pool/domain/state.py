@@ -46,7 +46,6 @@ from contracts.base import (
     WriterId,
 )
 from contracts.pool import KeyRotation, Policy, Refused, SessionStatus
-from services.pool.domain.accounts import daily_limit
 from services.pool.domain.ended import KEPT, EndedLeases
 from services.pool.domain.evidence import Evidence
 from services.pool.domain.index.choice import Index
@@ -230,7 +229,7 @@ class Pool:
 
     def daily_limit(self, account: Account, service_type: ServiceType) -> int:
         """Tell the daily limit in force."""
-        return daily_limit(self.policy, account, service_type)
+        return account.daily_limit(self.policy, service_type)
 
     def index_at(self, now: datetime) -> Index:
         """Bring the index to `now`, building it when there is none."""

@@ -134,7 +134,7 @@ async def add_sessions(
     for line, given in enumerate(wanted, 1):
         try:
             one = credential_of(given, services)
-            good[one.account] = one
+            good[one.region_and_token] = one
         except WrongCredentialError as error:
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:

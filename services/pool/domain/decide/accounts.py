@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from contracts.base import AccountId, QuotaDay, ServiceType, SessionId
 from contracts.pool import AccountChanged, AddSession, Policy, SessionJoined, SessionStatus
 from runtime.texts import as_quoted
-from services.pool.domain.accounts import MEMBERS_MAX, members_here
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.quota import HOUR_MAX, policy_span, zone_at
 from services.pool.domain.records import Account, Session
 from services.pool.domain.state import Pool
 
 NAME_MAX = 64
+MEMBERS_MAX = 16
+"""Sessions that use one account and have not retired."""
 
 
 def name_objection(name: str) -> str | None:
@@ -87,8 +88,9 @@ def _use_objection(pool: Pool, wish: Account, session: Session | None) -> str | 
     if account is None:
         return None
     is_here = own is account and session is not None and session.status is not SessionStatus.RETIRED
-    members = [pool.sessions[member] for member in pool.members[name]]
-    if not is_here and members_here(members) >= MEMBERS_MAX:
+    statuses = [pool.sessions[member].status for member in pool.members[name]]
+    members = len(statuses) - statuses.count(SessionStatus.RETIRED)
+    if not is_here and members >= MEMBERS_MAX:
         return f"account: {MEMBERS_MAX} sessions use {as_quoted(name)} already, as many as may"
     counts = session is not None and own is not account
     return _difference(pool.policy, account, wish, counts=counts)

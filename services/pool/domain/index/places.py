@@ -8,7 +8,6 @@ accounts are counted.
 
 from contracts.base import ServiceType, SessionId
 from contracts.pool import Policy
-from services.pool.domain.accounts import daily_limit
 from services.pool.domain.index.shelves import (
     COUNTABLE,
     GRANTABLE,
@@ -192,7 +191,7 @@ class Places:
     def _account_units(
         self, account: Account, tallies: dict[ServiceType, Tally], service_type: ServiceType
     ) -> int:
-        limit = daily_limit(self._policy, account, service_type)
+        limit = account.daily_limit(self._policy, service_type)
         tally = tallies.get(service_type)
         if tally is None:
             return limit

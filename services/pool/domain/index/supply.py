@@ -4,7 +4,6 @@ from collections import Counter
 
 from contracts.base import ServiceType
 from contracts.pool import Policy
-from services.pool.domain.accounts import daily_limit
 from services.pool.domain.records import Account
 
 _Shape = tuple[str, tuple[tuple[ServiceType, int], ...]]
@@ -33,7 +32,7 @@ class Supply:
         """Tell what the sums are with so many more like this account."""
         policy = self._policy
         return {
-            name: units + count * daily_limit(policy, account, name)
+            name: units + count * account.daily_limit(policy, name)
             for name, units in self.units.items()
         }
 
@@ -73,6 +72,6 @@ class ActiveLimits:
         highest = self._highest.get(service_type)
         if highest is None and self._shapes:
             accounts = (Account(tier=tier, limits=dict(own)) for tier, own in self._shapes)
-            highest = max(daily_limit(self._policy, one, service_type) for one in accounts)
+            highest = max(one.daily_limit(self._policy, service_type) for one in accounts)
             self._highest[service_type] = highest
         return highest
