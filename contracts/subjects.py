@@ -153,8 +153,8 @@ TABLE = (
     ),
     Subject(
         pattern=pool_status(_ALL),
-        message=pool.PoolStatus,
-        reply=pool.PoolStatusReply | base.Failed,
+        message=pool.PoolStatus | pool.FindSessions,
+        reply=pool.PoolStatusReply | pool.SessionsFound | base.Failed,
         owner="pool",
         callers=("gateway", "auditor"),
     ),

@@ -7,6 +7,7 @@ upkeep           how the pool keeps itself filled and healthy: growth, checks of
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
+lists            sessions looked for by what they are
 """
 
 from contracts.base import LeaderElected
@@ -62,6 +63,7 @@ from contracts.pool.leasing import (
     RenewLeases,
     Waiting,
 )
+from contracts.pool.lists import FindSessions, FoundSession, SessionFilter, SessionsFound
 from contracts.pool.rotation import (
     AskKeys,
     KeyHolder,
@@ -126,6 +128,8 @@ __all__ = [
     "EndAnswer",
     "EndAnswers",
     "EndLeases",
+    "FindSessions",
+    "FoundSession",
     "Free",
     "Granted",
     "GrantsDelivered",
@@ -170,6 +174,7 @@ __all__ = [
     "SessionChecked",
     "SessionCooled",
     "SessionDoubted",
+    "SessionFilter",
     "SessionJoined",
     "SessionRecovered",
     "SessionRequested",
@@ -179,6 +184,7 @@ __all__ = [
     "SessionSuspected",
     "SessionView",
     "SessionsForgotten",
+    "SessionsFound",
     "UsageRecorded",
     "Verdict",
     "WaitEnd",

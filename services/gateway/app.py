@@ -45,7 +45,7 @@ from services.gateway.relay.relay import Relay
 from services.gateway.relay.upstream.parts import Upstream
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
-from services.gateway.routes.admin.sessions import session_of
+from services.gateway.routes.admin.sessions.listing import session_of
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport

@@ -19,6 +19,7 @@ from contracts.pool import (
     AskKeys,
     CancelLeases,
     EndLeases,
+    FindSessions,
     LeaseSessions,
     PoolAdmin,
     PoolStatus,
@@ -217,7 +218,7 @@ class PoolDoors:
         try:
             asked = _status_decoder.decode(call.body)
         except msgspec.DecodeError as error:
-            await send_reply(self._client, call, decode_refusal(error, [PoolStatus]))
+            await send_reply(self._client, call, decode_refusal(error, _QUESTIONS))
             return
         await self._committer.answer_status(call, asked)
 
@@ -244,7 +245,8 @@ def cut_command(command: AddSessions) -> list[AddSessions]:
 
 
 _admin_decoder = msgspec.json.Decoder(PoolAdmin)
-_status_decoder = msgspec.json.Decoder(PoolStatus)
+_QUESTIONS = (PoolStatus, FindSessions)
+_status_decoder = msgspec.json.Decoder(PoolStatus | FindSessions)
 _keys_decoder = msgspec.json.Decoder(AskKeys)
 _rotate_decoder = msgspec.json.Decoder(RotateKey)
 _NOT_LEADING = Failed(code="not_leader", message="it is not sure that this process leads")

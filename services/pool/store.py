@@ -60,6 +60,11 @@ class PoolLedger:
         self.snapshot_trouble = ""
         """Why no snapshot of it was made when one was due; empty when one was."""
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Tell what is wrong beside the fold, as a status has it."""
+        return {"policy_trouble": self.policy_trouble, "snapshot_trouble": self.snapshot_trouble}
+
     def apply(self, sequence: int, envelope: Envelope) -> None:
         """Take one envelope of the subject into the state."""
         domain.fold_envelope(self.state, sequence, envelope)

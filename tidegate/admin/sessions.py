@@ -6,7 +6,7 @@ import typer
 
 from runtime.credentials import Credential, WrongCredential
 from runtime.quantities import parse_seconds
-from tidegate.admin import sessionfiles, sessiontests
+from tidegate.admin import sessionfiles, sessionlists, sessiontests
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
 
@@ -21,11 +21,14 @@ _COLUMNS = (
     "reserved",
     "quota_day",
     "region",
+    "account",
+    "tier",
     "cooling_s",
     "stale",
     "origin",
 )
 _BATCH = 1000
+_LISTED_MAX = 1_000_000
 _SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
@@ -35,14 +38,20 @@ _REASON = typer.Option("", help="Why; it is kept in the log.")
 @app.command("list")
 def list_sessions(
     *,
-    limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    text: str = sessionlists.TEXT,
+    sort: str = sessionlists.SORT,
+    limit: int = typer.Option(1000, min=1, max=_LISTED_MAX, help="At most so many."),
+    cursor: str = typer.Option("", help="Where a list before this one stopped."),
     as_json: bool = output.JSON,
 ) -> None:
     """List sessions with what each has used, reserved and left today.
 
-    Example: tidegate sessions list
+    Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
-    answer = api.get("/api/sessions", limit=limit)
+    query = {**sessionlists.filter_query(status, service_type, text), "sort": sort}
+    answer = sessionlists.list_of_sessions(query, limit, cursor)
     if as_json:
         output.print_json(answer)
         return
@@ -52,6 +61,8 @@ def list_sessions(
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
         f" {output.table_cell(answer['remaining'])}"
     )
+    if answer["next"]:
+        output.print_note(f"there may be more: --cursor {answer['next']}")
 
 
 @app.command("add")
@@ -63,6 +74,10 @@ def add_sessions(
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
     timezone: str = typer.Option("", help="Quota time zone of those that name none."),
+    account: str = typer.Option(
+        "", help="Account of those that name none: whose quota they use, 16 sessions at most."
+    ),
+    tier: str = typer.Option("", help="Tier of those that name none, of `[tiers]`."),
     as_json: bool = output.JSON,
 ) -> None:
     """Add sessions, or revive them; adding one twice is harmless.
@@ -72,17 +87,17 @@ def add_sessions(
     Example: tidegate sessions add credentials.txt --timezone Asia/Shanghai
     """
     data = sessionfiles.data_of(file)
-    lines = sessionfiles.session_lines(
-        data, file, defaults={"region": region, "timezone": timezone}
-    )
+    said = {"region": region, "timezone": timezone, "account": account, "tier": tier}
+    lines = sessionfiles.session_lines(data, file, defaults=said)
     _send_sessions(lines, file, as_json=as_json)
 
 
 @app.command("import")
 def import_sessions(
     file: str = typer.Argument(
-        help="JSON lines, or CSV when it is named so: credential, region, timezone, limits (CSV:"
-        " limit_<service type>); `-` is standard input."
+        help="JSON lines, or CSV when it is named so: credential, region, timezone,"
+        " quota_reset_hour, account, tier, limits and used today (CSV: limit_<service type>,"
+        " used_<service type>); `-` is standard input."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
@@ -157,7 +172,7 @@ def export_sessions(
     if as_json and file == files.STDOUT:
         raise typer.BadParameter("--json tells what was written to a file; expected its name")
     with files.open_output(file, "FILE") as into:
-        answer = api.get("/api/sessions", limit=sessionfiles.SESSIONS_MAX)
+        answer = sessionlists.list_of_sessions({}, _LISTED_MAX)
         text = sessionfiles.sessions_text(
             answer["data"], as_csv=as_csv or sessionfiles.is_csv(file)
         )
@@ -165,9 +180,38 @@ def export_sessions(
     if as_json:
         output.print_json({"file": file, "sessions": len(answer["data"]), "total": answer["total"]})
     else:
-        output.print_note(f"{len(answer['data'])} of {answer['total']} sessions exported")
-    if len(answer["data"]) < answer["total"]:
-        raise typer.Exit(1)
+        output.print_note(f"{len(answer['data'])} sessions exported")
+
+
+@app.command("join")
+def join_account(
+    session_id: str = _SESSION,
+    account: str = typer.Argument(help="Name of the account, of up to 64 characters."),
+    *,
+    as_json: bool = output.JSON,
+) -> None:
+    """Have a session use an account's quota from now on, with all that do so: once, and for good.
+
+    What it has used of the days that are kept is added to the account's. Zone and reset hour must
+    be the account's; limits and tier, too, where it has any. Put no personal data into names.
+
+    Example: tidegate sessions join ses_0a1b2c3d4e5f jimeng-7
+    """
+    _change_session(session_id, {"account": account}, as_json=as_json)
+
+
+@app.command("tier")
+def set_tier(
+    session_id: str = _SESSION,
+    tier: str = typer.Argument(help="One of `[tiers]`; `none` takes it away."),
+    *,
+    as_json: bool = output.JSON,
+) -> None:
+    """Give a session's account the limits of a tier.
+
+    Example: tidegate sessions tier ses_0a1b2c3d4e5f vip
+    """
+    _change_session(session_id, {"tier": "" if tier == "none" else tier}, as_json=as_json)
 
 
 @app.command("drain")

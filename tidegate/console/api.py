@@ -52,9 +52,9 @@ def put(path: str, body: Any) -> Any:
     return _ask_gateway("PUT", path, body=body)
 
 
-def delete(path: str) -> Any:
-    """Take out what is at `path`. Raises `CommandError`."""
-    return _ask_gateway("DELETE", path)
+def delete(path: str, **query: Any) -> Any:
+    """Take out what is at `path`; `query` are its parameters. Raises `CommandError`."""
+    return _ask_gateway("DELETE", path, query=query)
 
 
 def path_segment(text: str) -> str:

@@ -21,6 +21,7 @@ ErrorCode = Literal[
     "invalid_api_key",
     "model_not_allowed",
     "not_found",
+    "conflict",
     "method_not_allowed",
     "host_not_allowed",
     "request_too_large",
@@ -78,6 +79,13 @@ _KINDS = (
         "model_not_allowed", 403, "permission_error", "the key may not use this model or scope"
     ),
     ErrorKind("not_found", 404, "not_found_error", "unknown path or id"),
+    ErrorKind(
+        "conflict",
+        409,
+        "invalid_request_error",
+        "it does not go with what is so already, and will not when it is tried again",
+        should_retry=False,
+    ),
     ErrorKind("method_not_allowed", 405, "invalid_request_error", "the path has other methods"),
     ErrorKind(
         "host_not_allowed",

@@ -35,9 +35,9 @@ from services.gateway.routes.admin import (
     queue,
     secrets,
     servers,
-    sessions,
     strategies,
 )
+from services.gateway.routes.admin.sessions import adding, changing, listing
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import (
@@ -207,11 +207,11 @@ _ADMINISTRATION = (
     keys.change_key,
     keys.revoke_key,
     keys.rotate_key,
-    sessions.list_sessions,
-    sessions.one_session,
-    sessions.add_sessions,
-    sessions.change_session,
-    sessions.retire_session,
+    listing.list_sessions,
+    listing.one_session,
+    adding.add_sessions,
+    changing.change_session,
+    changing.retire_session,
     accounts.ask_account,
     accounts.receive_points,
     leases.list_leases,

@@ -35,11 +35,13 @@ from contracts.base import Command, Failed, FailedCode, GatewayId
 from contracts.pool import (
     AskKeys,
     Done,
+    FindSessions,
     KeysReply,
     PoolAdmin,
     PoolStatus,
     PoolStatusReply,
     RotateKey,
+    SessionsFound,
 )
 from runtime.clock import Clock
 from runtime.eventlog import EventLog
@@ -65,7 +67,7 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
-_pool_decoder = msgspec.json.Decoder(PoolStatusReply | KeysReply | Done | Failed)
+_pool_decoder = msgspec.json.Decoder(PoolStatusReply | SessionsFound | KeysReply | Done | Failed)
 _balancer_decoder = msgspec.json.Decoder(
     BalancerStatusReply | ServersChanged | ServersProbed | Failed
 )
@@ -106,6 +108,11 @@ class Doors:
         """Ask the pool's fold. Raises `GatewayError`."""
         answer = await self._ask_service("pool", subjects.pool_status(), question, _pool_decoder)
         return _as_answer(PoolStatusReply, answer, "pool")
+
+    async def find_sessions(self, question: FindSessions) -> SessionsFound:
+        """Have the pool look for sessions. Raises `GatewayError`."""
+        answer = await self._ask_service("pool", subjects.pool_status(), question, _pool_decoder)
+        return _as_answer(SessionsFound, answer, "pool")
 
     async def pool_admin(self, command: PoolAdmin) -> Done:
         """Have the pool do something; it is in the log on return. Raises `GatewayError`."""
@@ -238,6 +245,8 @@ def _as_answer(kind: type[_Answer], answer: Any, service: str) -> _Answer:
         name, colon, _ = answer.message.partition(": ")
         param = name if colon and name.isidentifier() else None
         raise GatewayError("invalid_request", answer.message, param)
+    if answer.code == "conflict":
+        raise GatewayError("conflict", answer.message, answer.message.partition(": ")[0])
     if answer.code == "not_found":
         raise GatewayError("not_found", answer.message)
     if answer.code == "rebuilding":

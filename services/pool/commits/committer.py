@@ -17,7 +17,7 @@ import msgspec
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from contracts.pool import CancelLease, Granted, PoolStatus
+from contracts.pool import CancelLease, FindSessions, Granted, PoolStatus, PoolStatusReply
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
@@ -110,7 +110,7 @@ class Committer:
         await self.submit_batch(batch)
         return await batch.asked
 
-    async def answer_status(self, call: Call, asked: PoolStatus) -> None:
+    async def answer_status(self, call: Call, asked: PoolStatus | FindSessions) -> None:
         """Answer from memory, once this process surely leads.
 
         Behind the append under way, if one is, for it may yet fail.
@@ -118,15 +118,12 @@ class Committer:
         if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return
-        state, link = self._ledger.state, self._writer.link
-        status = domain.pool_status(state, asked, self.log_now(), link.sequence, self._writer.epoch)
-        own = msgspec.structs.replace(
-            status,
-            unwritable_s=self._writer.unwritable_s,
-            policy_trouble=self._ledger.policy_trouble,
-            snapshot_trouble=self._ledger.snapshot_trouble,
-        )
-        await self._publish_answer(call, own)
+        state, sequence = self._ledger.state, self._writer.link.sequence
+        answer = domain.answer_question(state, asked, self.log_now(), sequence, self._writer.epoch)
+        if isinstance(answer, PoolStatusReply):
+            own = {"unwritable_s": self._writer.unwritable_s, **self._ledger.troubles}
+            answer = msgspec.structs.replace(answer, **own)
+        await self._publish_answer(call, answer)
 
     def finish_term(self) -> None:
         """Let `run` return once everything queued is answered."""

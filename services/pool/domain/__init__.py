@@ -12,6 +12,7 @@ leading/        what a leader knows beside the log: refusals, who waits
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
+listing         sessions looked for: filtered, sorted, a bounded number at a time
 canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones
@@ -52,6 +53,7 @@ from services.pool.domain.decide.upkeep import (
 from services.pool.domain.decide.waiting.ending import tend_waits
 from services.pool.domain.decide.waiting.serving import Served, is_due, serve_waiting
 from services.pool.domain.evolve.fold import fold_envelope
+from services.pool.domain.listing import answer_question
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status
 from services.pool.domain.violations import Violation, ViolationKind
@@ -67,6 +69,7 @@ __all__ = [
     "Served",
     "Violation",
     "ViolationKind",
+    "answer_question",
     "checkpoint_ledger",
     "decide_admin",
     "decide_cancel",

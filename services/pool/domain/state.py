@@ -94,6 +94,8 @@ class Pool:
         """Those that have a name."""
         self.members: dict[AccountId, tuple[SessionId, ...]] = {}
         """The sessions of each of them."""
+        self.session_ids: list[SessionId] = []
+        """Of all of them, as they were added: each has its place for good."""
         self.leases: dict[LeaseId, Lease] = {}
         """The leases that are open, or whose end is or was uncertain."""
         self.opened: dict[LeaseId, Lease] = {}
@@ -226,10 +228,6 @@ class Pool:
     def places(self) -> int:
         """Places held: by every session that is neither retired nor disabled."""
         return self.size - self.standing[SessionStatus.DISABLED]
-
-    def daily_limit(self, account: Account, service_type: ServiceType) -> int:
-        """Tell the daily limit in force."""
-        return account.daily_limit(self.policy, service_type)
 
     def index_at(self, now: datetime) -> Index:
         """Bring the index to `now`, building it when there is none."""

@@ -104,7 +104,7 @@ def _asked_leases(state: Pool, asked: PoolStatus) -> Iterable[Lease]:
     return ()
 
 
-def _session_status(session: Session, now: datetime) -> SessionStatus:
+def session_status(session: Session, now: datetime) -> SessionStatus:
     """Tell the one status that says most."""
     standing = session.lasting_status()
     cooling = session.cooling_until is not None and session.cooling_until > now
@@ -123,14 +123,14 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
     cooling = session.cooling_until
     return SessionView(
         session_id=session.session_id,
-        status=_session_status(session, now),
+        status=session_status(session, now),
         region=session.region,
         quota_day=zone.day,
         resets_in_s=(zone.resets_at - now).total_seconds(),
         used={name: counts[name].used for name in names},
         reserved={name: counts[name].reserved for name in names},
         remaining=index.units_left_by_type(session),
-        limits={name: state.daily_limit(account, name) for name in names},
+        limits={name: account.daily_limit(state.policy, name) for name in names},
         open_leases=session.open_leases,
         cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
         reason=session.reason or _doubt_text(session),

@@ -190,6 +190,7 @@ def _pool_of(saved: SavedPool) -> Pool:
             session.account = state.accounts[shared]
             state.members[shared] = (*state.members.get(shared, ()), session.session_id)
         state.sessions[session.session_id] = session
+        state.session_ids.append(session.session_id)
         state.standing[session.lasting_status()] += 1
     for lease in saved.leases:
         _restore_lease(state, lease)

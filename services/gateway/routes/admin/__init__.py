@@ -1,6 +1,6 @@
 """What there is, and its changes.
 
-keys     client keys              sessions  the pool's sessions
+keys     client keys              sessions/  the pool's sessions
 leases   open and unknown ones    servers   the servers behind the gateway
 queue    who waits for one
 accounts  the accounts behind the sessions: whether they live, their points

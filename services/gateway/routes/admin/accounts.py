@@ -11,7 +11,7 @@ from contracts.base import ServerId, SessionId
 from contracts.pool import ChangeSession, CheckRecorded, RecordCheck, SessionStatus
 from services.gateway.accounts.inquiry import PointsReceived, SessionTested
 from services.gateway.clients.keys import Key
-from services.gateway.routes.admin.sessions import session_of
+from services.gateway.routes.admin.sessions.listing import session_of
 from services.gateway.routes.doors import Doors
 
 ServerName = Annotated[

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from contracts.base import NUMBER_MAX, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease
 from services.gateway.clients.keys import Key
-from services.gateway.routes.admin.sessions import Limit
+from services.gateway.routes.admin.sessions.listing import Limit
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 

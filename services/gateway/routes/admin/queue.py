@@ -11,7 +11,7 @@ from contracts.base import KeyId, LeaseId, ServiceType
 from contracts.pool import DropWaits, PoolStatus, WaitView
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
-from services.gateway.routes.admin.sessions import Limit
+from services.gateway.routes.admin.sessions.listing import Limit
 from services.gateway.routes.doors import Doors
 
 OfType = Annotated[str, QueryParameter(name="type", description="Only of this service type.")]

@@ -199,7 +199,7 @@ def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
     pool = draft.pool
     day = pool.index_at(draft.now).zone_of(session).day
     for service_type in pool.policy.daily_limits:
-        if pool.daily_limit(session.account, service_type) > 0:
+        if session.account.daily_limit(pool.policy, service_type) > 0:
             tally = session.account.days.get(day, {}).get(service_type)
             close_day(draft, session, service_type, day, tally, by=by)
 

@@ -31,7 +31,10 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         state.drop_entry(state.queued, lease_id)
     account = session.account
     tally = state.open_tally(account, event.quota_day, event.service_type)
-    taken, limit = tally.used + tally.reserved, state.daily_limit(account, event.service_type)
+    taken, limit = (
+        tally.used + tally.reserved,
+        account.daily_limit(state.policy, event.service_type),
+    )
     # From here on what is wrong is noted, and the lease opened all the same: somebody was told of
     # it, and may be using it.
     if taken + units > limit:

@@ -67,6 +67,8 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     # on next use.
     state.on_rollback(setattr, state, "index", None)
     state.put_entry(state.sessions, session.session_id, session)
+    state.session_ids.append(session.session_id)
+    state.on_rollback(state.session_ids.pop)
     _count_status(state, session)
     note_joined(state, event)
     if state.index is None:

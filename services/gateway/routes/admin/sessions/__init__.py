@@ -1,0 +1,5 @@
+"""The pool's sessions.
+
+listing   by page, and one alone     adding    under seal, or revived
+paging    what makes a page          changing  enabled, drained, cooled, limited, retired
+"""

@@ -1,0 +1,162 @@
+"""Sessions added: each good credential is sealed here, and handed to the pool."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from contracts.base import AccountId, SessionId
+from contracts.pool import AddSession, AddSessions, PoolStatus, SessionStatus
+from runtime.credentials import Credential, WrongCredentialError, credential_of
+from services.gateway.clients.keys import Key
+from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.doors import Doors
+
+_ADDED_MAX = 10_000
+_TOLD_MAX = 5
+_BATCH_MAX = 200
+
+
+class RefusedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """One that was not added: its place in the list, from 1, and what was expected."""
+
+    line: int
+    reason: str
+
+
+class SessionsAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """The good ones in their order (`data`), what it made of them, and the others.
+
+    `changed` are those that are `added` and those that are `revived`; the rest was there.
+    """
+
+    data: list[str]
+    changed: list[str]
+    added: list[str]
+    revived: list[str]
+    refused: list[RefusedSession]
+
+
+@post("/sessions", status_code=200, tags=["sessions"], summary="Add sessions, or revive them")
+async def add_sessions(
+    doors: NamedDependency[Doors],
+    admin: NamedDependency[Key],
+    data: JSONBody[dict[str, Any] | list[Any]],
+) -> SessionsAdded:
+    """Seal each good credential here and hand it to the pool; adding one twice is harmless."""
+    wanted = data if isinstance(data, list) else [data]
+    if not 1 <= len(wanted) <= _ADDED_MAX:
+        message = f"body: expected 1 to {_ADDED_MAX} sessions, got {len(wanted)}"
+        raise GatewayError("invalid_request", message)
+    good: dict[tuple[str, str], tuple[int, Credential]] = {}
+    refused: list[RefusedSession] = []
+    services = doors.settings().services
+    for line, given in enumerate(wanted, 1):
+        try:
+            one = credential_of(given, services)
+            good[one.region_and_token] = line, one
+        except WrongCredentialError as error:
+            refused.append(RefusedSession(line=line, reason=str(error)))
+    if not good:
+        raise _none_is_good(refused, listed=isinstance(data, list))
+    done = await _add_batches(doors, [one for _, one in good.values()], admin)
+    for (line, _), session_id in zip(good.values(), done.asked, strict=True):
+        if reason := done.refused.get(session_id):
+            refused.append(RefusedSession(line=line, reason=reason))
+    if not done.named:
+        raise _none_is_good(refused, listed=isinstance(data, list))
+    return SessionsAdded(
+        data=done.named,
+        changed=done.changed,
+        added=[one for one in done.changed if one not in done.revived],
+        revived=sorted(done.revived),
+        refused=sorted(refused, key=lambda one: one.line),
+    )
+
+
+def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayError:
+    """Word what is wrong with the first few, by where each stands in the body."""
+    reasons = [
+        f"[{refusal.line - 1}].{refusal.reason}" if listed else refusal.reason
+        for refusal in refused
+    ]
+    place, colon, _ = reasons[0].partition(": ")
+    more = f"; and {len(reasons) - _TOLD_MAX} more" if len(reasons) > _TOLD_MAX else ""
+    return GatewayError(
+        "invalid_request", "; ".join(reasons[:_TOLD_MAX]) + more, place if colon else None
+    )
+
+
+class _AddedBatches(NamedTuple):
+    """What the pool made of credentials, by the ids of their sessions."""
+
+    asked: list[str]
+    """The session of each."""
+    refused: dict[str, str]
+    """Those that do not fit their account, and why."""
+    changed: list[str]
+    """Those that were not there before, or retired."""
+    revived: set[str]
+
+    @property
+    def named(self) -> list[str]:
+        """Name the sessions that are in the pool now."""
+        return [session_id for session_id in self.asked if session_id not in self.refused]
+
+
+async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> _AddedBatches:
+    """Have the pool add them, as many at a time as it takes."""
+    asked: list[str] = []
+    refused: dict[str, str] = {}
+    changed: list[str] = []
+    revived: set[str] = set()
+    for start in range(0, len(good), _BATCH_MAX):
+        batch = good[start : start + _BATCH_MAX]
+        standing = await _current_status(doors, batch)
+        items = [_seal_command(item, doors, standing) for item in batch]
+        done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
+        asked += [str(item.session_id) for item in items]
+        refused |= done.refused
+        changed += done.changed
+        revived |= set(done.revived)
+    return _AddedBatches(asked, refused, changed, revived)
+
+
+async def _current_status(
+    doors: Doors, batch: Sequence[Credential]
+) -> dict[SessionId, SessionStatus]:
+    """Tell which sessions there are of accounts that earlier versions may have named otherwise."""
+    each = [given.credentials_by_id(doors.identity_key) for given in batch]
+    among = [session_id for identities in each if len(identities) > 1 for session_id in identities]
+    if not among:
+        return {}
+    status = await doors.pool_status(PoolStatus(among=among, limit=len(among)))
+    return {view.session_id: view.status for view in status.sessions}
+
+
+def _seal_command(
+    given: Credential, doors: Doors, standing: Mapping[SessionId, SessionStatus]
+) -> AddSession:
+    """Seal a credential for its account's session: one that stands, else retired, else a new one.
+
+    One that an earlier version made keeps its credential as that version kept it.
+    """
+    identities = given.credentials_by_id(doors.identity_key)
+    there = [identity for identity in identities if identity in standing]
+    in_use = [identity for identity in there if standing[identity] is not SessionStatus.RETIRED]
+    session_id = next(iter([*in_use, *there, *identities]))
+    kept = identities[session_id]
+    return AddSession(
+        session_id=session_id,
+        sealed=doors.sealer.seal_credential(session_id, kept.credential),
+        region=kept.region,
+        limits=given.limits,
+        quota_timezone=given.quota_timezone,
+        quota_reset_hour=given.quota_reset_hour,
+        account=AccountId(given.account),
+        tier=given.tier,
+        used=given.used,
+    )

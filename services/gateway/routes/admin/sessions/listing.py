@@ -1,0 +1,84 @@
+"""Sessions listed by page, and shown alone."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from contracts.base import ServiceType, SessionId
+from contracts.pool import PoolStatus, SessionView
+from runtime.texts import as_quoted
+from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.admin.sessions.paging import (
+    Cursor,
+    OfServiceType,
+    OfStatus,
+    SessionQuery,
+    Sort,
+    WithText,
+    page_of_sessions,
+    session_filter,
+)
+from services.gateway.routes.doors import Doors
+
+Limit = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
+
+
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions as the pool's fold has them at `sequence`, and the pool's figures.
+
+    `next` is the `cursor` of the page behind this one; empty: there is none.
+    """
+
+    data: list[SessionView]
+    next: str
+    total: int
+    active: int
+    min_size: int
+    max_size: int
+    open_leases: int
+    remaining: dict[ServiceType, int]
+    sequence: int
+
+
+@get("/sessions", tags=["sessions"], summary="Sessions by page")
+async def list_sessions(
+    doors: NamedDependency[Doors],
+    *,
+    statuses: OfStatus = "",
+    service_type: OfServiceType = "",
+    text: WithText = "",
+    sort: Sort = "added",
+    limit: Limit = 1000,
+    cursor: Cursor = "",
+) -> SessionList:
+    """List sessions with what each has used, reserved and left today."""
+    query = SessionQuery(session_filter(doors, statuses, service_type, text), sort)
+    status, behind = await page_of_sessions(doors, query, limit, cursor)
+    return SessionList(
+        data=status.sessions,
+        next=behind,
+        total=status.sessions_total,
+        active=status.sessions_active,
+        min_size=status.min_size,
+        max_size=status.max_size,
+        open_leases=status.open_leases,
+        remaining=status.remaining,
+        sequence=status.sequence,
+    )
+
+
+@get("/sessions/{session_id:str}", tags=["sessions"], summary="One session")
+async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> SessionView:
+    """Show one session."""
+    return await session_of(doors, session_id)
+
+
+async def session_of(doors: Doors, session_id: str) -> SessionView:
+    """Fetch a session. Raises `GatewayError` (not_found)."""
+    status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
+    if not status.sessions:
+        raise GatewayError("not_found", f"there is no session {as_quoted(session_id)}")
+    return status.sessions[0]

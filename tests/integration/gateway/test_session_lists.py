@@ -1,0 +1,105 @@
+"""Sessions by page, with the real pool behind the doors."""
+
+from typing import Any
+
+import pytest
+
+from contracts.pool import lists
+from services.gateway.routes.admin.sessions import paging
+from services.pool.domain import listing
+from tests.integration.gateway.doors import Desk
+
+pytestmark = pytest.mark.anyio
+
+
+async def added_sessions(front: Desk, count: int) -> list[str]:
+    """Add sessions; their ids in the order in which the pool has them, all there are."""
+    wanted = [
+        {"credential": f"credential-{n}", "region": "us" if n % 2 else ""} for n in range(count)
+    ]
+    await front.ask("POST", "/api/sessions", 200, json=wanted)
+    return [one["session_id"] for one in (await front.ask("GET", "/api/sessions"))["data"]]
+
+
+async def sessions_by_page(front: Desk, query: str, limit: int) -> list[str]:
+    """Follow the cursor to the end; all pages but the last are full."""
+    every: list[str] = []
+    cursor = ""
+    while True:
+        page = await front.ask("GET", f"/api/sessions?{query}&limit={limit}&cursor={cursor}")
+        every += [one["session_id"] for one in page["data"]]
+        cursor = page["next"]
+        if not cursor:
+            return every
+        assert len(page["data"]) == limit
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks of five sessions, and three shown at once, so that lists are put together of many."""
+    for room in (lists, listing):
+        monkeypatch.setattr(room, "LOOKED_MAX", 5)
+    monkeypatch.setattr(paging, "_SHOWN_AT_ONCE", 3)
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_pages_put_together_are_every_session_those_that_retired_last(staffed: Desk) -> None:
+    every = await added_sessions(staffed, 17)
+    for session in every[2:4]:
+        await staffed.ask("DELETE", f"/api/sessions/{session}")
+    standing = [session for session in every if session not in every[2:4]]
+
+    assert await sessions_by_page(staffed, "sort=added", 4) == [*standing, *every[2:4]]
+    backwards = [*standing[::-1], *every[2:4][::-1]]
+    assert await sessions_by_page(staffed, "sort=-added", 4) == backwards
+    by_id = [*sorted(standing), *sorted(every[2:4])]
+    assert await sessions_by_page(staffed, "sort=id", 3) == by_id
+    back_by_id = [*sorted(standing)[::-1], *sorted(every[2:4])[::-1]]
+    assert await sessions_by_page(staffed, "sort=-id", 3) == back_by_id
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_a_filter_is_kept_over_pages_and_sequences_are_told(staffed: Desk) -> None:
+    every = await added_sessions(staffed, 12)
+    gone, off = every[1], every[5]
+    await staffed.ask("DELETE", f"/api/sessions/{gone}")
+    await staffed.ask("PATCH", f"/api/sessions/{off}", json={"status": "disabled"})
+
+    assert await sessions_by_page(staffed, "status=disabled,retired", 2) == [off, gone]
+    assert await sessions_by_page(staffed, "status=retired&sort=remaining", 1) == [gone]
+    assert await sessions_by_page(staffed, f"q={off[4:16].upper()}", 1) == [off]
+    assert len(await sessions_by_page(staffed, "q=us&status=active", 2)) >= 4
+    page = await staffed.ask("GET", "/api/sessions?limit=2")
+    assert page["sequence"] > 0
+    assert page["total"] == len(every) - 1
+
+
+@pytest.mark.parametrize(
+    ("query", "param", "expected"),
+    [
+        ("status=tired", "status", "expected one of active, cooling"),
+        ("status=active,", "status", "expected one of active, cooling"),
+        ("service_type=tea", "service_type", "expected one of "),
+        (f"q={'x' * 201}", "q", "at most 200 characters, got 201"),
+        ("sort=beauty", "sort", "expected one of added, id"),
+        ("sort=--id", "sort", "expected one of added, id"),
+        ("cursor=x", "cursor", "`next` of the page before"),
+        ("cursor=é", "cursor", "`next` of the page before"),
+    ],
+)
+async def test_what_cannot_be_listed_is_refused_by_name(
+    staffed: Desk, query: str, param: str, expected: str
+) -> None:
+    error = await staffed.refused("GET", f"/api/sessions?{query}", 400)
+
+    assert error["param"] == param
+    assert expected in error["message"]
+
+
+async def test_a_cursor_of_another_list_is_refused(staffed: Desk) -> None:
+    await added_sessions(staffed, 3)
+    page: dict[str, Any] = await staffed.ask("GET", "/api/sessions?limit=1")
+
+    error = await staffed.refused("GET", f"/api/sessions?sort=id&cursor={page['next']}", 400)
+
+    assert error["param"] == "cursor"
