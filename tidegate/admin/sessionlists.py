@@ -1,13 +1,30 @@
-"""Sessions as an operator looks for them: the options of a filter, and page after page."""
+"""Sessions as an operator looks for them and sees them: filters, page after page; one changed."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import typer
 
-from tidegate.console import api
+from tidegate.console import api, output
 
 PAGE = 1000
+COLUMNS = (
+    "session_id",
+    "status",
+    "remaining",
+    "open_leases",
+    "reason",
+    "used",
+    "reserved",
+    "quota_day",
+    "region",
+    "account",
+    "tier",
+    "cooling_s",
+    "stale",
+    "origin",
+)
+SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 STATUS = typer.Option(
     "",
     help="Only of these, with commas between them: active, cooling, suspect, draining, disabled,"
@@ -52,3 +69,12 @@ def list_of_sessions(query: dict[str, Any], limit: int, cursor: str = "") -> dic
     pages = list(session_pages(query, limit, cursor))
     data = [session for page in pages for session in page["data"]]
     return {**pages[-1], "data": data}
+
+
+def change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
+    """Change one, and show it as it is then. Raises `CommandError`."""
+    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.print_records(COLUMNS, [answer])

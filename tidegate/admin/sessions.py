@@ -6,30 +6,13 @@ import typer
 
 from runtime.credentials import Credential, WrongCredential
 from runtime.quantities import parse_seconds
-from tidegate.admin import sessionfiles, sessionlists, sessiontests
+from tidegate.admin import sessionaccounts, sessionfiles, sessionlists, sessiontests
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = (
-    "session_id",
-    "status",
-    "remaining",
-    "open_leases",
-    "reason",
-    "used",
-    "reserved",
-    "quota_day",
-    "region",
-    "account",
-    "tier",
-    "cooling_s",
-    "stale",
-    "origin",
-)
 _BATCH = 1000
 _LISTED_MAX = 1_000_000
-_SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
 _REASON = typer.Option("", help="Why; it is kept in the log.")
@@ -55,7 +38,7 @@ def list_sessions(
     if as_json:
         output.print_json(answer)
         return
-    output.print_records(_COLUMNS, answer["data"], "no sessions")
+    output.print_records(sessionlists.COLUMNS, answer["data"], "no sessions")
     output.print_text(
         f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
@@ -183,51 +166,25 @@ def export_sessions(
         output.print_note(f"{len(answer['data'])} sessions exported")
 
 
-@app.command("join")
-def join_account(
-    session_id: str = _SESSION,
-    account: str = typer.Argument(help="Name of the account, of up to 64 characters."),
-    *,
-    as_json: bool = output.JSON,
-) -> None:
-    """Have a session use an account's quota from now on, with all that do so: once, and for good.
-
-    What it has used of the days that are kept is added to the account's. Zone and reset hour must
-    be the account's; limits and tier, too, where it has any. Put no personal data into names.
-
-    Example: tidegate sessions join ses_0a1b2c3d4e5f jimeng-7
-    """
-    _change_session(session_id, {"account": account}, as_json=as_json)
-
-
-@app.command("tier")
-def set_tier(
-    session_id: str = _SESSION,
-    tier: str = typer.Argument(help="One of `[tiers]`; `none` takes it away."),
-    *,
-    as_json: bool = output.JSON,
-) -> None:
-    """Give a session's account the limits of a tier.
-
-    Example: tidegate sessions tier ses_0a1b2c3d4e5f vip
-    """
-    _change_session(session_id, {"tier": "" if tier == "none" else tier}, as_json=as_json)
+app.command("join")(sessionaccounts.join_account)
+app.command("tier")(sessionaccounts.set_tier)
 
 
 @app.command("drain")
 def drain_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
+    session_id: str = sessionlists.SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
 ) -> None:
     """Grant no new lease of a session; those that are open go on.
 
     Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
     """
-    _change_session(session_id, {"status": "draining", "reason": reason}, as_json=as_json)
+    body = {"status": "draining", "reason": reason}
+    sessionlists.change_session(session_id, body, as_json=as_json)
 
 
 @app.command("cool")
 def cool_session(
-    session_id: str = _SESSION,
+    session_id: str = sessionlists.SESSION,
     *,
     duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
     reason: str = _REASON,
@@ -241,12 +198,12 @@ def cool_session(
         cool_s = float(parse_seconds(duration))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from None
-    _change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
+    sessionlists.change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
 
 
 @app.command("clear")
 def clear_session(
-    session_id: str = _SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
+    session_id: str = sessionlists.SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
 ) -> None:
     """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
 
@@ -254,13 +211,13 @@ def clear_session(
 
     Example: tidegate sessions clear ses_0a1b2c3d4e5f
     """
-    _change_session(
+    sessionlists.change_session(
         session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json
     )
 
 
 @app.command("remove")
-def remove_session(session_id: str = _SESSION, *, as_json: bool = output.JSON) -> None:
+def remove_session(session_id: str = sessionlists.SESSION, *, as_json: bool = output.JSON) -> None:
     """Retire a session: its history stays, and adding its credential again revives it.
 
     Example: tidegate sessions remove ses_0a1b2c3d4e5f
@@ -319,11 +276,3 @@ def receive_points(
     sessiontests.show_rows(rows, sessiontests.RECEIVED, as_json=as_json)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
-
-
-def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
-    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_records(_COLUMNS, [answer])

@@ -20,7 +20,10 @@ asked as (
 ),
 granted as (
     select request_id, list(l order by l.number) as leases
-    from leases as l where request_id in (select request_id from found) group by all
+    from (
+        select leases.*, coalesce(account, '') as account, coalesce(tier, '') as tier
+        from leases left join ledger.sessions using (session_id)
+    ) as l where request_id in (select request_id from found) group by all
 ),
 tried as (
     select request_id, list(a order by a.sequence, a.position, a.attempt) as attempts
