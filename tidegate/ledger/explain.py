@@ -112,8 +112,9 @@ def _refusal_lines(refusal: StoryPart) -> Iterator[str]:
 def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:
     """Write a lease: its grant, its attempts, how it ended and what was counted."""
     trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
+    whose = f"session {lease['session_id']}{_account_text(lease)}"
     yield (
-        f"{lease['granted_at']}  granted: session {lease['session_id']}{_account_text(lease)}, {lease['units_reserved']}"
+        f"{lease['granted_at']}  granted: {whose}, {lease['units_reserved']}"
         f" of {lease['service_type']} on {lease['quota_day']}{trial} (sequence"
         f" {lease['granted_sequence']})"
     )

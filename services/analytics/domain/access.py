@@ -10,6 +10,7 @@ from services.analytics.domain.moments import LogPlace, Routes
 from services.analytics.domain.rows import ConfigRow, KeyRow
 from services.analytics.domain.states import EntityJournal, States, as_json
 
+_HOUR_MAX = 23
 _DESCRIPTIONS = {
     "min_size": "sessions the pool keeps at least",
     "max_size": "sessions the pool keeps at most",
@@ -81,7 +82,9 @@ class Config:
     def quota_reset_hour(self) -> int:
         """At which hour of the clock there they begin."""
         row = self.rows.get("quota_reset_hour")
-        return int(row.value) if row else 0
+        hour = int(row.value) if row else 0
+        # A log may hold any number; the pool, too, reads what is no hour as midnight.
+        return hour if 0 <= hour <= _HOUR_MAX else 0
 
     def begin_batch(self) -> None:
         """Begin a batch: nothing has changed in it yet."""

@@ -6,7 +6,8 @@ with told as (
     select coalesce(getvariable('now')::timestamp, now() at time zone 'UTC') as now,
         coalesce((select value from ledger.config where key = 'quota_timezone'), 'UTC') as zone,
         coalesce((select try_cast(value as integer) from ledger.config
-            where key = 'quota_reset_hour'), 0) as reset_hour
+            where key = 'quota_reset_hour' and try_cast(value as integer) between 0 and 23), 0)
+            as reset_hour
 ),
 moment as (
     select now, if(zone in (select name from pg_timezone_names()), zone, 'UTC') as zone, reset_hour
