@@ -18,9 +18,14 @@ settings.load_profile("house")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a fixture of their module run in one process, so that it is made once."""
+    """Tests that share a fixture of their module run in one process, so that it is made once.
+
+    So do the rules of the house, which all read the trees of all modules.
+    """
     for item in items:
         assert isinstance(item, pytest.Function)
+        if item.path.parent.name == "house":
+            item.add_marker(pytest.mark.xdist_group("house"))
         known = item._fixtureinfo.name2fixturedefs.values()
         shared = any(one.scope == "module" for ones in known for one in ones)
         if shared and item.get_closest_marker("xdist_group") is None:

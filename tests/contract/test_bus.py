@@ -7,7 +7,7 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from runtime.nats.broker import Call, send_reply
+from runtime.nats.broker import Call, await_subscriptions, send_reply
 from runtime.nats.bus import Bus
 from tests.contract.ground import Ground
 from tests.waiting import until
@@ -22,7 +22,7 @@ async def echo_on(bus: Bus, word: bytes, subject: str = SUBJECT) -> None:
         await bus.publish(message.reply, word + message.data)
 
     await bus.subscribe(subject, cb=answer)
-    await bus.flush()
+    await await_subscriptions(bus)
 
 
 def test_question_is_answered_by_whoever_listens(ground: Ground) -> None:
@@ -67,7 +67,7 @@ def test_question_that_nobody_answers_runs_out_of_time(ground: Ground) -> None:
     async def law() -> None:
         asker, listener = await ground.make_bus(), await ground.make_bus()
         await listener.subscribe(SUBJECT)
-        await listener.flush()
+        await await_subscriptions(listener)
 
         with pytest.raises(NatsTimeoutError):
             await asker.request(SUBJECT, timeout=0.2)
@@ -99,7 +99,7 @@ def test_what_is_published_reaches_everybody_who_listens_once(ground: Ground) ->
             await other.subscribe("ctl.test.1"),
         ]
         for bus in (one, two, other):
-            await bus.flush()
+            await await_subscriptions(bus)
 
         await teller.publish("ctl.test.0", b"word")
 
@@ -122,7 +122,7 @@ def test_messages_are_handled_in_order_one_after_the_other(ground: Ground) -> No
             seen.append(f"end {message.data.decode()}")
 
         await listener.subscribe(SUBJECT, cb=take)
-        await listener.flush()
+        await await_subscriptions(listener)
         for number in range(10):
             await teller.publish(SUBJECT, b"%d" % number)
         await until(lambda: len(seen) == 20)
@@ -136,9 +136,9 @@ def test_who_listens_no_more_is_not_there_to_be_asked(ground: Ground) -> None:
     async def law() -> None:
         asker, listener = await ground.make_bus(), await ground.make_bus()
         subscription = await listener.subscribe(SUBJECT)
-        await listener.flush()
+        await await_subscriptions(listener)
         await subscription.unsubscribe()
-        await listener.flush()
+        await await_subscriptions(listener)
 
         with pytest.raises(NoRespondersError):
             await asker.request(SUBJECT, timeout=60)
@@ -153,7 +153,7 @@ def test_connection_that_is_lost_comes_back_with_what_listened_on_it(ground: Gro
 
         await ground.crash_server()
         await until(lambda: asker.is_connected and answerer.is_connected)
-        await answerer.flush()
+        await await_subscriptions(answerer)
 
         assert (await asker.request(SUBJECT, b"there", timeout=5)).data == b"still there"
 
@@ -199,7 +199,7 @@ def test_drained_door_has_taken_what_had_arrived_and_opens_again(ground: Ground)
         await asyncio.sleep(0.1)
         for number in range(5):
             await asker.publish(SUBJECT, b"%d" % number)
-        await asker.flush()
+        await await_subscriptions(asker)
         await asyncio.sleep(0.02)
         await door.drain()
 

@@ -128,7 +128,7 @@ def sandbox(
     database: Database,
     folder: Path,
     *,
-    timeout_s: float = 30.0,
+    timeout_s: float = 100.0,
     memory_bytes: int = SQL_MEMORY,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[Sandbox]:
