@@ -11,7 +11,7 @@ while: a hook by itself, for up to a minute (`provisioners/hook.py`).
 import asyncio
 
 from contracts.base import Failed, SessionId
-from contracts.pool import AddSessions, SessionStatus
+from contracts.pool import AddSessions, Done, SessionStatus
 from runtime.credentials import Credential
 from runtime.process.logs import Log
 from services.pool import domain, generated
@@ -226,6 +226,7 @@ class SessionKeeper:
         answer = await self._committer.submit_own(CommandBatch(admin_kind(kind), [command]))
         if isinstance(answer, Failed):
             raise ProvisionError(f"sessions were not added: {answer.message}")
+        assert isinstance(answer, Done)
         count = len(named) - len(answer.refused)
         if answer.refused:
             told = "; ".join(f"{name}: {why}" for name, why in [*answer.refused.items()][:_TOLD])

@@ -52,13 +52,15 @@ def _admin_reply(answers: list[Any]) -> Reply:
     """Make one answer of the parts that a long command was cut into."""
     changed: list[str] = []
     revived: list[str] = []
+    refused: dict[str, str] = {}
     for answer in answers:
         if not isinstance(answer, Done):
             failed: Reply = answer
             return failed
         changed += answer.changed
         revived += answer.revived
-    return Done(changed=changed, revived=revived)
+        refused |= answer.refused
+    return Done(changed=changed, revived=revived, refused=refused)
 
 
 LEASE = CommandKind(
