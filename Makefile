@@ -94,8 +94,14 @@ simulate-balancer: $(VENV)/.dev  ## every strategy over the same simulated calls
 schemas: $(VENV)/.dev  ## write contracts/schemas anew
 	$(BIN)/python -m contracts.schemas
 
+VENDOR = requirements/vendor
+.PHONY: vendor
+vendor:  ## the dashboard's vendored files anew, as requirements/vendor/package.json says (needs npm)
+	npm --prefix $(VENDOR) ci
+	node $(VENDOR)/build.mjs
+
 lock: $(VENV)/.uv  ## resolve requirements/*.txt anew
-	cd requirements && for name in bootstrap runtime dev; do \
+	cd requirements && for name in bootstrap runtime dev dashboard; do \
 	  source=$$name.in; [ $$name = runtime ] && source=../pyproject.toml; \
 	  ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --python-version 3.11 --custom-compile-command "make lock" \

@@ -9,6 +9,7 @@ accounts/    the accounts behind the sessions, asked after without a lease
 relay/       a request's way: lease → select → send → record
 transport/   an httpx transport that knows whether anything was sent
 routes/      the operator's doors (Litestar)
+dashboard/   the operators' page: its files, and how they are answered
 domain/      pure: routing, what an answer means, what follows from it, every error
 dialects/    pure: what a server understands, where that is not what clients say
 store        the log of keys

@@ -29,7 +29,7 @@ _ORIGINAL = frozenset(
     }
 )
 """The original's operator paths: its dashboards ask them from any origin."""
-_OF_OPERATORS = ("/api", "/schema", "/metrics")
+_OF_OPERATORS = ("/api", "/schema", "/metrics", "/ui")
 _ALLOWED = (
     "Content-Type, Authorization, X-Requested-With, X-Request-ID, Accept, User-Agent,"
     " Idempotency-Key, Prefer, OpenAI-Organization, OpenAI-Project, OpenAI-Beta"
@@ -87,6 +87,7 @@ def origin_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def _is_operators(path: str) -> bool:
-    return path not in _ORIGINAL and any(
-        path == room or path.startswith(f"{room}/") for room in _OF_OPERATORS
+    return path == "/" or (
+        path not in _ORIGINAL
+        and any(path == room or path.startswith(f"{room}/") for room in _OF_OPERATORS)
     )

@@ -6,6 +6,7 @@ guard        who may come in
 refusals     every exception in the one shape of errors
 parameters   what a type alone does not check
 health       /ping, /livez, /readyz, /health, /metrics
+pages        the dashboard's page and its files
 schema       OpenAPI, and the interactive page over it
 contract     what it says beyond what the framework finds out: every error, and `/v1`
 admin/       keys, sessions, their accounts, servers, leases

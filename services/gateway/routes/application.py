@@ -24,9 +24,10 @@ from services.gateway.clients.browsers import (
 from services.gateway.clients.headers import NO_STORE
 from services.gateway.clients.keys import presented_key
 from services.gateway.clients.request import new_request_id
+from services.gateway.dashboard.files import page_files
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.paths import routed_path
-from services.gateway.routes import health, refusals, schema
+from services.gateway.routes import health, pages, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
     configuration,
@@ -51,8 +52,9 @@ from services.gateway.routes.ledger import events, explain
 
 _COMPRESSED_BYTES_MIN = 1024
 _BODY_BYTES_MAX = 10_000_000
-_AS_THEY_ARE = "^/api/(stats/export|events/stream)$"
-"""Files keep the length by which a client knows that it has the whole; events wait for nobody."""
+_AS_THEY_ARE = "^/(api/(stats/export|events/stream)|ui/.*)?$"
+"""Files keep the length by which a client knows that it has the whole; events wait for nobody; the
+dashboard's files are compressed already."""
 
 _OK = 200
 _PATH_MAX = 256
@@ -61,6 +63,7 @@ _WHOLES = (int, int | None)
 _json_decoder = msgspec.json.Decoder(msgspec.Raw)
 """Looks whether a body is JSON, and makes nothing of it: 10 MB of `[]` take most of a second."""
 _WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
+_FILES = "/ui/"
 """Asked every few seconds by whoever watches: only a failure is worth a line."""
 
 
@@ -127,7 +130,7 @@ class OperatorApp(Litestar):
             if bodiless:
                 scope = {**scope, "method": "GET"}
             await super().__call__(scope, receive, note_status)
-        if status == _OK and path in _WATCHED:
+        if status == _OK and (path in _WATCHED or path.startswith(_FILES)):
             return
         doors.logger.info(
             "request",
@@ -250,6 +253,8 @@ def operator_app(doors: Doors) -> Litestar:
     async def the_doors() -> Doors:
         return doors
 
+    page_files()  # read and compressed now, not while calls are under way
+
     api = Router(
         "/api",
         route_handlers=[*_ADMINISTRATION],
@@ -259,7 +264,7 @@ def operator_app(doors: Doors) -> Litestar:
     )
     open_doors = [health.ping, health.livez, health.readyz, health.metrics, health.whole]
     app = OperatorApp(
-        route_handlers=[api, *open_doors],
+        route_handlers=[api, *open_doors, pages.page, pages.page_file],
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
         exception_handlers=refusals.error_handlers(doors.logger),

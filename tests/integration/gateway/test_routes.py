@@ -59,7 +59,7 @@ ADMIN_ONLY = [
 ]
 
 REFUSED = [
-    ("GET", "/", 404, "not_found"),
+    ("POST", "/", 405, "method_not_allowed"),
     ("GET", "/nothing/here", 404, "not_found"),
     ("GET", "/api/nothing", 404, "not_found"),
     ("GET", "/schema/nothing", 404, "not_found"),

@@ -18,7 +18,17 @@ def test_paths_of_the_original_and_of_clients_may_be_read_from_everywhere(path: 
 
 @pytest.mark.parametrize(
     "path",
-    ["/api", "/api/keys", "/api/keys/", "/metrics", "/metrics/", "/schema", "/schema/openapi.json"],
+    [
+        "/api",
+        "/api/keys",
+        "/api/keys/",
+        "/metrics",
+        "/metrics/",
+        "/schema",
+        "/schema/openapi.json",
+        "/",
+        "/ui/app.js",
+    ],
 )
 def test_operators_paths_may_be_read_by_the_configured_origins_alone(path: str) -> None:
     told = dict(cross_origin_headers(path, OPS, [OPS]))

@@ -1,0 +1,51 @@
+// Which page is open, and what it is asked to show: `#/sessions?state=cooling`.
+import { signal } from "@preact/signals";
+
+/** @typedef {{page: string, id: string, query: Record<string, string>}} Route */
+
+export const HOME = "overview";
+
+/** @param {string} hash @returns {Route} */
+export function routeOf(hash) {
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [page, ...rest] = path.split("/");
+  return {
+    page: page || HOME,
+    id: decoded(rest.join("/")),
+    query: Object.fromEntries(new URLSearchParams(query)),
+  };
+}
+
+/** @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** @param {string} page @param {Record<string, unknown>} [query] @param {string} [id] */
+export function linkTo(page, query = {}, id = "") {
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value != null);
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return `#/${page}${id ? `/${encodeURIComponent(id)}` : ""}${text ? `?${text}` : ""}`;
+}
+
+export const route = signal(routeOf(location.hash));
+
+addEventListener("hashchange", () => {
+  route.value = routeOf(location.hash);
+});
+
+/** @param {string} page @param {Record<string, unknown>} [query] @param {string} [id] */
+export function openPage(page, query = {}, id = "") {
+  location.hash = linkTo(page, query, id);
+}
+
+/** Change what the open page shows; no step back is left behind. @param {Record<string, unknown>} changes */
+export function refine(changes) {
+  const { page, id, query } = route.value;
+  history.replaceState(null, "", linkTo(page, { ...query, ...changes }, id));
+  route.value = routeOf(location.hash);
+}

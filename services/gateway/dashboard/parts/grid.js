@@ -1,0 +1,106 @@
+// A table of any length: only the rows in view exist. `j` and `k` step through it, Enter opens.
+import { html, useEffect, useRef, useSignal } from "../base/html.js";
+import { number } from "../base/formats.js";
+import { say } from "../base/words.js";
+
+const ROW = 40;
+const AROUND = 8;
+
+/**
+ * @template T
+ * @typedef {{name: string, label: any, cell: (row: T) => any, width?: string, kind?: string, sort?: boolean, title?: (row: T) => string}} Column
+ */
+
+/**
+ * `need` is called when the last rows come into view; `order` is the column that sorts, `-` before it from the top down.
+ * @param {{rows: any[], columns: Column<any>[], keyOf: (row: any) => string, label: string, onOpen?: (row: any) => void,
+ *   need?: () => void, order?: string, onOrder?: (order: string) => void, picked?: Set<string>, onPick?: (picked: Set<string>) => void, live?: boolean}} props
+ */
+export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", onOrder, picked, onPick }) {
+  const host = useRef(/** @type {HTMLElement | null} */ (null));
+  const top = useSignal(0);
+  const height = useSignal(600);
+  const current = useSignal(-1);
+  const first = Math.max(0, Math.floor(top.value / ROW) - AROUND);
+  const last = Math.min(rows.length, Math.ceil((top.value + height.value) / ROW) + AROUND);
+
+  useEffect(() => {
+    const box = /** @type {HTMLElement} */ (host.current);
+    const measure = new ResizeObserver(() => (height.value = box.clientHeight));
+    measure.observe(box);
+    return () => measure.disconnect();
+  }, []);
+  useEffect(() => {
+    if (need && last >= rows.length - AROUND) need();
+  }, [last, rows.length]);
+  useEffect(() => {
+    const box = /** @type {HTMLElement} */ (host.current);
+    const step = (/** @type {any} */ event) => {
+      current.value = Math.min(rows.length - 1, Math.max(0, current.value + event.detail));
+      const at = current.value * ROW;
+      if (at < box.scrollTop) box.scrollTop = at;
+      else if (at + 2 * ROW > box.scrollTop + box.clientHeight) box.scrollTop = at + 2 * ROW - box.clientHeight;
+      box.focus({ preventScroll: true });
+    };
+    box.addEventListener("step", step);
+    return () => box.removeEventListener("step", step);
+  }, [rows.length]);
+
+  const open = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter" && event.target === host.current && rows[current.value]) onOpen?.(rows[current.value]);
+  };
+  const pick = (/** @type {string} */ key, /** @type {boolean} */ isPicked) => {
+    const changed = new Set(picked);
+    if (isPicked) changed.add(key);
+    else changed.delete(key);
+    onPick?.(changed);
+  };
+  const pickAll = (/** @type {any} */ event) => onPick?.(new Set(event.currentTarget.checked ? rows.map(keyOf) : []));
+  return html`
+    <div class="grid" ref=${host} data-rows tabindex="0" role="region" aria-label=${label} onKeyDown=${open}
+      onScroll=${(/** @type {any} */ event) => (top.value = event.currentTarget.scrollTop)}>
+      <table aria-rowcount=${rows.length + 1}>
+        <thead><tr aria-rowindex="1">
+          ${picked && html`<th class="pick" scope="col"><input type="checkbox" aria-label=${say("pick_all")} checked=${picked.size > 0 && picked.size >= rows.length} onChange=${pickAll} /></th>`}
+          ${columns.map((column) => html`<${Head} column=${column} order=${order} onOrder=${onOrder} />`)}
+        </tr></thead>
+        <tbody>
+          ${first > 0 && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + 1} style=${`height: ${first * ROW}px`}></td></tr>`}
+          ${rows.slice(first, last).map((row, place) => {
+            const key = keyOf(row);
+            return html`
+              <tr key=${key} data-row aria-rowindex=${first + place + 2} aria-current=${first + place === current.value ? "true" : undefined}
+                onClick=${() => { current.value = first + place; onOpen?.(row); }}>
+                ${picked && html`<td class="pick" onClick=${(/** @type {Event} */ event) => event.stopPropagation()}>
+                  <input type="checkbox" aria-label=${say("pick", { name: key })} checked=${picked.has(key)} onChange=${(/** @type {any} */ event) => pick(key, event.currentTarget.checked)} /></td>`}
+                ${columns.map((column) => html`<td class=${column.kind ?? ""} title=${column.title?.(row)}>${column.cell(row)}</td>`)}
+              </tr>`;
+          })}
+          ${last < rows.length && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + 1} style=${`height: ${(rows.length - last) * ROW}px`}></td></tr>`}
+        </tbody>
+      </table>
+    </div>
+  `;
+}
+
+/** @param {{column: Column<any>, order: string, onOrder?: (order: string) => void}} props */
+function Head({ column, order, onOrder }) {
+  const width = column.width ? `width: ${column.width}` : undefined;
+  if (!column.sort || !onOrder) return html`<th scope="col" class=${column.kind ?? ""} style=${width}>${column.label}</th>`;
+  const up = order === column.name;
+  const down = order === `-${column.name}`;
+  return html`
+    <th scope="col" class=${column.kind ?? ""} style=${width} aria-sort=${up ? "ascending" : down ? "descending" : "none"}>
+      <button class="link" onClick=${() => onOrder(down ? column.name : `-${column.name}`)}>${column.label}${up ? " ↑" : down ? " ↓" : ""}</button>
+    </th>
+  `;
+}
+
+/** How many rows there are, and up to where the figures are true. @param {{count: number, total?: number, more?: boolean, sequence?: number, lag?: number, children?: any}} props */
+export const GridFoot = ({ count, total, more = false, sequence, lag = 0, children }) => html`
+  <div class="grid-foot">
+    <span class="tab">${total === undefined ? say(more ? "rows_more" : "rows", { n: count, count: number(count) }) : say("rows_of", { count: number(count), total: number(total) })}</span>
+    ${sequence !== undefined && html`<span class="tab">${say("true_at", { sequence: number(sequence) })}${lag > 0 ? say("behind", { n: lag, count: number(lag) }) : ""}</span>`}
+    ${children}
+  </div>
+`;

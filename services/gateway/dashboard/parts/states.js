@@ -1,0 +1,33 @@
+// A state is a colour and a word, everywhere the same.
+import { html } from "../base/html.js";
+import { wordFor } from "../base/words.js";
+
+const GOOD = new Set(["active", "up", "settled", "ok", "success", "granted", "alive"]);
+const WARN = new Set([
+  "cooling", "half_open", "slow_start", "released", "refused", "waiting", "silent", "note", "unknown",
+]);
+const ODD = new Set(["suspect"]);
+const BAD = new Set(["disabled", "down", "ejected", "expired", "wrong", "outcome_unknown", "dead", "revoked", "failed"]);
+
+/** @param {string} state */
+export const toneOf = (state) =>
+  GOOD.has(state) ? "good" : BAD.has(state) ? "bad" : WARN.has(state) ? "warn" : ODD.has(state) ? "odd" : "";
+
+/** @param {{state: string, title?: string}} props */
+export const State = ({ state, title }) => html`
+  <span class="state" title=${title}><i class=${`dot ${toneOf(state)}`}></i>${wordFor("state", state)}</span>
+`;
+
+/** @param {{state: string, children?: any}} props */
+export const Chip = ({ state, children }) => html`
+  <span class=${`chip ${toneOf(state)}`}>${children ?? wordFor("state", state)}</span>
+`;
+
+const KNOWN = ["image", "video", "avatar"];
+
+/** The colour of a service type: the first three have their own, the others take turns. @param {string} type */
+export function typeColour(type) {
+  const place = KNOWN.indexOf(type);
+  const turn = place >= 0 ? place : 3 + ([...type].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 2);
+  return `var(--type-${turn + 1})`;
+}
