@@ -160,8 +160,8 @@ TABLE = (
     ),
     Subject(
         pattern=pool_admin(_ALL),
-        message=pool.PoolAdmin,
-        reply=pool.Done | base.Failed,
+        message=pool.PoolAdmin | pool.ChangeSessions,
+        reply=pool.Done | pool.SessionsChanged | base.Failed,
         owner="pool",
         callers=("gateway",),
     ),

@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.base import NUMBER_MAX, ServiceType, SessionId
 from runtime.secrets import session_identity
+from runtime.texts import NAME_MAX, label_objection
 
 REGIONS = ("us", "hk", "jp", "sg")
 _TOLD_MAX = 5
@@ -26,12 +27,11 @@ _FIELDS = (
     "limits",
     "quota_timezone",
     "quota_reset_hour",
+    "label",
     "account",
     "tier",
     "used",
 )
-NAME_MAX = 64
-"""Characters of an account's or a tier's name."""
 _HOUR_MAX = 23
 _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
@@ -61,6 +61,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     tier: str = ""
     used: dict[ServiceType, int] = {}
     """Units of today that are used already."""
+    label: str = ""
+    """What operators call its session; personal data does not belong there."""
 
     @property
     def region_and_token(self) -> tuple[str, str]:
@@ -153,6 +155,7 @@ def credential_of(
     for units in ("limits", "used"):
         _check_units(units, fields.get(units, {}), services)
     _check_account(fields)
+    _check_label(fields.get("label", ""))
     return Credential(**{**fields, "region": region, "credential": credential})
 
 
@@ -276,6 +279,11 @@ def _check_account(fields: dict[str, Any]) -> None:
 def is_name(text: str) -> bool:
     """Whether an account or a tier may be called so; empty for none."""
     return len(text) <= NAME_MAX and text.isprintable() and text == text.strip()
+
+
+def _check_label(label: Any) -> None:
+    if not isinstance(label, str) or label_objection(label):
+        raise WrongCredentialError(f"label: expected at most {NAME_MAX} printable characters")
 
 
 @cache

@@ -40,6 +40,18 @@ def is_writable(name: str) -> bool:
     return 0 < len(name) <= NAME_MAX and name.isprintable()
 
 
+def label_objection(label: str) -> str | None:
+    """Say why this is no label of a session; None when it is one, or none at all."""
+    if not label or is_writable(label):
+        return None
+    return f"label: expected at most {NAME_MAX} printable characters, got {as_quoted(label)}"
+
+
+def session_shown(session_id: str, label: str) -> str:
+    """Write a session for an operator: its id, and what it is called."""
+    return f"{session_id} ({label})" if label else session_id
+
+
 def refuse_unwritable(services: Iterable[str]) -> None:
     """Refuse names of service types that cannot be written. Raises `ValueError`."""
     for name in services:

@@ -7,7 +7,7 @@ upkeep           how the pool keeps itself filled and healthy: growth, checks of
 events           what stands in `evt.pool.<shard>`: these, and those of leases
 leasing          commands and replies of gateways, in batches on `rpc.pool.<shard>.*`
 administration   commands and replies of operators
-lists            sessions looked for by what they are
+lists            sessions looked for by what they are, and changed
 """
 
 from contracts.base import LeaderElected
@@ -63,7 +63,14 @@ from contracts.pool.leasing import (
     RenewLeases,
     Waiting,
 )
-from contracts.pool.lists import FindSessions, FoundSession, SessionFilter, SessionsFound
+from contracts.pool.lists import (
+    ChangeSessions,
+    FindSessions,
+    FoundSession,
+    SessionFilter,
+    SessionsChanged,
+    SessionsFound,
+)
 from contracts.pool.rotation import (
     AskKeys,
     KeyHolder,
@@ -82,6 +89,7 @@ from contracts.pool.sessions import (
     SessionCooled,
     SessionDoubted,
     SessionJoined,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -119,6 +127,7 @@ __all__ = [
     "CancelLeases",
     "Candidate",
     "ChangeSession",
+    "ChangeSessions",
     "CheckRecorded",
     "CheckSession",
     "CredentialsRefused",
@@ -176,6 +185,7 @@ __all__ = [
     "SessionDoubted",
     "SessionFilter",
     "SessionJoined",
+    "SessionLabelled",
     "SessionRecovered",
     "SessionRequested",
     "SessionRetired",
@@ -183,6 +193,7 @@ __all__ = [
     "SessionStatus",
     "SessionSuspected",
     "SessionView",
+    "SessionsChanged",
     "SessionsForgotten",
     "SessionsFound",
     "UsageRecorded",

@@ -57,6 +57,8 @@ class SessionView(Part, frozen=True, kw_only=True):
     """Failures in a row that speak against it; above 0 it stands behind all others."""
     stale: bool = False
     """It was neither added nor leased for `stale_threshold`."""
+    label: str = ""
+    """What operators call it."""
     checked_at: Instant | None = None
     """When a backend was asked last whether its account lives."""
     account: AccountId = AccountId("")
@@ -76,6 +78,8 @@ class LeaseView(Part, frozen=True, kw_only=True):
     state: str
     granted_at: Instant
     expires_at: Instant
+    label: str = ""
+    """Its session's."""
 
 
 class WaitView(Part, frozen=True, kw_only=True):
@@ -143,6 +147,8 @@ class AddSession(Part, frozen=True, kw_only=True):
     tier: str = ""
     used: dict[ServiceType, Count] = {}
     """Units of today that are used at least, whoever used them."""
+    label: str = ""
+    """What operators call it; empty: what they called it before."""
 
 
 class AddSessions(Command, frozen=True, kw_only=True, tag="add_sessions"):
@@ -167,6 +173,8 @@ class ChangeSession(Command, frozen=True, kw_only=True, tag="change_session"):
     account: AccountId = AccountId("")
     cool_s: float | None = None
     used_up: bool = False
+    label: str | None = None
+    """At most 64 printable characters; empty takes it away."""
     reason: str = ""
     by: str
 
@@ -192,13 +200,15 @@ class DropWaits(Command, frozen=True, kw_only=True, tag="drop_waits"):
 class Done(Reply, frozen=True, kw_only=True, tag="done"):
     """An administrative command is in the log; `changed` names what it touched.
 
-    `revived` are those of them that had been retired. `refused` says of others why not.
+    `revived` are those of them that had been retired. `labelled` were added again, with another
+    label than they had. `refused` says of others why not.
     """
 
     changed: list[str] = []
     revived: list[str] = []
     refused: dict[str, str] = {}
     """Sessions that were not added though the others were, and why."""
+    labelled: list[str] = []
 
 
 PoolAdmin = AddSessions | ChangeSession | ReconcileLease | RecordCheck | DropWaits

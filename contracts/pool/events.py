@@ -25,6 +25,7 @@ from contracts.pool.sessions import (
     SessionCooled,
     SessionDoubted,
     SessionJoined,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -256,6 +257,7 @@ PoolEvent = (
     PolicyChanged
     | SessionAdded
     | SessionChanged
+    | SessionLabelled
     | SessionRevived
     | SessionRetired
     | SessionsForgotten

@@ -51,6 +51,8 @@ class Granted(Reply, frozen=True, kw_only=True, tag="granted"):
     trial: bool = False
     avoid_servers: list[ServerId] = []
     """Of a trial: who accused the session, and is no fair judge of it where there is another."""
+    label: str = ""
+    """What operators call the session: for the log, never for a client."""
 
 
 class Refused(Reply, frozen=True, kw_only=True, tag="refused"):

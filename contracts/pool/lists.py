@@ -1,9 +1,11 @@
-"""Sessions looked for by what they are: a bounded look at a time, for the pool's leader does it.
+"""Sessions looked for by what they are, and changed: a bounded number at a time.
 
-Nobody keeps anything between two looks: each says where it stopped, and the next begins there.
+For the pool's leader does it. Nobody keeps anything between two looks, or changes: each says where
+it stopped, and the next begins there.
 """
 
 from contracts.base import Command, Count, Part, Reply, ServiceType, SessionId
+from contracts.pool.words import SessionStatus
 
 LOOKED_MAX = 2000
 """Sessions that are looked at at once: meanwhile nothing is granted."""
@@ -16,8 +18,10 @@ class SessionFilter(Part, frozen=True, kw_only=True):
     """Any of these, as a session is shown: what cools is `cooling`, not `active`."""
     service_type: ServiceType = ServiceType("")
     """With a daily limit above 0 for it."""
+    label: str = ""
+    """With exactly this label."""
     text: str = ""
-    """With this in their id, region, origin or reason, in either letter case."""
+    """With this in their id, label, region, origin or reason, in either letter case."""
 
 
 class FindSessions(Command, frozen=True, kw_only=True, tag="find_sessions"):
@@ -55,3 +59,33 @@ class SessionsFound(Reply, frozen=True, kw_only=True, tag="sessions_found"):
     items: list[FoundSession] = []
     next: Count | None = None
     """Where to look on; None: all of this part were looked at."""
+
+
+class ChangeSessions(Command, frozen=True, kw_only=True, tag="change_sessions"):
+    """Change those that fit of the next `LOOKED_MAX` sessions, as `ChangeSession` changes one.
+
+    Which these are is decided with the change. Those that retired are left alone, and so is what is
+    so already.
+    """
+
+    wanted: SessionFilter = SessionFilter()
+    status: SessionStatus | None = None
+    cool_s: float | None = None
+    label: str | None = None
+    reason: str = ""
+    by: str
+    start: Count = 0
+    """Where the change before stopped (`next`)."""
+    dry_run: bool = False
+    """Only say how many would be changed."""
+
+
+class SessionsChanged(Reply, frozen=True, kw_only=True, tag="sessions_changed"):
+    """It is in the log, for those that were looked at."""
+
+    fitting: Count = 0
+    """Of them, those that fit."""
+    changed: Count = 0
+    """Of these, those that were not so before; on a dry run, those that would be changed."""
+    next: Count | None = None
+    """Where to go on; None: all sessions were looked at."""

@@ -37,6 +37,14 @@ class SessionChanged(Event, frozen=True, kw_only=True, tag="session_changed"):
     by: str = ""
 
 
+class SessionLabelled(Event, frozen=True, kw_only=True, tag="session_labelled"):
+    """An operator calls a session so, for operators to read; empty: by nothing but its id."""
+
+    session_id: SessionId
+    label: str = ""
+    by: str = ""
+
+
 class SessionRevived(Event, frozen=True, kw_only=True, tag="session_revived"):
     """A retired session was added again; its history and today's counts are its own."""
 

@@ -18,6 +18,7 @@ from contracts.pool import (
     AddSessions,
     AskKeys,
     CancelLeases,
+    ChangeSessions,
     EndLeases,
     FindSessions,
     LeaseSessions,
@@ -41,6 +42,7 @@ from runtime.texts import as_quoted
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.commits.batches import (
     ADMIN,
+    BULK,
     CANCEL,
     END,
     LEASE,
@@ -48,6 +50,7 @@ from services.pool.commits.batches import (
     ROTATION,
     CommandBatch,
     CommandKind,
+    cut_change,
 )
 from services.pool.commits.committer import Committer
 from services.pool.keys.rotator import KeyRotator
@@ -149,7 +152,10 @@ class PoolDoors:
         try:
             command = _admin_decoder.decode(call.body)
         except msgspec.DecodeError as error:
-            await send_reply(self._client, call, decode_refusal(error, PoolAdmin.__args__))
+            await send_reply(self._client, call, decode_refusal(error, _COMMANDS))
+            return
+        if isinstance(command, ChangeSessions):
+            await self._committer.submit_batch(CommandBatch(BULK, cut_change(command), call))
             return
         if not isinstance(command, AddSessions):
             await self._committer.submit_batch(CommandBatch(ADMIN, [command], call))
@@ -244,7 +250,8 @@ def cut_command(command: AddSessions) -> list[AddSessions]:
     ]
 
 
-_admin_decoder = msgspec.json.Decoder(PoolAdmin)
+_COMMANDS = (*PoolAdmin.__args__, ChangeSessions)
+_admin_decoder = msgspec.json.Decoder(PoolAdmin | ChangeSessions)
 _QUESTIONS = (PoolStatus, FindSessions)
 _status_decoder = msgspec.json.Decoder(PoolStatus | FindSessions)
 _keys_decoder = msgspec.json.Decoder(AskKeys)

@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.base import ServiceType
 from contracts.pool import Policy
-from runtime.credentials import NAME_MAX, is_name
+from runtime.credentials import is_name
 from runtime.quantities import Seconds
 from runtime.settings import (
     DEFAULT_SERVICES,
@@ -18,7 +18,7 @@ from runtime.settings import (
     ServiceTypeSection,
     service_type_objection,
 )
-from runtime.texts import refuse_unwritable
+from runtime.texts import NAME_MAX, refuse_unwritable
 
 _TIMEOUT_MAX_S = 300
 _CHECKS_MAX = 600

@@ -10,6 +10,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
     "lease_id",
     "session_id",
+    "label",
     "service_type",
     "quota_day",
     "units",

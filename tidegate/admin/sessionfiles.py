@@ -33,6 +33,7 @@ SESSIONS_MAX = 10_000
 """As many as the API takes at once; a file is added as one."""
 EXPORTED = (
     "session_id",
+    "label",
     "status",
     "region",
     "account",
@@ -48,7 +49,7 @@ _BY_SERVICE = {"limits": "limit", "used": "used", "reserved": "reserved", "remai
 _UNITS = {"limit_": "limits", "used_": "used"}
 """Columns of units, by what stands before the service type, and the fields that they make."""
 _HOUR = "quota_reset_hour"
-_FIELDS = ("credential", "region", "timezone", "account", "tier")
+_FIELDS = ("credential", "region", "timezone", "label", "account", "tier")
 _SHOWN_MAX = 20
 SessionFields = dict[str, Any]
 Line = tuple[int, Credential | WrongCredential]
@@ -128,7 +129,8 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, SessionFields | Wrong
     if "credential" not in columns or not all(are_known) or len(set(columns)) < len(columns):
         raise CommandError(
             f"{file}, line 1: expected the columns credential, and of region, timezone, {_HOUR},"
-            " account, tier, limit_<service type> and used_<service type> those that are wanted"
+            " label, account, tier, limit_<service type> and used_<service type> those that are"
+            " wanted"
         )
     try:
         for row in reader:

@@ -1,15 +1,15 @@
-"""Sessions as an operator looks for them and sees them: filters, page after page; one changed."""
+"""Sessions as an operator looks for them: the options of a filter, and page after page."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import typer
 
-from tidegate.console import api, output
+from tidegate.console import api
 
-PAGE = 1000
 COLUMNS = (
     "session_id",
+    "label",
     "status",
     "remaining",
     "open_leases",
@@ -24,7 +24,8 @@ COLUMNS = (
     "stale",
     "origin",
 )
-SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
+LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
+PAGE = 1000
 STATUS = typer.Option(
     "",
     help="Only of these, with commas between them: active, cooling, suspect, draining, disabled,"
@@ -33,23 +34,35 @@ STATUS = typer.Option(
 SERVICE_TYPE = typer.Option(
     "", "--type", help="Only with a daily limit above 0 for this service type."
 )
+LABEL = typer.Option("", help="Only with exactly this label.")
 TEXT = typer.Option(
     "",
     "--find",
     "-q",
-    help="Only with this in id, region, origin, reason, account or tier, in any letter case.",
+    help="Only with this in id, label, region, origin, reason, account or tier, in any letter"
+    " case.",
 )
 SORT = typer.Option(
     "added",
-    help="added, id, status, region, last_used, open_leases, remaining or used (of --type, else of"
-    " all together); `-` before it: the last one first. Those that retired come last.",
+    help="added, id, status, label, region, last_used, open_leases, remaining or used (of --type,"
+    " else of all together); `-` before it: the last one first. Those that retired come last.",
 )
 
 
-def filter_query(status: str = "", service_type: str = "", text: str = "") -> dict[str, Any]:
+def filter_query(
+    status: str = "", service_type: str = "", label: str = "", text: str = ""
+) -> dict[str, Any]:
     """Write a filter as the API's parameters: what is not said is left out."""
-    given = {"status": status, "service_type": service_type, "q": text}
+    given = {"status": status, "service_type": service_type, "label": label, "q": text}
     return {name: value for name, value in given.items() if value}
+
+
+def read_limit(text: str) -> tuple[str, int]:
+    """Read `image=50`. Raises `BadParameter`."""
+    name, equals, units = text.rpartition("=")
+    if not (name and equals and units.isascii() and units.isdecimal()):
+        raise typer.BadParameter(f"expected such as image=50, got {text!r}", param_hint="--limit")
+    return name, int(units)
 
 
 def session_pages(query: dict[str, Any], limit: int, cursor: str = "") -> Iterator[dict[str, Any]]:
@@ -69,12 +82,3 @@ def list_of_sessions(query: dict[str, Any], limit: int, cursor: str = "") -> dic
     pages = list(session_pages(query, limit, cursor))
     data = [session for page in pages for session in page["data"]]
     return {**pages[-1], "data": data}
-
-
-def change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
-    """Change one, and show it as it is then. Raises `CommandError`."""
-    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_records(COLUMNS, [answer])

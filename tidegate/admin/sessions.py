@@ -5,17 +5,16 @@ from typing import Any
 import typer
 
 from runtime.credentials import Credential, WrongCredential
-from runtime.quantities import parse_seconds
-from tidegate.admin import sessionaccounts, sessionfiles, sessionlists, sessiontests
+from tidegate.admin import sessionchanges, sessionfiles, sessionlists, sessiontests
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
+_TOTALS = ("data", "changed", "added", "revived", "labelled")
 _LISTED_MAX = 1_000_000
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
-_REASON = typer.Option("", help="Why; it is kept in the log.")
 
 
 @app.command("list")
@@ -23,6 +22,7 @@ def list_sessions(
     *,
     status: str = sessionlists.STATUS,
     service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
     text: str = sessionlists.TEXT,
     sort: str = sessionlists.SORT,
     limit: int = typer.Option(1000, min=1, max=_LISTED_MAX, help="At most so many."),
@@ -33,7 +33,7 @@ def list_sessions(
 
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
-    query = {**sessionlists.filter_query(status, service_type, text), "sort": sort}
+    query = {**sessionlists.filter_query(status, service_type, label, text), "sort": sort}
     answer = sessionlists.list_of_sessions(query, limit, cursor)
     if as_json:
         output.print_json(answer)
@@ -61,6 +61,9 @@ def add_sessions(
         "", help="Account of those that name none: whose quota they use, 16 sessions at most."
     ),
     tier: str = typer.Option("", help="Tier of those that name none, of `[tiers]`."),
+    label: str = typer.Option(
+        "", help=f"What to call those that name nothing. {sessionlists.LABEL_HELP}"
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Add sessions, or revive them; adding one twice is harmless.
@@ -70,7 +73,13 @@ def add_sessions(
     Example: tidegate sessions add credentials.txt --timezone Asia/Shanghai
     """
     data = sessionfiles.data_of(file)
-    said = {"region": region, "timezone": timezone, "account": account, "tier": tier}
+    said = {
+        "region": region,
+        "timezone": timezone,
+        "label": label,
+        "account": account,
+        "tier": tier,
+    }
     lines = sessionfiles.session_lines(data, file, defaults=said)
     _send_sessions(lines, file, as_json=as_json)
 
@@ -79,7 +88,7 @@ def add_sessions(
 def import_sessions(
     file: str = typer.Argument(
         help="JSON lines, or CSV when it is named so: credential, region, timezone,"
-        " quota_reset_hour, account, tier, limits and used today (CSV: limit_<service type>,"
+        " quota_reset_hour, label, account, tier, limits and used today (CSV: limit_<service type>,"
         " used_<service type>); `-` is standard input."
     ),
     *,
@@ -108,7 +117,7 @@ def _send_sessions(
     """Send the good ones, tell what came of them, and name the others."""
     good = [(number, item) for number, item in lines if isinstance(item, Credential)]
     refused = [(number, item.reason) for number, item in lines if isinstance(item, WrongCredential)]
-    totals: dict[str, list[Any]] = {"data": [], "changed": [], "added": [], "revived": []}
+    totals: dict[str, list[Any]] = {name: [] for name in _TOTALS}
     for start in range(0, 0 if dry_run else len(good), _BATCH):
         batch = good[start : start + _BATCH]
         answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
@@ -124,6 +133,8 @@ def _send_sessions(
     else:
         output.print_text("\n".join(totals["changed"]) or "nothing new")
         output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
+        if totals["labelled"]:
+            output.print_note(f"{len(totals['labelled'])} that were there are called otherwise now")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 
@@ -134,7 +145,7 @@ def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
         return dict(api.post("/api/sessions", sessions))
     except GatewayRefusedError as error:
         lines = range(1, len(sessions) + 1)
-        none: dict[str, Any] = {"data": [], "changed": [], "added": [], "revived": []}
+        none: dict[str, Any] = {name: [] for name in _TOTALS}
         return {**none, "refused": [{"line": line, "reason": str(error)} for line in lines]}
 
 
@@ -166,65 +177,11 @@ def export_sessions(
         output.print_note(f"{len(answer['data'])} sessions exported")
 
 
-app.command("join")(sessionaccounts.join_account)
-app.command("tier")(sessionaccounts.set_tier)
-
-
-@app.command("drain")
-def drain_session(
-    session_id: str = sessionlists.SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Grant no new lease of a session; those that are open go on.
-
-    Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
-    """
-    body = {"status": "draining", "reason": reason}
-    sessionlists.change_session(session_id, body, as_json=as_json)
-
-
-@app.command("cool")
-def cool_session(
-    session_id: str = sessionlists.SESSION,
-    *,
-    duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
-    reason: str = _REASON,
-    as_json: bool = output.JSON,
-) -> None:
-    """Grant no new lease of a session for a while.
-
-    Example: tidegate sessions cool ses_0a1b2c3d4e5f --for 10m
-    """
-    try:
-        cool_s = float(parse_seconds(duration))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--for") from None
-    sessionlists.change_session(session_id, {"cool_s": cool_s, "reason": reason}, as_json=as_json)
-
-
-@app.command("clear")
-def clear_session(
-    session_id: str = sessionlists.SESSION, *, reason: str = _REASON, as_json: bool = output.JSON
-) -> None:
-    """Make a session active again: no longer cooling, suspect, draining, disabled or removed.
-
-    What its backend called used up stays so until its reset, and what was used stays used.
-
-    Example: tidegate sessions clear ses_0a1b2c3d4e5f
-    """
-    sessionlists.change_session(
-        session_id, {"status": "active", "cool_s": 0, "reason": reason}, as_json=as_json
-    )
-
-
-@app.command("remove")
-def remove_session(session_id: str = sessionlists.SESSION, *, as_json: bool = output.JSON) -> None:
-    """Retire a session: its history stays, and adding its credential again revives it.
-
-    Example: tidegate sessions remove ses_0a1b2c3d4e5f
-    """
-    answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
-    text = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
-    output.print_answer(answer, text, as_json=as_json)
+app.command("change")(sessionchanges.change_session)
+app.command("drain")(sessionchanges.drain_sessions)
+app.command("cool")(sessionchanges.cool_sessions)
+app.command("clear")(sessionchanges.clear_sessions)
+app.command("remove")(sessionchanges.remove_sessions)
 
 
 @app.command("test")

@@ -42,9 +42,9 @@ def post(path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:
     return _ask_gateway("POST", path, body=body, timeout_s=timeout_s)
 
 
-def patch(path: str, body: Any) -> Any:
-    """Change what `body` names. Raises `CommandError`."""
-    return _ask_gateway("PATCH", path, body=body)
+def patch(path: str, body: Any, **query: Any) -> Any:
+    """Change what `body` names; `query` are parameters. Raises `CommandError`."""
+    return _ask_gateway("PATCH", path, body=body, query=query)
 
 
 def put(path: str, body: Any) -> Any:

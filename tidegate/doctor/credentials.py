@@ -15,6 +15,7 @@ from runtime.environment import Environment
 from runtime.nats.connection import UnansweredError, ask_command, connect_as
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
+from runtime.texts import session_shown
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
@@ -86,7 +87,11 @@ def _account_of(session_id: SessionId, text: str, identity_key: str) -> SessionI
 async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> list[DoctorFinding]:
     """Tell the ciphertexts that no key opens, of sessions that are there."""
     there = await _sessions_there(client, list(closed))
-    troubles = [trouble for session_id, trouble in closed.items() if session_id in there]
+    troubles = [
+        session_shown(trouble, there[session_id])
+        for session_id, trouble in closed.items()
+        if session_id in there
+    ]
     if not troubles:
         return []
     more = f" (and {len(troubles) - _NAMED} more)" if len(troubles) > _NAMED else ""
@@ -94,23 +99,28 @@ async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> l
     return [wrong("keys", "credentials_closed", message)]
 
 
-async def _sessions_there(client: Client, among: list[SessionId]) -> set[SessionId]:
-    """Ask which of these sessions there are that have not retired; none where nobody answers."""
+async def _sessions_there(client: Client, among: list[SessionId]) -> dict[SessionId, str]:
+    """Ask which of these sessions have not retired, and their labels; none if nobody answers."""
     if not among:
-        return set()
+        return {}
     question = PoolStatus(among=among, limit=len(among))
     try:
         reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
     except UnansweredError:
-        return set()  # that nobody leads the pool is told elsewhere
+        return {}  # that nobody leads the pool is told elsewhere
     views = reply.sessions if isinstance(reply, PoolStatusReply) else []
-    return {view.session_id for view in views if view.status is not SessionStatus.RETIRED}
+    return {
+        view.session_id: view.label for view in views if view.status is not SessionStatus.RETIRED
+    }
 
 
 async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:
     """Tell those accounts of which more than one session has not retired."""
     there = await _sessions_there(client, [name for sessions in accounts for name in sessions])
-    left = [[session for session in sessions if session in there] for sessions in accounts]
+    left = [
+        [session_shown(session, there[session]) for session in sessions if session in there]
+        for sessions in accounts
+    ]
     named = [" and ".join(sessions) for sessions in left if len(sessions) > 1]
     if not named:
         return []

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from runtime.texts import session_shown
 from tidegate.console import api, output
 
 StoryPart = dict[str, Any]
@@ -92,7 +93,7 @@ def story_lines(story: StoryPart) -> Iterator[str]:
 def _consequence(event: StoryPart) -> str:
     """Name what the request did to a session, or to all of them."""
     words = _CONSEQUENCES.get(event["event"], f"{event['event']} {{}}")
-    return words.format(event["entity_id"])
+    return words.format(session_shown(event["entity_id"], event.get("session_label") or ""))
 
 
 def _refusal_lines(refusal: StoryPart) -> Iterator[str]:
@@ -107,6 +108,10 @@ def _refusal_lines(refusal: StoryPart) -> Iterator[str]:
         )
     if not refusal["count"]:
         yield "  it had been told before, and counts as nothing"
+
+
+def _session_text(lease: StoryPart) -> str:
+    return session_shown(lease["session_id"], lease.get("session_label") or "")
 
 
 def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:

@@ -186,6 +186,8 @@ class SessionRow(Row, kw_only=True):
     account: str = ""
     """Whose limits, zone and tier it has, with others; empty: its own."""
     tier: str = ""
+    label: str = ""
+    """What operators call it."""
 
 
 class ServerRow(Row, kw_only=True):

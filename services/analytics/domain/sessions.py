@@ -9,6 +9,7 @@ from contracts.pool import (
     SessionCooled,
     SessionDoubted,
     SessionJoined,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -34,6 +35,7 @@ class SessionStates(States[SessionRow]):
         self.routes: Routes = {
             SessionAdded: self._on_session_added,
             SessionChanged: self._on_session_changed,
+            SessionLabelled: self._on_session_labelled,
             SessionRevived: self._on_session_revived,
             SessionRetired: self._on_session_retired,
             SessionCooled: self._on_session_cooled,
@@ -110,6 +112,9 @@ class SessionStates(States[SessionRow]):
             for column, value in changes.items():
                 setattr(member, column, value)
             self.changed.add(name)
+
+    def _on_session_labelled(self, event: SessionLabelled, place: LogPlace) -> None:
+        self.change_row(event, event.session_id, place, label=event.label)
 
     def _on_session_revived(self, event: SessionRevived, place: LogPlace) -> None:
         self.change_row(

@@ -118,6 +118,7 @@ def log_request(
         error=error.code if error else None,
         key_id=key_id,
         session_id=summary.session_id,
+        session_label=summary.session_label or None,
         server_id=summary.server_id or None,
         attempts=summary.attempts_made,
         ms=short_ms(seconds * 1000),

@@ -13,6 +13,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     service_type: ServiceType = ServiceType("")
     """Empty until it is found."""
     session_id: SessionId | None = None
+    session_label: str = ""
+    """What operators call it: for the log line alone."""
     remaining: Mapping[ServiceType, int] | None = None
     """What the leased session has left; None where that is not known."""
     server_id: ServerId = ServerId("")

@@ -38,7 +38,7 @@ from services.gateway.routes.admin import (
     servers,
     strategies,
 )
-from services.gateway.routes.admin.sessions import adding, changing, listing
+from services.gateway.routes.admin.sessions import adding, bulk, changing, listing
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import (
@@ -215,6 +215,8 @@ _ADMINISTRATION = (
     adding.add_sessions,
     changing.change_session,
     changing.retire_session,
+    bulk.change_fitting,
+    bulk.retire_fitting,
     accounts.ask_account,
     accounts.receive_points,
     leases.list_leases,

@@ -34,6 +34,7 @@ from contracts.balancer import (
 from contracts.base import Command, Failed, FailedCode, GatewayId
 from contracts.pool import (
     AskKeys,
+    ChangeSessions,
     Done,
     FindSessions,
     KeysReply,
@@ -41,6 +42,7 @@ from contracts.pool import (
     PoolStatus,
     PoolStatusReply,
     RotateKey,
+    SessionsChanged,
     SessionsFound,
 )
 from runtime.clock import Clock
@@ -67,7 +69,9 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
-_pool_decoder = msgspec.json.Decoder(PoolStatusReply | SessionsFound | KeysReply | Done | Failed)
+_pool_decoder = msgspec.json.Decoder(
+    PoolStatusReply | SessionsFound | SessionsChanged | KeysReply | Done | Failed
+)
 _balancer_decoder = msgspec.json.Decoder(
     BalancerStatusReply | ServersChanged | ServersProbed | Failed
 )
@@ -113,6 +117,16 @@ class Doors:
         """Have the pool look for sessions. Raises `GatewayError`."""
         answer = await self._ask_service("pool", subjects.pool_status(), question, _pool_decoder)
         return _as_answer(SessionsFound, answer, "pool")
+
+    async def change_sessions(self, command: ChangeSessions) -> SessionsChanged:
+        """Have the pool change those that fit of some sessions. Raises `GatewayError`."""
+        return _as_answer(
+            SessionsChanged,
+            await self._ask_service(
+                "pool", subjects.pool_admin(), command, _pool_decoder, changes=True
+            ),
+            "pool",
+        )
 
     async def pool_admin(self, command: PoolAdmin) -> Done:
         """Have the pool do something; it is in the log on return. Raises `GatewayError`."""

@@ -11,16 +11,19 @@ from contracts.envelope import BYTES_MAX
 from contracts.pool import (
     CancelAnswers,
     ChangeSession,
+    ChangeSessions,
     Done,
     EndAnswers,
     LeaseAnswers,
     Refusal,
     Refused,
     RenewAnswers,
+    SessionsChanged,
 )
+from contracts.pool.lists import LOOKED_MAX
 from runtime.nats.broker import Call
 from services.pool import domain
-from services.pool.domain import Decision
+from services.pool.domain import BulkChange, Decision
 
 Decide = Callable[[Any, Any, Any], Decision]
 """(state, one item, now) → what is journalled and answered."""
@@ -53,14 +56,16 @@ def _admin_reply(answers: list[Any]) -> Reply:
     changed: list[str] = []
     revived: list[str] = []
     refused: dict[str, str] = {}
+    labelled: list[str] = []
     for answer in answers:
         if not isinstance(answer, Done):
             failed: Reply = answer
             return failed
         changed += answer.changed
         revived += answer.revived
+        labelled += answer.labelled
         refused |= answer.refused
-    return Done(changed=changed, revived=revived, refused=refused)
+    return Done(changed=changed, revived=revived, labelled=labelled, refused=refused)
 
 
 LEASE = CommandKind(
@@ -100,7 +105,27 @@ def admin_kind(origin: str) -> CommandKind:
     )
 
 
+def _bulk_reply(answers: list[Any]) -> Reply:
+    """Add up what became of the stretches that a look was cut into."""
+    for answer in answers:
+        if not isinstance(answer, SessionsChanged):
+            failed: Reply = answer
+            return failed
+    return SessionsChanged(
+        fitting=sum(answer.fitting for answer in answers),
+        changed=sum(answer.changed for answer in answers),
+        next=answers[-1].next,
+    )
+
+
 ADMIN = admin_kind("admin")
+BULK = CommandKind(
+    "bulk",
+    domain.decide_bulk,
+    _bulk_reply,
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are `BulkChange`."""
 POLICY = CommandKind(
     "policy",
     lambda state, wanted, now: domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now),
@@ -140,8 +165,17 @@ FORGET = CommandKind(
 
 def _beside_bytes(item: Any) -> int:
     """Bound the bytes of the pool's own events beside this command."""
+    if isinstance(item, BulkChange):
+        # Three events a session at the most, each with the reason.
+        return domain.BULK_MAX * 3 * (len(_encoder.encode(item.command)) + 512)
     closing = isinstance(item, ChangeSession) and item.used_up
     return _CLOSING_BYTES if closing else _EVENTS_BYTES
+
+
+def cut_change(command: ChangeSessions) -> list[BulkChange]:
+    """Cut a look of sessions to change into stretches that are decided singly."""
+    ends = range(command.start, command.start + LOOKED_MAX, domain.BULK_MAX)
+    return [BulkChange(command, start) for start in ends]
 
 
 class CommandBatch:

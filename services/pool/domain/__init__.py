@@ -24,6 +24,7 @@ violations      what can be wrong with a history
 
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.admin import decide_admin, decide_policy
+from services.pool.domain.decide.bulk import BULK_MAX, BulkChange, decide_bulk
 from services.pool.domain.decide.decision import Decision
 from services.pool.domain.decide.end import decide_end
 from services.pool.domain.decide.granting import grant_as_sent
@@ -59,8 +60,10 @@ from services.pool.domain.views import pool_status
 from services.pool.domain.violations import Violation, ViolationKind
 
 __all__ = [
+    "BULK_MAX",
     "HASH_VERSION",
     "SWEPT_MAX",
+    "BulkChange",
     "Decision",
     "Growth",
     "Pool",
@@ -72,6 +75,7 @@ __all__ = [
     "answer_question",
     "checkpoint_ledger",
     "decide_admin",
+    "decide_bulk",
     "decide_cancel",
     "decide_end",
     "decide_forget",

@@ -46,6 +46,8 @@ def canonical_json(state: Pool) -> bytes:
             "upkeep": _upkeep_record(state.upkeep),
             "queued": state.queued,
             "rotation": state.rotation,
+            # Only where there are any: ledgers without hash as they did.
+            **({"labels": state.labels} if state.labels else {}),
         }
     )
 

@@ -28,7 +28,7 @@ from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status, session_status
 
 ADDED = "added"
-_TEXTS = frozenset({"id", "status", "region"})
+_TEXTS = frozenset({"id", "status", "label", "region"})
 """Sorts by a text; the others go by a number."""
 _Key = Callable[[Session], str | float]
 _Entry = tuple[str | float, int, Session]
@@ -82,22 +82,27 @@ def find_sessions(
 def session_test(state: Pool, wanted: SessionFilter, now: datetime) -> Callable[[Session], bool]:
     """Tell how to know whether a session fits."""
     statuses, service_type = frozenset(wanted.statuses), wanted.service_type
-    text = wanted.text.casefold()
+    label, text = wanted.label, wanted.text.casefold()
+    labels = state.labels
 
     def fits(session: Session) -> bool:
         if statuses and session_status(session, now) not in statuses:
             return False
         if service_type and session.account.daily_limit(state.policy, service_type) <= 0:
             return False
-        return not text or _mentions(session, text)
+        own = labels.get(session.session_id, "")
+        if label and own != label:
+            return False
+        return not text or _mentions(session, own, text)
 
     return fits
 
 
-def _mentions(session: Session, text: str) -> bool:
+def _mentions(session: Session, label: str, text: str) -> bool:
     account = session.account
     said = (
         session.session_id,
+        label,
         session.region,
         session.origin,
         session.reason,
@@ -163,6 +168,7 @@ def _sort_keys(state: Pool, asked: FindSessions, now: datetime) -> dict[str, _Ke
     return {
         "id": lambda session: session.session_id,
         "status": lambda session: session_status(session, now),
+        "label": lambda session: state.labels.get(session.session_id, ""),
         "region": lambda session: session.region,
         "last_used": last_used,
         "open_leases": lambda session: session.open_leases,

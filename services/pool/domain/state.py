@@ -96,6 +96,8 @@ class Pool:
         """The sessions of each of them."""
         self.session_ids: list[SessionId] = []
         """Of all of them, as they were added: each has its place for good."""
+        self.labels: dict[SessionId, str] = {}
+        """What operators call sessions, where they call them anything."""
         self.leases: dict[LeaseId, Lease] = {}
         """The leases that are open, or whose end is or was uncertain."""
         self.opened: dict[LeaseId, Lease] = {}
@@ -108,17 +110,15 @@ class Pool:
         """What is left of all other leases, of ids never to be granted, and of penalties."""
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
-        self.evidence = Evidence()
+        self.evidence, self.upkeep = Evidence(), Upkeep()
         self.departures: deque[Departure] = deque()
         """When which of the leases with an end leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)
-        self.epoch = 0
-        self.leader = WriterId("")
+        self.epoch, self.leader = 0, WriterId("")
         self.used_at: dict[SessionId, datetime] = {}
         """When each session was last leased for a call that was sent, or may have been."""
         self.rotation: KeyRotation | None = None
         """The last rotation of the master key that began."""
-        self.upkeep = Upkeep()
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""

@@ -47,7 +47,9 @@ def pool_status(
             _session_view(state, index, session, now)
             for session in islice(_asked_sessions(state, asked), asked.limit)
         ],
-        leases=[_lease_view(lease) for lease in islice(_asked_leases(state, asked), asked.limit)],
+        leases=[
+            _lease_view(state, lease) for lease in islice(_asked_leases(state, asked), asked.limit)
+        ],
         waits=_wait_views(state, asked, now) if asked.waits else [],
         waiting=len(state.line),
     )
@@ -138,6 +140,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
         doubts=session.doubts,
+        label=state.labels.get(session.session_id, ""),
         checked_at=session.checked_at,
         account=account.name,
         tier=account.tier,
@@ -151,7 +154,7 @@ def _doubt_text(session: Session) -> str:
     return f"doubtful: {session.doubts} failures in a row" if session.doubts else ""
 
 
-def _lease_view(lease: Lease) -> LeaseView:
+def _lease_view(state: Pool, lease: Lease) -> LeaseView:
     return LeaseView(
         lease_id=lease.lease_id,
         request_id=lease.request_id,
@@ -162,4 +165,5 @@ def _lease_view(lease: Lease) -> LeaseView:
         state=str(lease.state),
         granted_at=lease.granted_at,
         expires_at=lease.expires_at,
+        label=state.labels.get(lease.session.session_id, ""),
     )

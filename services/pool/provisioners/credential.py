@@ -94,4 +94,5 @@ def session_addition(session_id: SessionId, credential: Credential) -> AddSessio
         account=AccountId(credential.account),
         tier=credential.tier,
         used=credential.used,
+        label=credential.label,
     )

@@ -125,6 +125,7 @@ class SavedPool(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: SavedUpkeep = SavedUpkeep()
     queued: dict[LeaseId, QueuedLease] = {}
     rotation: KeyRotation | None = None
+    labels: dict[SessionId, str] = {}
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -160,6 +161,7 @@ def encode_pool(state: Pool) -> bytes:
         ),
         queued=state.queued,
         rotation=state.rotation,
+        labels=state.labels,
     )
     return _encoder.encode(saved)
 
@@ -208,7 +210,7 @@ def _pool_of(saved: SavedPool) -> Pool:
     kept = saved.upkeep
     state.upkeep = Upkeep(kept.asked_at, deque(kept.joined), kept.bought, kept.held)
     state.queued = saved.queued
-    state.rotation = saved.rotation
+    state.rotation, state.labels = saved.rotation, saved.labels
     return state
 
 

@@ -3,7 +3,14 @@
 from typing import Any
 
 from contracts.base import RequestId, ServerId, SessionId
-from contracts.pool import Candidate, Outcome, QuotaObserved, SessionCooled, Verdict
+from contracts.pool import (
+    Candidate,
+    Outcome,
+    QuotaObserved,
+    SessionCooled,
+    SessionLabelled,
+    Verdict,
+)
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import named
 from tests.moments import NOON
@@ -47,6 +54,7 @@ def story() -> Story:
     return (
         Story()
         .tell(policy(), session("s1"), session("s2"), server_added("server-1"))
+        .tell(SessionLabelled(session_id=SessionId("s1"), label="account 7"))
         .tell(requested("plain", client_request_id="shared"), granted("plain"))
         .tell(used("plain", attempts=tries))
         .tell(requested("moved", client_request_id="shared"), granted("moved"))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 def told(**made: list[str]) -> dict[str, Any]:
-    names = ("data", "changed", "added", "revived", "refused")
+    names = ("data", "changed", "added", "revived", "labelled", "refused")
     nothing: dict[str, Any] = {name: [] for name in names}
     return nothing | made
 
@@ -72,6 +72,8 @@ async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) ->
     assert active["status"] == "active"
     cooled = await staffed.ask("PATCH", path, json={"cool_s": 600, "reason": "rest"})
     assert cooled["cooling_s"] > 500
+    called = await staffed.ask("PATCH", path, json={"label": "account 7"})
+    assert (called["label"], called["reason"]) == ("account 7", "rest")
     cleared = await staffed.ask("PATCH", path, json={"cool_s": 0})
     assert (cleared["cooling_s"], cleared["status"]) == (0, "active")
     retired = await staffed.ask("DELETE", path)

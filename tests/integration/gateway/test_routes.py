@@ -26,6 +26,8 @@ ADMIN_ONLY = [
     ("GET", "/api/sessions"),
     ("GET", "/api/sessions/x"),
     ("POST", "/api/sessions"),
+    ("PATCH", "/api/sessions"),
+    ("DELETE", "/api/sessions"),
     ("PATCH", "/api/sessions/x"),
     ("DELETE", "/api/sessions/x"),
     ("POST", "/api/sessions/x/test"),

@@ -6,7 +6,10 @@ import pytest
 
 from contracts.pool import lists
 from services.gateway.routes.admin.sessions import paging
+from services.pool import domain
+from services.pool.commits import batches
 from services.pool.domain import listing
+from services.pool.domain.decide import bulk
 from tests.integration.gateway.doors import Desk
 
 pytestmark = pytest.mark.anyio
@@ -36,9 +39,11 @@ async def sessions_by_page(front: Desk, query: str, limit: int) -> list[str]:
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks of five sessions, and three shown at once, so that lists are put together of many."""
-    for room in (lists, listing):
-        monkeypatch.setattr(room, "LOOKED_MAX", 5)
+    """Looks of four sessions, and three shown at once, so that lists are put together of many."""
+    monkeypatch.setattr(bulk, "BULK_MAX", 2)
+    monkeypatch.setattr(domain, "BULK_MAX", 2)
+    for room in (lists, listing, batches):
+        monkeypatch.setattr(room, "LOOKED_MAX", 4)
     monkeypatch.setattr(paging, "_SHOWN_AT_ONCE", 3)
 
 
@@ -103,3 +108,54 @@ async def test_a_cursor_of_another_list_is_refused(staffed: Desk) -> None:
     error = await staffed.refused("GET", f"/api/sessions?sort=id&cursor={page['next']}", 400)
 
     assert error["param"] == "cursor"
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_those_that_fit_are_changed_and_retired_a_look_at_a_time(staffed: Desk) -> None:
+    """Looks of four sessions, in stretches of two: seventeen and more are changed to the end."""
+    every = await added_sessions(staffed, 17)
+
+    tried = await staffed.ask("PATCH", "/api/sessions?all=true&dry_run=true", json=DISABLED)
+    done = await staffed.ask("PATCH", "/api/sessions?all=true", json=DISABLED)
+    again = await staffed.ask("PATCH", "/api/sessions?all=true", json=DISABLED)
+    removed = await staffed.ask("DELETE", "/api/sessions?status=disabled&q=us")
+
+    count = len(every)
+    assert tried == {"fitting": count, "changed": count, "dry_run": True}
+    assert done == {"fitting": count, "changed": count, "dry_run": False}
+    assert again == {"fitting": count, "changed": 0, "dry_run": False}
+    retired = await sessions_by_page(staffed, "status=retired", 3)
+    assert removed == {"fitting": len(retired), "changed": len(retired), "dry_run": False}
+    assert len(retired) >= 8
+    left = await sessions_by_page(staffed, "status=disabled", 3)
+    assert len(left) + len(retired) == count
+
+
+DISABLED = {"status": "disabled", "reason": "all of them"}
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body", "param", "expected"),
+    [
+        ("PATCH", "", DISABLED, "all", "expected status, service_type, label or q; or all=true"),
+        ("PATCH", "all=true&q=x", DISABLED, "all", "or all=true, alone"),
+        ("DELETE", "dry_run=true", None, "all", "expected status"),
+        ("PATCH", "q=x", {}, None, "at least one of status, cool_s, label"),
+        ("PATCH", "q=x", {"status": "retired"}, "status", "expected one of active, draining"),
+        ("PATCH", "q=x", {"limits": {}}, "limits", "no such field"),
+        ("PATCH", "q=x", {"label": "a\nb"}, "label", "64 printable characters"),
+        ("PATCH", "q=x", {"cool_s": 1, "reason": "x" * 501}, "reason", "<= 500"),
+    ],
+)
+async def test_what_cannot_be_changed_for_many_is_refused_by_name(
+    staffed: Desk,
+    method: str,
+    query: str,
+    body: dict[str, Any] | None,
+    param: str | None,
+    expected: str,
+) -> None:
+    error = await staffed.refused(method, f"/api/sessions?{query}", 400, json=body)
+
+    assert error["param"] == param
+    assert expected in error["message"]

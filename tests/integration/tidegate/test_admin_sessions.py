@@ -1,9 +1,11 @@
 """Sessions looked for, by the verbs that a person types."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
-from tidegate.admin import sessionlists
+from tidegate.admin import sessionchanges, sessionlists
 
 pytestmark = pytest.mark.anyio
 __all__ = ["terminal"]
@@ -34,6 +36,96 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     assert with_tea.startswith("service_type: expected one of ")
 
 
+async def test_a_session_is_called_something_where_operators_look(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Said by a file, for all that are added, or by a change; lists and files show it."""
+    file, table = tmp_path / "some.csv", tmp_path / "out.csv"
+    file.write_text("credential,label\nhush-1,account 7\nhush-2,\n")
+    added = (await terminal.read("sessions", "import", str(file)))["added"]
+
+    again = await terminal.read("sessions", "add", "-", "--label", "spare", stdin="hush-2\n")
+    changed = await terminal.read(
+        "sessions", "change", added[0], "--label", "8", "--limit", "image=7"
+    )
+    listed = await terminal.read("sessions", "list", "--label", "spare")
+    shown = await terminal.shown("sessions", "list", "--sort", "-label", "--limit", "1")
+    await terminal.shown("sessions", "export", str(table))
+
+    assert (again["changed"], again["labelled"]) == ([], [added[1]])
+    assert (changed["label"], changed["limits"]["image"]) == ("8", 7)
+    assert [one["session_id"] for one in listed["data"]] == [added[1]]
+    assert "spare" in shown
+    assert f"{added[1]},spare," in table.read_text()
+    code, _, err = await terminal.type("sessions", "change", added[0])
+    assert (code, "expected --label or --limit" in err) == (2, True)
+    code, _, err = await terminal.type("sessions", "change", added[0], "--limit", "image")
+    assert (code, "expected such as image=50" in err) == (2, True)
+    too_long = await terminal.refused("sessions", "change", added[0], "--label", "x" * 65)
+    assert too_long.startswith("label: expected")
+
+
+async def test_all_that_fit_are_drained_cooled_cleared_and_removed(terminal: Terminal) -> None:
+    """Each verb says how many fit, and how many of these were not so before."""
+    lines = "".join(f"us-credential-{number}\n" for number in range(5))
+    added = (await terminal.read("sessions", "add", "-", "--label", "spare", stdin=lines))["added"]
+    fitting = ("--label", "spare")
+    await terminal.shown("sessions", "drain", added[0])
+
+    tried = await terminal.shown("sessions", "drain", *fitting, "--dry-run")
+    drained = await terminal.shown("sessions", "drain", *fitting, "--reason", "closing")
+    cooled = await terminal.shown("sessions", "cool", "--find", "us", *fitting, "--for", "10m")
+    cleared = await terminal.read("sessions", "clear", "--status", "draining", *fitting)
+    would = await terminal.read("sessions", "remove", *fitting, "--dry-run")
+    removed = await terminal.shown("sessions", "remove", *fitting)
+    again = await terminal.read("sessions", "remove", *fitting)
+
+    assert tried == "4 of 5 sessions that fit would be drained\n"
+    assert drained == "4 of 5 sessions that fit drained\n"
+    assert cooled == "5 of 5 sessions that fit cooled\n"
+    assert cleared == {"fitting": 5, "changed": 5, "dry_run": False}
+    assert would == {"fitting": 5, "changed": 5, "dry_run": True}
+    assert removed == "5 of 5 sessions that fit removed\n"
+    assert again == {"fitting": 0, "changed": 0, "dry_run": False}
+    retired = await terminal.read("sessions", "list", "--status", "retired")
+    assert [one["session_id"] for one in retired["data"]] == added
+
+
+async def test_removing_many_asks_on_a_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await terminal.shown("sessions", "add", "-", "--label", "spare", stdin="one-more\n")
+    monkeypatch.setattr(sessionchanges, "is_terminal", lambda: True)
+    words = ("sessions", "remove", "--label", "spare")
+
+    refused = await terminal.type(*words, stdin="n\n")
+    left = await terminal.read("sessions", "list", "--label", "spare")
+    granted = await terminal.type(*words, stdin="y\n")
+    unasked = await terminal.shown(*words, "--yes")
+
+    assert (refused[0], "remove 1 sessions? " in refused[2]) == (1, True)
+    assert [one["status"] for one in left["data"]] == ["active"]
+    assert (granted[0], granted[1].endswith("1 of 1 sessions that fit removed\n")) == (0, True)
+    assert unasked == "0 of 0 sessions that fit removed\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("remove",),
+        ("drain", "ses_1", "--status", "disabled"),
+        ("clear", "ses_1", "--all"),
+        ("cool", "ses_1", "--for", "1m", "--dry-run"),
+    ],
+)
+async def test_one_session_or_those_that_fit_are_expected(
+    terminal: Terminal, words: tuple[str, ...]
+) -> None:
+    code, _, err = await terminal.type("sessions", *words)
+
+    assert (code, "expected" in err) == (2, True)
+
+
 async def test_waits_are_ended_by_what_is_said_of_them(terminal: Terminal) -> None:
     assert await terminal.shown("queue", "drop", "--type", "image") == "0 waits ended\n"
     assert await terminal.read("queue", "drop", "--all") == {"dropped": 0}
@@ -53,16 +145,18 @@ async def test_sessions_share_an_account_from_the_file_or_by_joining(terminal: T
     assert "line 5: quota_reset_hour: expected a whole number" in imported
     (first,) = (one for one in listed if "account" in one)
     assert (first["account"], first["used"]["image"]) == ("jimeng-7", 4)
-    refused = await terminal.refused("sessions", "join", alone, "jimeng-7")
+    refused = await terminal.refused("sessions", "change", alone, "--account", "jimeng-7")
     assert "quota_reset_hour: expected 8, as account 'jimeng-7' has it, got 0" in refused
-    joined = await terminal.read("sessions", "join", alone, "mine")
+    joined = await terminal.read("sessions", "change", alone, "--account", "mine")
     assert joined["account"] == "mine"
-    assert (await terminal.read("sessions", "join", late, "mine"))["account"] == "mine"
-    again = await terminal.refused("sessions", "join", late, "other")
+    assert (await terminal.read("sessions", "change", late, "--account", "mine"))[
+        "account"
+    ] == "mine"
+    again = await terminal.refused("sessions", "change", late, "--account", "other")
     assert "account: the session uses 'mine', and never leaves it" in again
-    assert "tier" not in await terminal.read("sessions", "tier", late, "none")
+    assert "tier" not in await terminal.read("sessions", "change", late, "--tier", "")
     assert "tier: expected one of [tiers] (there are none), got 'vip'" in await terminal.refused(
-        "sessions", "tier", late, "vip"
+        "sessions", "change", late, "--tier", "vip"
     )
     found = await terminal.read("sessions", "list", "--find", "mine")
     assert [one["session_id"] for one in found["data"]] == [alone, late]

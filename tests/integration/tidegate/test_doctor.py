@@ -280,7 +280,11 @@ def test_credentials_that_no_key_opens_are_named_while_their_session_is_there(
     master = (patient.home / "secrets" / "master.key").read_text().strip()
     names = [SessionId(f"ses_{name}") for name in ("good", "lost")]
     items = [
-        AddSession(session_id=name, sealed=Sealer(master).seal_credential(name, "c" * 12))
+        AddSession(
+            session_id=name,
+            sealed=Sealer(master).seal_credential(name, "c" * 12),
+            label="account 7",
+        )
         for name in names
     ]
     patient.administer(AddSessions(items=items, by="test"))
@@ -289,7 +293,7 @@ def test_credentials_that_no_key_opens_are_named_while_their_session_is_there(
         patient.ask("pool", f"$KV.credentials.{name}", foreign)
 
     assert patient.wrong()["credentials_closed"] == [
-        "session ses_lost: sealed under another master key"
+        "session ses_lost: sealed under another master key (account 7)"
     ]
 
 

@@ -47,7 +47,8 @@ def test_a_request_that_moved_to_another_session_is_told_with_both_leases_and_wh
 ) -> None:
     text = printed(readers, "moved")
 
-    assert "session_cooled s1: rate_limited" in text
+    assert "session_cooled s1 (account 7): rate_limited" in text
+    assert "granted: session s1 (account 7), 1 of image" in text
     assert text.count("1 given back") == 2
     assert text.index("released: 1 given back") < text.index("granted: session s2")
 

@@ -28,6 +28,7 @@ from contracts.pool import (
     SessionCooled,
     SessionDoubted,
     SessionJoined,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -53,7 +54,7 @@ def rows_by_id(*events: Any) -> dict[str, SessionRow]:
     return {row.session_id: row for row in rows}
 
 
-def joined(session_id: str, account: str = "a") -> SessionJoined:
+def in_account(session_id: str, account: str = "a") -> SessionJoined:
     return SessionJoined(session_id=session_id, account=account)
 
 
@@ -62,10 +63,10 @@ def test_what_is_said_of_an_account_holds_for_every_session_of_it() -> None:
         SessionAdded(session_id="s1", limits={"image": 3}, quota_timezone="Asia/Tokyo"),
         SessionAdded(session_id="s2"),
         SessionAdded(session_id="s3"),
-        joined("s1"),
-        joined("s2"),
-        joined("s2", "b"),
-        joined("nobody"),
+        in_account("s1"),
+        in_account("s2"),
+        in_account("s2", "b"),
+        in_account("nobody"),
         AccountChanged(session_id="s2", tier="vip", used={"image": 1}, quota_day="2026-01-01"),
         AccountChanged(session_id="s2"),
         AccountChanged(session_id="nobody", tier="vip"),
@@ -83,15 +84,15 @@ def test_what_is_said_of_an_account_holds_for_every_session_of_it() -> None:
 
 
 def test_who_was_remembered_in_an_account_is_still_in_it() -> None:
-    story = Story().tell(session(), joined("s1"))
+    story = Story().tell(session(), in_account("s1"))
     fold = RowFold(Remembered(sessions=rows_of(batch_of(story), "sessions")))
-    later = Story().tell(SessionAdded(session_id="s2"), joined("s2"))
+    later = Story().tell(SessionAdded(session_id="s2"), in_account("s2"))
     later.tell(AccountChanged(session_id="s2", tier="vip"))
 
     for sequence, subject, envelope in later.envelopes():
         fold.fold_envelope(sequence, subject, envelope)
-
     rows = rows_of(fold.next_batch(), "sessions")
+
     assert [(row.session_id, row.tier) for row in rows] == [("s1", "vip"), ("s2", "vip")]
 
 
@@ -116,6 +117,12 @@ def test_added_session_is_active_from_that_day_on() -> None:
     row = session_row()
 
     assert (row.status, row.added_day, row.region) == ("active", "2026-01-01", "us")
+
+
+def test_a_session_is_called_what_was_said_last() -> None:
+    called = [SessionLabelled(session_id="s1", label=text) for text in ("one", "two", "")]
+
+    assert [session_row(*called[:count]).label for count in range(4)] == ["", "one", "two", ""]
 
 
 def test_session_added_twice_keeps_its_age() -> None:

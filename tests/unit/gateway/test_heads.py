@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.base import ServerId
+from contracts.base import ServerId, SessionId
 from services.gateway.clients.browsers import preflight_headers
 from services.gateway.clients.headers import own_headers
 from services.gateway.domain.heads import (
@@ -164,11 +164,18 @@ def test_preflight_that_asks_for_thousands_gets_some() -> None:
 
 
 def test_own_headers_say_where_an_answer_comes_from() -> None:
-    known = Summary(server_id=ServerId("one"), server_region="evil\r\nX-Evil: 1")
+    known = Summary(
+        server_id=ServerId("one"),
+        server_region="evil\r\nX-Evil: 1",
+        session_id=SessionId("ses_1"),
+        session_label="account 7",
+    )
 
     found = head_of(200, own_headers(request_with(), None, known), [(b"x-mode\x1b[2J", b"b"), JSON])
 
     assert b"\r\nx-server-id: one\r\n" in found
+    assert b"\r\nx-session-id: ses_1\r\n" in found
+    assert b"account 7" not in found  # that is for operators alone
     assert b"x-server-region" not in found
     assert found.endswith(b"\r\ncontent-type: application/json\r\n")
     assert b"\x1b" not in found

@@ -10,6 +10,7 @@ from contracts.pool import (
     SessionChanged,
     SessionCooled,
     SessionFilter,
+    SessionLabelled,
     SessionRetired,
     SessionsFound,
     SessionStatus,
@@ -30,6 +31,7 @@ EVENTS = (
     SessionChanged(session_id=SessionId("one"), status=SessionStatus.DISABLED),
     LEASE,
     usage_of(LEASE),
+    SessionLabelled(session_id=SessionId("two"), label="Account 7"),
 )
 
 
@@ -82,6 +84,9 @@ def test_retired_sessions_are_a_part_of_their_own() -> None:
         (look_for(text="HTTP"), ["three"]),
         (look_for(text="rate"), ["three"]),
         (look_for(text="wo"), ["two"]),
+        (look_for(text="account"), ["two"]),
+        (look_for(label="Account 7"), ["two"]),
+        (look_for(label="account 7"), []),
         (look_for(text="hk", statuses=["disabled"]), ["one"]),
         (look_for(text="hk", statuses=["active"]), []),
     ],
@@ -96,6 +101,7 @@ def test_those_are_named_that_fit_all_that_is_said(asked: FindSessions, there: l
         ("added", ["one", "two", "three"]),
         ("id", ["one", "three", "two"]),
         ("status", ["two", "three", "one"]),
+        ("label", ["one", "three", "two"]),
         ("region", ["two", "three", "one"]),
         ("last_used", ["one", "three", "two"]),
         ("open_leases", ["one", "two", "three"]),
@@ -178,7 +184,7 @@ def test_a_look_is_bounded() -> None:
     assert look(pool, look_for(text="nothing")) == SessionsFound(sequence=9, next=LOOKED_MAX)
 
 
-SORTS = "added, id, status, region, last_used, open_leases, remaining, used"
+SORTS = "added, id, status, label, region, last_used, open_leases, remaining, used"
 
 
 @pytest.mark.parametrize(

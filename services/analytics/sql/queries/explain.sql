@@ -21,8 +21,10 @@ asked as (
 granted as (
     select request_id, list(l order by l.number) as leases
     from (
-        select leases.*, coalesce(account, '') as account, coalesce(tier, '') as tier
-        from leases left join ledger.sessions using (session_id)
+        select leases.*, coalesce(label, '') as session_label, coalesce(account, '') as account,
+            coalesce(tier, '') as tier
+        from leases
+        left join (select session_id, label, account, tier from ledger.sessions) using (session_id)
     ) as l where request_id in (select request_id from found) group by all
 ),
 tried as (
@@ -36,9 +38,11 @@ refused as (
 brought_about as (
     select detail ->> '$.request_id' as request_id,
         list({'event_id': sequence || '.' || position, 'ts': ts, 'event': event,
-            'entity_id': entity_id, 'reason': reason, 'detail': detail}
+            'entity_id': entity_id, 'session_label': coalesce(label, ''), 'reason': reason,
+            'detail': detail}
             order by sequence, position) as consequences
     from ledger.entity_events
+    left join (select session_id, label from ledger.sessions) on session_id = entity_id
     where detail ->> '$.request_id' in (select request_id from found) group by all
 )
 select request_id, asked, leases, attempts, refusals, consequences

@@ -21,6 +21,7 @@ select session_id,
     origin,
     account,
     tier,
+    label,
     retired_at,
     cooling_until
 from session_states

@@ -16,6 +16,7 @@ def summary_of(stage: Stage) -> Summary:
     return Summary(
         service_type=stage.call.service_type,
         session_id=trail.lease.session_id if trail.lease else None,
+        session_label=trail.lease.label if trail.lease else "",
         remaining=_remaining(stage),
         server_id=selected.server_id if selected else trail.server_id,
         server_region=selected.region if selected else trail.server_region,

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import NUMBER_MAX, Failed, FailedCode
+from contracts.base import NUMBER_MAX, Failed, FailedCode, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -18,18 +18,21 @@ from contracts.pool import (
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionLabelled,
     SessionRetired,
     SessionRevived,
     SessionStatus,
 )
-from runtime.texts import as_quoted
-from services.pool.domain.decide.accounts import (
+from runtime.texts import as_quoted, label_objection
+from services.pool.domain.decide.accounts.joining import (
     addition_objection,
-    change_account,
-    hour_objection,
     join_account,
     joining_objection,
     name_objection,
+)
+from services.pool.domain.decide.accounts.telling import (
+    change_account,
+    hour_objection,
     tier_objection,
     tiers_objection,
 )
@@ -58,7 +61,7 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     if isinstance(command, AddSessions):
         return _add_sessions(draft, command, origin)
     if isinstance(command, ChangeSession):
-        return _change_session(draft, command)
+        return change_session(draft, command)
     if isinstance(command, DropWaits):
         dropped = drop_waits(draft, command)
         return Decision(draft.events, Done(changed=[str(name) for name in dropped]))
@@ -100,7 +103,11 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             return _admin_failure(_LIMITS)
         if too_great(item.used.values()):
             return _admin_failure(_USED)
-        objection = name_objection(item.account) or hour_objection(item.quota_reset_hour)
+        objection = (
+            label_objection(item.label)
+            or name_objection(item.account)
+            or hour_objection(item.quota_reset_hour)
+        )
         if objection:
             return _admin_failure(objection)
     refused: dict[str, str] = {}
@@ -108,15 +115,23 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
         objection = addition_objection(draft.pool, item)
         if objection:
             refused[str(item.session_id)] = objection
-        else:
-            _add_session(draft, item, command.by, origin)
+            continue
+        _add_session(draft, item, command.by, origin)
+        if item.label:
+            _label_session(draft, item.session_id, item.label, command.by)
     changed = [
         str(event.session_id)
         for event in draft.events
         if isinstance(event, SessionAdded | SessionRevived)
     ]
     revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
-    return Decision(draft.events, Done(changed=changed, revived=revived, refused=refused))
+    labelled = [
+        str(event.session_id)
+        for event in draft.events
+        if isinstance(event, SessionLabelled) and event.session_id not in changed
+    ]
+    done = Done(changed=changed, revived=revived, labelled=labelled, refused=refused)
+    return Decision(draft.events, done)
 
 
 def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
@@ -151,12 +166,19 @@ def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
     change_account(draft, session, by, tier=item.tier or None, reset_hour=hour, used=item.used)
 
 
-def _change_session(draft: Draft, command: ChangeSession) -> Decision:
+def _label_session(draft: Draft, session_id: SessionId, label: str, by: str) -> None:
+    """Call a session so, unless it is called so already."""
+    if draft.pool.labels.get(session_id, "") != label:
+        draft.emit(SessionLabelled(session_id=session_id, label=label, by=by))
+
+
+def change_session(draft: Draft, command: ChangeSession) -> Decision:
     """Change what the command names of a session, or say what was wrong with it."""
     session = draft.pool.sessions.get(command.session_id)
     if session is None:
         return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
-    if objection := _change_objection(draft, session, command):
+    objection = change_objection(command) or _tier_objection(draft, session, command)
+    if objection:
         return _admin_failure(objection)
     if objection := joining_objection(draft.pool, session, command.account):
         return _admin_failure(objection, "conflict")
@@ -173,14 +195,16 @@ def _change_session(draft: Draft, command: ChangeSession) -> Decision:
             by=by,
         )
         draft.emit(cooled)
+    if command.label is not None:
+        _label_session(draft, session.session_id, command.label, by)
     if command.used_up:
         _close_day_of_all(draft, session, by)
     changed = [str(session.session_id)] if draft.events else []
     return Decision(draft.events, Done(changed=changed))
 
 
-def _change_objection(draft: Draft, session: Session, command: ChangeSession) -> str | None:
-    """Say what of a change cannot be, whatever account the session uses; None: nothing."""
+def change_objection(command: ChangeSession) -> str | None:
+    """Say what is wrong with a change whatever its session is like; None when nothing is."""
     status, cool_s = command.status, command.cool_s
     if status in (SessionStatus.COOLING, SessionStatus.SUSPECT):
         return f"status: {status} is not set by hand; expected cool_s, or another status"
@@ -188,8 +212,13 @@ def _change_objection(draft: Draft, session: Session, command: ChangeSession) ->
         return f"cool_s: expected 0 to {COOL_S_MAX:.0f} seconds"
     if command.limits is not None and too_great(command.limits.values()):
         return _LIMITS
+    return label_objection(command.label or "")
+
+
+def _tier_objection(draft: Draft, session: Session, command: ChangeSession) -> str | None:
+    """Say why a session as it is cannot be changed so; None when it can."""
     retired = session.status is SessionStatus.RETIRED
-    if retired and status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
+    if retired and command.status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
         return "the session is retired: make it active first"
     return tier_objection(draft.pool.policy, command.tier or "")
 

@@ -73,6 +73,7 @@ def grant_reply(draft: Draft, lease: Lease) -> Granted:
         trial=lease.trial,
         # Who accused it would say the same again; another server is to judge.
         avoid_servers=[accuser.server_id for accuser in session.accusers] if lease.trial else [],
+        label=draft.pool.labels.get(session.session_id, ""),
     )
 
 

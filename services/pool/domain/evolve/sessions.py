@@ -16,6 +16,7 @@ from contracts.pool import (
     SessionCooled,
     SessionDoubted,
     SessionJoined,
+    SessionLabelled,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -93,6 +94,13 @@ def _on_session_changed(state: Pool, session: Session, event: SessionChanged) ->
         state.set_field(session.account, "limits", event.limits)
         # How much of each type the pool can do has changed, and with it which types are rare.
         state.set_field(state, "index", None)
+
+
+def _on_session_labelled(state: Pool, session: Session, event: SessionLabelled) -> None:
+    if event.label:
+        state.put_entry(state.labels, session.session_id, event.label)
+    else:
+        state.drop_entry(state.labels, session.session_id)
 
 
 def _on_session_revived(state: Pool, session: Session, event: SessionRevived) -> None:
@@ -214,6 +222,7 @@ def _note_penalty(state: Pool, request_id: RequestId, session: Session) -> None:
 
 _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionChanged: _on_session_changed,
+    SessionLabelled: _on_session_labelled,
     SessionRevived: _on_session_revived,
     SessionRetired: _on_session_retired,
     SessionCooled: _on_session_cooled,

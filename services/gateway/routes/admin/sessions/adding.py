@@ -30,13 +30,15 @@ class RefusedSession(msgspec.Struct, frozen=True, kw_only=True):
 class SessionsAdded(msgspec.Struct, frozen=True, kw_only=True):
     """The good ones in their order (`data`), what it made of them, and the others.
 
-    `changed` are those that are `added` and those that are `revived`; the rest was there.
+    `changed` are those that are `added` and those that are `revived`; the rest was there. Of that
+    the `labelled` ones have another label now.
     """
 
     data: list[str]
     changed: list[str]
     added: list[str]
     revived: list[str]
+    labelled: list[str]
     refused: list[RefusedSession]
 
 
@@ -73,6 +75,7 @@ async def add_sessions(
         changed=done.changed,
         added=[one for one in done.changed if one not in done.revived],
         revived=sorted(done.revived),
+        labelled=done.labelled,
         refused=sorted(refused, key=lambda one: one.line),
     )
 
@@ -100,6 +103,7 @@ class _AddedBatches(NamedTuple):
     changed: list[str]
     """Those that were not there before, or retired."""
     revived: set[str]
+    labelled: list[str]
 
     @property
     def named(self) -> list[str]:
@@ -113,6 +117,7 @@ async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> 
     refused: dict[str, str] = {}
     changed: list[str] = []
     revived: set[str] = set()
+    labelled: list[str] = []
     for start in range(0, len(good), _BATCH_MAX):
         batch = good[start : start + _BATCH_MAX]
         standing = await _current_status(doors, batch)
@@ -122,7 +127,8 @@ async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> 
         refused |= done.refused
         changed += done.changed
         revived |= set(done.revived)
-    return _AddedBatches(asked, refused, changed, revived)
+        labelled += done.labelled
+    return _AddedBatches(asked, refused, changed, revived, labelled)
 
 
 async def _current_status(
@@ -159,4 +165,5 @@ def _seal_command(
         account=AccountId(given.account),
         tier=given.tier,
         used=given.used,
+        label=given.label,
     )

@@ -14,8 +14,7 @@ from contracts.pool import (
     SessionStatus,
     SessionView,
 )
-from runtime.credentials import NAME_MAX
-from runtime.texts import as_quoted
+from runtime.texts import NAME_MAX, as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.listing import session_of
@@ -42,7 +41,9 @@ _Limit = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; `cool_s` keeps it from new leases so long (0 ends its cooling).
 
-    Limits and tier are those of its account. `account` has it join one, for good.
+    Limits and tier are those of its account. `account` has it join one, for good. `label` is what
+    operators call it, and clients never see; empty takes it away. Personal data does not belong
+    there.
     """
 
     status: StatusName | None = None
@@ -50,6 +51,7 @@ class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tier: Annotated[str, msgspec.Meta(max_length=NAME_MAX)] | None = None
     account: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)] | None = None
     cool_s: Annotated[float, msgspec.Meta(ge=0, le=COOL_MAX_S)] | None = None
+    label: Annotated[str, msgspec.Meta(max_length=NAME_MAX)] | None = None
     reason: str = ""
 
 
@@ -67,13 +69,13 @@ async def change_session(
     session_id: FromPath[str],
     data: JSONBody[ChangedSession],
 ) -> SessionView:
-    """Enable, drain or disable a session, cool it, end its cooling; set limits, tier, account."""
+    """Enable, drain or disable a session, cool it, end its cooling; limit, label, enter it."""
     status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:
         _check_limits(data.limits, doors)
-    changes = (data.status, data.limits, data.tier, data.account, data.cool_s)
+    changes = (data.status, data.limits, data.tier, data.account, data.cool_s, data.label)
     if all(change is None for change in changes):
-        message = "body: expected at least one of status, limits, tier, account, cool_s"
+        message = "body: expected at least one of status, limits, tier, account, cool_s, label"
         raise GatewayError("invalid_request", message)
     await session_of(doors, session_id)
     command = ChangeSession(
@@ -83,6 +85,7 @@ async def change_session(
         tier=data.tier,
         account=AccountId(data.account or ""),
         cool_s=data.cool_s,
+        label=data.label,
         reason=data.reason,
         by=admin.key_id,
     )

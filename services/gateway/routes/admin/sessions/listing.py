@@ -17,6 +17,7 @@ from services.gateway.routes.admin.sessions.paging import (
     OfStatus,
     SessionQuery,
     Sort,
+    WithLabel,
     WithText,
     page_of_sessions,
     session_filter,
@@ -49,13 +50,14 @@ async def list_sessions(
     *,
     statuses: OfStatus = "",
     service_type: OfServiceType = "",
+    label: WithLabel = "",
     text: WithText = "",
     sort: Sort = "added",
     limit: Limit = 1000,
     cursor: Cursor = "",
 ) -> SessionList:
     """List sessions with what each has used, reserved and left today."""
-    query = SessionQuery(session_filter(doors, statuses, service_type, text), sort)
+    query = SessionQuery(session_filter(doors, statuses, service_type, label, text), sort)
     status, behind = await page_of_sessions(doors, query, limit, cursor)
     return SessionList(
         data=status.sessions,

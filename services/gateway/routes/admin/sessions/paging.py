@@ -47,17 +47,21 @@ OfServiceType = Annotated[
         name="service_type", description="Only with a daily limit above 0 for this service type."
     ),
 ]
+WithLabel = Annotated[
+    str, QueryParameter(name="label", description="Only with exactly this label.")
+]
 WithText = Annotated[
     str,
     QueryParameter(
-        name="q", description="Only with this in id, region, origin or reason, in any letter case."
+        name="q",
+        description="Only with this in id, label, region, origin or reason, in any letter case.",
     ),
 ]
 Sort = Annotated[
     str,
     QueryParameter(
-        description="added, id, status, region, last_used, open_leases, remaining or used (of"
-        " service_type, else of all together); `-` before it: the last one first. Those that"
+        description="added, id, status, label, region, last_used, open_leases, remaining or used"
+        " (of service_type, else of all together); `-` before it: the last one first. Those that"
         " retired come behind all others."
     ),
 ]
@@ -93,7 +97,7 @@ class SessionPage(NamedTuple):
 
 
 def session_filter(
-    doors: Doors, statuses: str = "", service_type: str = "", text: str = ""
+    doors: Doors, statuses: str = "", service_type: str = "", label: str = "", text: str = ""
 ) -> SessionFilter:
     """Read which sessions are wanted. Raises `GatewayError` (invalid_request)."""
     names = [name.strip() for name in statuses.split(",")] if statuses else []
@@ -108,6 +112,7 @@ def session_filter(
     return SessionFilter(
         statuses=[one_of("status", name, SessionStatus) for name in names],
         service_type=ServiceType(service_type),
+        label=label,
         text=text,
     )
 

@@ -1,20 +1,19 @@
-"""Which account a session may use, and what may be said of one.
+"""Which account a session may use.
 
 A session uses an account of its own until it joins a named one, and never leaves that. What it says
 of zone, reset hour, limits and tier must be what the account has; what it leaves out is the
 account's. One that has counts of its own must count the same days, too, or they could not be added.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from contracts.base import AccountId, QuotaDay, ServiceType, SessionId
-from contracts.pool import AccountChanged, AddSession, Policy, SessionJoined, SessionStatus
+from contracts.base import AccountId, SessionId
+from contracts.pool import AddSession, Policy, SessionJoined, SessionStatus
 from runtime.texts import as_quoted
+from services.pool.domain.decide.accounts.telling import days_of, tier_objection
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.quota import HOUR_MAX, policy_span, zone_at
 from services.pool.domain.records import Account, Session
 from services.pool.domain.state import Pool
 
@@ -28,21 +27,6 @@ def name_objection(name: str) -> str | None:
     if len(name) <= NAME_MAX and name.isprintable() and name == name.strip():
         return None
     return f"account: expected up to {NAME_MAX} printable characters, no blanks around them"
-
-
-def hour_objection(hour: int | None) -> str | None:
-    """Say why no quota day begins at this hour; None when one can."""
-    if hour is None or 0 <= hour <= HOUR_MAX:
-        return None
-    return f"quota_reset_hour: expected 0 to {HOUR_MAX}"
-
-
-def tier_objection(policy: Policy, tier: str) -> str | None:
-    """Say why there is no such tier; None when there is, or none is named."""
-    if not tier or tier in policy.tiers:
-        return None
-    there = ", ".join(policy.tiers) or "there are none"
-    return f"tier: expected one of [tiers] ({there}), got {as_quoted(tier)}"
 
 
 def addition_objection(pool: Pool, item: AddSession) -> str | None:
@@ -101,8 +85,8 @@ def _difference(policy: Policy, account: Account, wish: Account, *, counts: bool
 
     What is not said is the account's; but where there are counts, days are as they were counted.
     """
-    there = _days_of(policy, account)
-    wished = _days_of(policy, wish)
+    there = days_of(policy, account)
+    wished = days_of(policy, wish)
     said = (wish.quota_timezone, wish.quota_reset_hour)
     pairs: list[tuple[str, Any, Any]] = [
         (name, has, wants)
@@ -122,64 +106,7 @@ def _difference(policy: Policy, account: Account, wish: Account, *, counts: bool
     return None
 
 
-def _days_of(policy: Policy, account: Account) -> tuple[str, int]:
-    """Tell in which zone, and from which hour on, an account's days are."""
-    hour = account.quota_reset_hour
-    zone = account.quota_timezone or policy.quota_timezone
-    return zone, policy.quota_reset_hour if hour is None else hour
-
-
 def join_account(draft: Draft, session: Session, name: AccountId, by: str) -> None:
     """Have a session join, unless it has."""
     if name and session.account.name != name:
         draft.emit(SessionJoined(session_id=session.session_id, account=name, by=by))
-
-
-def change_account(
-    draft: Draft,
-    session: Session,
-    by: str,
-    *,
-    tier: str | None = None,
-    reset_hour: int | None = None,
-    used: Mapping[ServiceType, int],
-) -> None:
-    """Journal what is said of a session's account, as far as it is not so already."""
-    account, policy = session.account, draft.pool.policy
-    if tier == account.tier:
-        tier = None
-    zone, hour = _days_of(policy, account)
-    hour = hour if reset_hour is None else reset_hour
-    day = QuotaDay("")
-    if used:
-        day = zone_at(zone, hour, draft.now, policy_span(policy.reset_guard_s)).day
-        tallies = account.days.get(day, {})
-        used = {
-            name: units
-            for name, units in used.items()
-            if units > (tallies[name].used if name in tallies else 0)
-        }
-    if tier is None and reset_hour is None and not used:
-        return
-    changed = AccountChanged(
-        session_id=session.session_id,
-        tier=tier,
-        quota_reset_hour=reset_hour,
-        used=dict(used),
-        quota_day=day if used else QuotaDay(""),
-        by=by,
-    )
-    draft.emit(changed)
-
-
-def tiers_objection(pool: Pool, policy: Policy) -> str | None:
-    """Say which tiers a policy leaves out that are in use; None when it has them all."""
-    missing: dict[str, int] = {}
-    for session in pool.sessions.values():
-        tier = session.account.tier
-        if tier and tier not in policy.tiers and session.status is not SessionStatus.RETIRED:
-            missing[tier] = missing.get(tier, 0) + 1
-    if not missing:
-        return None
-    named = ", ".join(f"{as_quoted(tier)} of {count}" for tier, count in missing.items())
-    return f"tiers: expected those that sessions have, but {named} is missing"

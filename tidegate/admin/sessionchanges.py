@@ -1,0 +1,210 @@
+"""Sessions changed: called something, limited, drained, cooled, cleared, removed."""
+
+import sys
+from typing import Any
+
+import typer
+
+from runtime.quantities import parse_seconds
+from tidegate.admin import sessionlists
+from tidegate.console import api, output
+
+_SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
+_ONE = typer.Argument("", help="Id of the session, as `list` shows it.", metavar="[SESSION_ID]")
+_ALL = typer.Option(False, "--all", help="Every session that has not retired.")
+_DRY_RUN = typer.Option(False, "--dry-run", help="Change nothing; only count.")
+_REASON = typer.Option("", help="Why; it is kept in the log.")
+
+
+def change_session(
+    session_id: str = _SESSION,
+    *,
+    label: str | None = typer.Option(
+        None, help=f'What to call it; "" takes it away. {sessionlists.LABEL_HELP}'
+    ),
+    limit: list[str] = typer.Option(
+        [], help="Units a day of a service type, such as image=50; with one, all others go."
+    ),
+    account: str = typer.Option(
+        "", help="Join this account, once and for good: its quota is used from then on."
+    ),
+    tier: str | None = typer.Option(
+        None, help='Limits of its account, of `[tiers]`; "" takes them away.'
+    ),
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Call a session something, limit it, give it a tier, or have it use an account's quota.
+
+    What it has used is added to the account's; zone and reset hour must be the same, limits and
+    tier, too, where it has any. Limits and tier are those of all sessions of the account.
+
+    Example: tidegate sessions change ses_0a1b2c3d4e5f --label "account 7" --tier vip
+    """
+    if label is None and tier is None and not limit and not account:
+        raise typer.BadParameter("expected --label, --limit, --account or --tier")
+    body: dict[str, Any] = {"reason": reason}
+    if label is not None:
+        body["label"] = label
+    if limit:
+        body["limits"] = dict(map(sessionlists.read_limit, limit))
+    if account:
+        body["account"] = account
+    if tier is not None:
+        body["tier"] = tier
+    _change_session(session_id, body, as_json=as_json)
+
+
+def drain_sessions(
+    session_id: str = _ONE,
+    *,
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Grant no new lease of a session, or of all that fit; those that are open go on.
+
+    Example: tidegate sessions drain ses_0a1b2c3d4e5f --reason "account is being closed"
+    """
+    body = {"status": "draining", "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        _change_session(session_id, body, as_json=as_json)
+    else:
+        answer = api.patch(
+            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
+        )
+        _print_outcome(answer, "drained", as_json=as_json)
+
+
+def cool_sessions(
+    session_id: str = _ONE,
+    *,
+    duration: str = typer.Option(..., "--for", help='How long: "90s", "10m", "2h".'),
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Grant no new lease of a session, or of all that fit, for a while.
+
+    Example: tidegate sessions cool ses_0a1b2c3d4e5f --for 10m
+    """
+    try:
+        cool_s = float(parse_seconds(duration))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from None
+    body = {"cool_s": cool_s, "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        _change_session(session_id, body, as_json=as_json)
+    else:
+        answer = api.patch(
+            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
+        )
+        _print_outcome(answer, "cooled", as_json=as_json)
+
+
+def clear_sessions(
+    session_id: str = _ONE,
+    *,
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Make a session, or all that fit, active again: not cooling, suspect, draining or disabled.
+
+    What its backend called used up stays so until its reset, and what was used stays used.
+
+    Example: tidegate sessions clear ses_0a1b2c3d4e5f
+    """
+    body = {"status": "active", "cool_s": 0, "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        _change_session(session_id, body, as_json=as_json)
+    else:
+        answer = api.patch(
+            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
+        )
+        _print_outcome(answer, "cleared", as_json=as_json)
+
+
+def remove_sessions(
+    session_id: str = _ONE,
+    *,
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask, where a terminal would."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Retire a session, or all that fit: adding its credential again revives it.
+
+    On a terminal it says how many fit, and asks before it removes them.
+
+    Example: tidegate sessions remove --status disabled --dry-run
+    """
+    query = sessionlists.filter_query(status, service_type, label, text)
+    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
+        answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
+        said = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
+        output.print_answer(answer, said, as_json=as_json)
+        return
+    wanted = _bulk_query(query, everything=everything, dry_run=dry_run)
+    if is_terminal() and not (yes or dry_run):
+        tried = api.delete("/api/sessions", **wanted, dry_run=True)
+        typer.confirm(f"remove {tried['changed']} sessions?", abort=True, err=True)
+    _print_outcome(api.delete("/api/sessions", **wanted), "removed", as_json=as_json)
+
+
+def is_terminal() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty()
+
+
+def _is_one(session_id: str, query: dict[str, Any], *, everything: bool, dry_run: bool) -> bool:
+    """Whether one session is named, and nothing beside it. Raises `BadParameter`."""
+    if bool(session_id) is (bool(query) or everything):
+        raise typer.BadParameter(
+            "expected a session's id, or which sessions: --status, --type, --label, --find, --all"
+        )
+    if session_id and dry_run:
+        raise typer.BadParameter("expected which sessions, not one", param_hint="--dry-run")
+    return bool(session_id)
+
+
+def _bulk_query(query: dict[str, Any], *, everything: bool, dry_run: bool) -> dict[str, Any]:
+    given = {**query, "all": everything, "dry_run": dry_run}
+    return {name: value for name, value in given.items() if value}
+
+
+def _print_outcome(answer: dict[str, Any], done: str, *, as_json: bool) -> None:
+    """Say how many were changed, or would be, of how many that fit."""
+    would = "would be " if answer["dry_run"] else ""
+    text = f"{answer['changed']} of {answer['fitting']} sessions that fit {would}{done}"
+    output.print_answer(answer, text, as_json=as_json)
+
+
+def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> None:
+    answer = api.patch(f"/api/sessions/{api.path_segment(session_id)}", body)
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.print_records(sessionlists.COLUMNS, [answer])
