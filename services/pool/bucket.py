@@ -57,13 +57,25 @@ class CredentialBucket:
 
         Raises `CredentialMovedError` when there is another, and `CredentialsUnavailableError`.
         """
-        answer = await self._ask(_PREFIX + session_id, sealed, {_BEHIND: str(revision)})
+        return await self._store(session_id, sealed, {_BEHIND: str(revision)})
+
+    async def _store(self, session_id: SessionId, content: bytes, headers: dict[str, str]) -> int:
+        answer = await self._ask(_PREFIX + session_id, content, headers)
         if "error" not in answer:
             return int(answer["seq"])
         error = answer["error"]
         if error.get("err_code") != _MOVED:
             raise CredentialsUnavailableError(f"{session_id}: {error['description']}")
         raise CredentialMovedError(f"{session_id}: another was stored at the same time")
+
+    async def delete_behind(self, session_id: SessionId, revision: int) -> int:
+        """Take a ciphertext out behind this revision; the revision of what marks its absence.
+
+        The bucket keeps the newest of each session alone: the ciphertext is in it no more. Raises
+        as `store_behind`.
+        """
+        headers = {_BEHIND: str(revision), "KV-Operation": "DEL"}
+        return await self._store(session_id, b"", headers)
 
     async def read_newest(self, session_id: SessionId) -> Ciphertext:
         """Read what is stored for a session. Raises `CredentialsUnavailableError`."""

@@ -24,6 +24,7 @@ from services.pool.store import CredentialStore, PoolLedger
 
 _SETTINGS_EVERY_S, _STATE_EVERY_S = 2.0, 2.0
 _PAUSE_S, _FINISH_S, _FULL = 0.5, 5.0, 0.9
+_SHRED_EVERY_S = 1.0
 _NO_POLICY = "no policy is in force yet"
 
 
@@ -87,6 +88,7 @@ class PoolLeader:
                 self._watch_log(),
                 self._watch_fleet(),
                 self._rotator.run(),
+                self._shred_removed(),
                 self._end_in_order(done),
             )
         finally:
@@ -125,10 +127,24 @@ class PoolLeader:
         while not ready.is_set():
             try:
                 await self._credentials.catch_up()
+                self._credentials.find_removed(self._ledger.state)
                 ready.set()
             except CredentialsUnavailableError as error:
                 self._logger.warning("credentials_unavailable", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
+
+    async def _shred_removed(self) -> None:
+        """Take out, for ever, the ciphertexts of sessions that were removed."""
+        while True:
+            await asyncio.sleep(_SHRED_EVERY_S)
+            try:
+                count = await self._credentials.shred_removed(self._ledger.state)
+            except CredentialsUnavailableError as error:
+                self._logger.warning("credentials_unavailable", reason=str(error))
+                await asyncio.sleep(_SETTINGS_EVERY_S)
+            else:
+                if count:
+                    self._logger.info("credentials_shredded", count=count)
 
     async def _run_term(self) -> None:
         """Put the policy in force, open the doors, and look after both policy and sessions."""

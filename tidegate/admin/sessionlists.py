@@ -10,6 +10,7 @@ from tidegate.console import api
 COLUMNS = (
     "session_id",
     "label",
+    "credential_end",
     "status",
     "remaining",
     "open_leases",

@@ -34,7 +34,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     heads: dict[str, Head]
     sessions: int
-    """Sessions that were ever added: each must have its ciphertext."""
+    """Sessions that were ever added: each must have its ciphertext, or what marks its removal."""
     broken: list[str]
     """Where a chain does not hold."""
 

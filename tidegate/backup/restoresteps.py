@@ -192,6 +192,8 @@ async def _count_credentials(environment: Environment, taken: Bundle, unpacked: 
     kept = CredentialStore(client, Sealer(keys))
     try:
         tried = [one async for one in kept.open_all()]
+        # Of sessions that were removed, by the end of the log or since.
+        removed = await kept.count_removed()
     except CredentialsUnavailableError as error:
         raise CommandError(f"the credentials cannot be read: {error}") from None
     finally:
@@ -199,10 +201,12 @@ async def _count_credentials(environment: Environment, taken: Bundle, unpacked: 
     sessions = taken.manifest.proof.sessions
     closed = [one.trouble for one in tried if one.credential is None]
     opened = len(tried) - len(closed)
-    if closed and opened < sessions:
+    if closed and opened + removed < sessions:
         raise CommandError(f"the credentials do not open under this master key: {closed[0]}")
-    if opened < sessions:
-        raise CommandError(f"{sessions} sessions came back, but only {opened} credentials")
+    if opened + removed < sessions:
+        raise CommandError(
+            f"{sessions} sessions came back, but only {opened} credentials ({removed} were removed)"
+        )
     return opened
 
 

@@ -114,5 +114,8 @@ class Credentials:
                 told = f"session {session_id}: {answer['error']['description']}"
                 raise GatewayError("internal_error", told)
             found = answer["message"]
-            return SealedCredential(int(found["seq"]), base64.b64decode(found.get("data", "")))
+            if not found.get("data"):
+                told = f"session {session_id}: it was removed, and its credential with it"
+                raise GatewayError("internal_error", told)
+            return SealedCredential(int(found["seq"]), base64.b64decode(found["data"]))
         raise GatewayError("ledger_unavailable", "the bucket of credentials does not answer")

@@ -118,10 +118,10 @@ class Committer:
         if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return
-        state, sequence = self._ledger.state, self._writer.link.sequence
-        answer = domain.answer_question(state, asked, self.log_now(), sequence, self._writer.epoch)
+        log, ledger, now = self._writer, self._ledger, self.log_now()
+        answer = domain.answer_question(ledger.state, asked, now, log.link.sequence, log.epoch)
         if isinstance(answer, PoolStatusReply):
-            own = {"unwritable_s": self._writer.unwritable_s, **self._ledger.troubles}
+            own = {"unwritable_s": log.unwritable_s, **ledger.troubles}
             answer = msgspec.structs.replace(answer, **own)
         await self._publish_answer(call, answer)
 
@@ -188,6 +188,7 @@ class Committer:
         else:
             self._ledger.state.commit()
             self._queue.checkpoints.note_journalled(round_.events)
+            self._credentials.note_journalled(round_.events)
             self._measure_round(round_, time.monotonic() - started)
             await self._answer_round(round_)
         finally:

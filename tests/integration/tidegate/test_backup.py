@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+from contracts.base import SessionId
 from contracts.subjects import evt_pool
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import snapshots
 from runtime.nats.snapshots import Taken
+from services.pool.bucket import CredentialBucket
 from tests.e2e.stack import Stack
 from tests.integration.tidegate.backup_parts import (
     altered_backup,
@@ -314,6 +316,24 @@ def test_a_session_without_its_ciphertext_is_told_while_backing_up(
 
     assert done.returncode == 1
     assert json.loads(done.stdout)["wrong"] == ["2 sessions, but only 0 ciphertexts"]
+
+
+def test_a_session_that_was_removed_needs_no_ciphertext(empty: Stack, tmp_path: Path) -> None:
+    """Its log may still have it, where it was removed while the credentials were taken."""
+
+    async def remove_one() -> None:
+        await write_pool_log(empty)
+        async with connected(empty, "pool") as client:
+            await CredentialBucket(client).delete_behind(SessionId("two"), 2)
+
+    empty.start_nats()
+    asyncio.run(remove_one())
+
+    taken = empty.tidegate("backup", str(tmp_path / "taken"), "--json")
+    checked = empty.tidegate("restore", str(tmp_path / "taken"), "--check")
+
+    assert (taken.returncode, json.loads(taken.stdout)["wrong"]) == (0, [])
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_a_key_that_is_given_by_variable_is_not_in_the_backup(

@@ -203,17 +203,17 @@ def test_an_unknown_session_cannot_be_changed() -> None:
     assert "there is no session none" in objection(folded(session_added()), command, "not_found")
 
 
-def test_a_session_is_retired_once_and_comes_back_by_activation() -> None:
+def test_a_session_is_retired_once_and_comes_back_by_its_credential_alone() -> None:
     pool = folded(session_added())
 
     assert change(pool, status=SessionStatus.RETIRED) == [
         SessionRetired(session_id=ONE, reason="operator", by="me")
     ]
     assert change(pool, status=SessionStatus.RETIRED) == []
-    assert "make it active first" in objection(
-        pool, ChangeSession(session_id=ONE, status=SessionStatus.DRAINING, by="me")
-    )
-    assert change(pool, status=SessionStatus.ACTIVE) == [SessionRevived(session_id=ONE, by="me")]
+    for status in (SessionStatus.ACTIVE, SessionStatus.DRAINING, None):
+        command = ChangeSession(session_id=ONE, status=status, cool_s=0, by="me")
+        assert "add its credential again" in objection(pool, command)
+    assert add(pool, "one") == [SessionRevived(session_id=ONE, origin="generated", by="me")]
     assert grant(pool)
 
 

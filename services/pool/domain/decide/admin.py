@@ -217,9 +217,8 @@ def change_objection(command: ChangeSession) -> str | None:
 
 def _tier_objection(draft: Draft, session: Session, command: ChangeSession) -> str | None:
     """Say why a session as it is cannot be changed so; None when it can."""
-    retired = session.status is SessionStatus.RETIRED
-    if retired and command.status not in (SessionStatus.ACTIVE, SessionStatus.RETIRED):
-        return "the session is retired: make it active first"
+    if session.status is SessionStatus.RETIRED and command.status is not SessionStatus.RETIRED:
+        return "the session was removed, and its credential with it: add its credential again"
     return tier_objection(draft.pool.policy, command.tier or "")
 
 
@@ -234,15 +233,12 @@ def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
 
 
 def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:
-    """Retire, revive or change the session, as far as it is not so already."""
+    """Retire or change the session, as far as it is not so already."""
     session_id, status, limits = session.session_id, command.status, command.limits
     if status is SessionStatus.RETIRED:
         if session.status is not SessionStatus.RETIRED:
             reason = command.reason or _OPERATOR
             draft.emit(SessionRetired(session_id=session_id, reason=reason, by=by))
-        status = None
-    elif session.status is SessionStatus.RETIRED:
-        draft.emit(SessionRevived(session_id=session_id, by=by))
         status = None
     # What is so already is no event: said twice, a command changes nothing.
     if limits == session.account.limits:

@@ -12,12 +12,11 @@ from contracts.base import NUMBER_MAX, AccountId, ServiceType, SessionId
 from contracts.pool import (
     ChangeSession,
     SessionStatus,
-    SessionView,
 )
 from runtime.texts import NAME_MAX, as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
-from services.gateway.routes.admin.sessions.listing import session_of
+from services.gateway.routes.admin.sessions.listing import ShownSession, session_of, shown_session
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 
@@ -68,7 +67,7 @@ async def change_session(
     admin: NamedDependency[Key],
     session_id: FromPath[str],
     data: JSONBody[ChangedSession],
-) -> SessionView:
+) -> ShownSession:
     """Enable, drain or disable a session, cool it, end its cooling; limit, label, enter it."""
     status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:
@@ -90,7 +89,7 @@ async def change_session(
         by=admin.key_id,
     )
     await doors.pool_admin(command)
-    return await session_of(doors, session_id)
+    return await shown_session(doors, session_id)
 
 
 @delete(

@@ -1,5 +1,6 @@
 """Sessions listed by page, and shown alone."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -8,8 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from contracts.base import ServiceType, SessionId
-from contracts.pool import PoolStatus, SessionView
+from contracts.pool import PoolStatus, SessionStatus, SessionView
 from runtime.texts import as_quoted
+from services.gateway.accounts.endings import credential_ends
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.paging import (
     Cursor,
@@ -27,13 +29,20 @@ from services.gateway.routes.doors import Doors
 Limit = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
 
 
+class ShownSession(SessionView, frozen=True, kw_only=True):
+    """A session as operators see it."""
+
+    credential_end: str = ""
+    """The last four characters of its credential, where it has eight; shown nowhere else."""
+
+
 class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions as the pool's fold has them at `sequence`, and the pool's figures.
 
     `next` is the `cursor` of the page behind this one; empty: there is none.
     """
 
-    data: list[SessionView]
+    data: list[ShownSession]
     next: str
     total: int
     active: int
@@ -60,7 +69,7 @@ async def list_sessions(
     query = SessionQuery(session_filter(doors, statuses, service_type, label, text), sort)
     status, behind = await page_of_sessions(doors, query, limit, cursor)
     return SessionList(
-        data=status.sessions,
+        data=await with_credential_ends(doors, status.sessions),
         next=behind,
         total=status.sessions_total,
         active=status.sessions_active,
@@ -73,9 +82,25 @@ async def list_sessions(
 
 
 @get("/sessions/{session_id:str}", tags=["sessions"], summary="One session")
-async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> SessionView:
+async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> ShownSession:
     """Show one session."""
-    return await session_of(doors, session_id)
+    return await shown_session(doors, session_id)
+
+
+async def shown_session(doors: Doors, session_id: str) -> ShownSession:
+    """Fetch a session as operators see it. Raises `GatewayError` (not_found)."""
+    (shown,) = await with_credential_ends(doors, [await session_of(doors, session_id)])
+    return shown
+
+
+async def with_credential_ends(doors: Doors, views: Sequence[SessionView]) -> list[ShownSession]:
+    """Put the end of its credential to each, where it can be read."""
+    ids = [view.session_id for view in views if view.status is not SessionStatus.RETIRED]
+    ends = await credential_ends(doors.client, doors.sealer, ids)
+    return [
+        ShownSession(**msgspec.structs.asdict(view), credential_end=ends.get(view.session_id, ""))
+        for view in views
+    ]
 
 
 async def session_of(doors: Doors, session_id: str) -> SessionView:

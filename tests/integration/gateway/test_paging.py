@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import nats
 import pytest
 
+from contracts.base import SessionId
 from contracts.pool import lists
+from contracts.subjects import CREDENTIALS_BUCKET
+from runtime.secrets import Sealer
+from services.gateway.accounts import endings
 from services.gateway.routes.admin.sessions import paging
 from services.pool import domain
 from services.pool.commits import batches
@@ -159,3 +164,41 @@ async def test_what_cannot_be_changed_for_many_is_refused_by_name(
 
     assert error["param"] == param
     assert expected in error["message"]
+
+
+async def test_credentials_show_their_last_four_characters_to_operators(staffed: Desk) -> None:
+    """A proxy before it is no part of it; a short one, and one of another key, show nothing."""
+    given = ["credential-wxyz", "http://user:pass@host:80@credential-abcd", "short", "another-key1"]
+    wanted = [{"credential": text} for text in given]
+    added = (await staffed.ask("POST", "/api/sessions", 200, json=wanted))["data"]
+    foreign = Sealer("another").seal_credential(added[3], given[3])
+    await staffed.doors.client.request(f"$KV.{CREDENTIALS_BUCKET}.{added[3]}", foreign)
+
+    page = await staffed.ask("GET", "/api/sessions")
+    one = await staffed.ask("GET", f"/api/sessions/{added[0]}")
+    changed = await staffed.ask("PATCH", f"/api/sessions/{added[1]}", json={"cool_s": 1})
+    ends = {view["session_id"]: view.get("credential_end", "") for view in page["data"]}
+
+    assert [ends[session] for session in added] == ["wxyz", "abcd", "", ""]
+    assert (one["credential_end"], changed["credential_end"]) == ("wxyz", "abcd")
+    assert "wxyz" not in str(staffed.logged)
+
+
+async def test_ends_of_more_credentials_than_one_question_may_ask_for_are_told(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "_AT_ONCE", 2)
+    ids = [SessionId(session) for session in await added_sessions(staffed, 5)]
+
+    ends = await endings.credential_ends(staffed.doors.client, staffed.doors.sealer, ids)
+
+    assert set(ends) >= set(ids[2:])
+    assert {end[:3] for end in ends.values()} >= {"al-"}
+
+
+async def test_sessions_are_listed_where_their_credentials_cannot_be_read(staffed: Desk) -> None:
+    ids = [SessionId(session) for session in await added_sessions(staffed, 2)]
+    closed = await nats.connect(staffed.doors.client.connected_url.geturl())
+    await closed.close()
+
+    assert await endings.credential_ends(closed, staffed.doors.sealer, ids) == {}
