@@ -61,15 +61,8 @@ class PoolLedger:
     def __init__(self) -> None:
         """Start at the log's beginning."""
         self.state = Pool()
-        self.policy_trouble = ""
-        """Why the configured policy is not in force; empty when it is."""
-        self.snapshot_trouble = ""
-        """Why no snapshot of it was made when one was due; empty when one was."""
-
-    @property
-    def troubles(self) -> dict[str, str]:
-        """Tell what is wrong beside the fold, as a status has it."""
-        return {"policy_trouble": self.policy_trouble, "snapshot_trouble": self.snapshot_trouble}
+        self.policy_trouble = self.snapshot_trouble = ""
+        """Why the configured policy is not in force, and why no snapshot was made when due."""
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
         """Take one envelope of the subject into the state."""

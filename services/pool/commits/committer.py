@@ -121,8 +121,8 @@ class Committer:
         log, ledger, now = self._writer, self._ledger, self.log_now()
         answer = domain.answer_question(ledger.state, asked, now, log.link.sequence, log.epoch)
         if isinstance(answer, PoolStatusReply):
-            own = {"unwritable_s": log.unwritable_s, **ledger.troubles}
-            answer = msgspec.structs.replace(answer, **own)
+            own = {name: getattr(ledger, name) for name in ("policy_trouble", "snapshot_trouble")}
+            answer = msgspec.structs.replace(answer, unwritable_s=log.unwritable_s, **own)
         await self._publish_answer(call, answer)
 
     def finish_term(self) -> None:

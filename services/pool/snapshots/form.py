@@ -201,10 +201,8 @@ def _pool_of(saved: SavedPool) -> Pool:
         spans = state.ended.minted if span.minted else state.ended.undated
         spans[span.name] = _restored_span(span)
     state.ended.settle_due()
-    state.accusations = saved.accusations
-    state.used_at = saved.used_at
-    state.refusals.refused = saved.refused
-    state.violations = saved.violations
+    state.accusations, state.used_at = saved.accusations, saved.used_at
+    state.refusals.refused, state.violations = saved.refused, saved.violations
     for name in Evidence.__slots__:
         setattr(state.evidence, name, getattr(saved.evidence, name))
     kept = saved.upkeep
