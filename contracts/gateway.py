@@ -1,4 +1,7 @@
-"""The gateways' wire: client keys, in `evt.keys`, written by whichever gateway the fence lets."""
+"""The gateways' wire: `evt.keys`, written by whichever gateway the fence lets.
+
+Keys and sign-ins, and what operators did with the log as a whole.
+"""
 
 from enum import StrEnum
 
@@ -44,6 +47,38 @@ class MetricsKeyIssued(Event, frozen=True, kw_only=True, tag="metrics_key_issued
     by: str = ""
 
 
+class ViewerKeyIssued(Event, frozen=True, kw_only=True, tag="viewer_key_issued"):
+    """A key exists from here on that reads what operators read, and changes nothing.
+
+    A tag of its own, which earlier versions skip: to them the key opens nothing.
+    """
+
+    key_id: KeyId
+    key_hash: str
+    name: str
+    by: str = ""
+
+
+class SignInLinkUsed(Event, frozen=True, kw_only=True, tag="sign_in_link_used"):
+    """A link that signs in once was exchanged, and opens nothing any more."""
+
+    link_id: str
+    key_id: KeyId
+    """The key for which it stands, and the sign-in after it."""
+    sign_in_id: str
+    expires_at: Instant
+    """When the link would have been over."""
+
+
+class SignedOut(Event, frozen=True, kw_only=True, tag="signed_out"):
+    """A sign-in was ended before it was over; its cookie opens nothing any more."""
+
+    sign_in_id: str
+    key_id: KeyId
+    expires_at: Instant
+    """When it would have been over."""
+
+
 class KeyChanged(Event, frozen=True, kw_only=True, tag="key_changed"):
     """A key's name, bounds or hash (a rotation) changed; fields that are None stay.
 
@@ -66,4 +101,48 @@ class KeyRevoked(Event, frozen=True, kw_only=True, tag="key_revoked"):
     by: str = ""
 
 
-KeyEvent = KeyIssued | MetricsKeyIssued | KeyChanged | KeyRevoked
+class AuditRecorded(Event, frozen=True, kw_only=True, tag="audit_recorded"):
+    """Somebody replayed the log, and handed in what it came to."""
+
+    command: str
+    ok: bool
+    sequence: Count
+    """The log was replayed up to here."""
+    envelopes: Count
+    events: Count
+    violations: Count
+    first: list[str] = []
+    """The first of them, in words."""
+    duckdb: str = ""
+    """How the projections compared with the log."""
+    took_s: float = 0.0
+    by: str = ""
+
+
+class BackupRecorded(Event, frozen=True, kw_only=True, tag="backup_recorded"):
+    """Somebody took a backup; where it lies is that machine's business."""
+
+    command: str
+    ok: bool
+    sequence: Count
+    """The log is in it up to here."""
+    bytes: Count
+    name: str
+    host: str
+    wrong: list[str] = []
+    """What it lacks, in words."""
+    by: str = ""
+
+
+KeyEvent = (
+    KeyIssued
+    | MetricsKeyIssued
+    | ViewerKeyIssued
+    | KeyChanged
+    | KeyRevoked
+    | SignInLinkUsed
+    | SignedOut
+    | AuditRecorded
+    | BackupRecorded
+)
+"""What stands in `evt.keys`: keys, sign-ins, and what operators did with the log."""

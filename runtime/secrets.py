@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from contracts.base import SessionId
 
@@ -63,6 +65,10 @@ def _derive_key(master_key: str) -> bytes:
     return hashlib.sha256(b"tidegate master key\0" + master_key.encode()).digest()
 
 
+def _expand_key(key: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)
+
+
 def _key_id(key: bytes) -> bytes:
     # Stands before each ciphertext, so that another key is told from damage.
     return hashlib.sha256(b"tidegate key id\0" + key).digest()[:_KEY_ID_BYTES]
@@ -84,6 +90,7 @@ class Sealer:
         """Those of the file as it was read last; the first seals."""
         self._reread = reread
         self._ciphers: dict[bytes, AESGCM] = {}
+        self._derived: dict[str, list[bytes]] = {}
         self._text = ""
         self._take_up(text)
 
@@ -131,6 +138,16 @@ class Sealer:
             return sealed
         return self.seal_credential(session_id, self.open_credential(session_id, sealed))
 
+    def derived_keys(self, purpose: str) -> list[bytes]:
+        """Derive 256 bits from each master key of the file by HKDF (RFC 5869), the sealing first.
+
+        What they are for goes into them: keys of two purposes have nothing in common.
+        """
+        derived = self._derived.get(purpose)
+        if derived is None:
+            derived = self._derived[purpose] = [_expand_key(key, purpose) for key in self._keys]
+        return derived
+
     def has_key_of(self, sealed: bytes) -> bool:
         """Tell whether the key of a ciphertext is known, without reading the file again."""
         return sealed[:_KEY_ID_BYTES] in self._ciphers
@@ -140,6 +157,8 @@ class Sealer:
         assert texts, "expected a master key"
         keys = [_derive_key(key) for key in texts]
         self._text = text
+        self._keys = tuple(keys)
+        self._derived = {}
         self._sealing = _key_id(keys[0])
         self.key_ids = [_key_id(key).hex() for key in keys]
         if len(texts) > 1:

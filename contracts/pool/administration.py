@@ -33,6 +33,7 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
     wait_type: ServiceType = ServiceType("")
     wait_key: KeyId = KeyId("")
     limit: int = 1000
+    overview: bool = False
 
 
 class SessionView(Part, frozen=True, kw_only=True):
@@ -101,6 +102,40 @@ class WaitView(Part, frozen=True, kw_only=True):
     eta_s: float | None = None
 
 
+class TypeUnits(Part, frozen=True, kw_only=True):
+    """Units of one service type on the sessions' current quota days."""
+
+    service_type: ServiceType
+    remaining: int
+    """What countable sessions have left, unreserved."""
+    reserved: int
+    """What open leases hold."""
+
+
+class QuotaReset(Part, frozen=True, kw_only=True):
+    """When the quota day of the accounts of one time zone and reset hour ends."""
+
+    timezone: str
+    reset_hour: int = 0
+    quota_day: QuotaDay
+    resets_at: Instant
+
+
+class PoolOverview(Part, frozen=True, kw_only=True):
+    """What a page shows of the pool as a whole, in time that does not grow with its sessions."""
+
+    states: dict[str, int]
+    """Sessions by status, those retired apart; cooling ones are no active ones here."""
+    units: list[TypeUnits]
+    resets: list[QuotaReset]
+    """The earliest first; the pool's own time zone is always among them."""
+    in_doubt_leases: int
+    """Unknown and expired leases that nobody has settled."""
+    in_doubt_units: int
+    in_doubt_since: Instant | None = None
+    """When the first of them was granted."""
+
+
 class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply"):
     """The fold at `sequence`."""
 
@@ -130,6 +165,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Why the configured policy is not in force; empty: it is, or nobody has asked for another."""
     snapshot_trouble: str = ""
     """Why the leader had no snapshot made when one was due; empty where nothing is wrong."""
+    overview: PoolOverview | None = None
+    """Where it was asked for."""
 
 
 class AddSession(Part, frozen=True, kw_only=True):

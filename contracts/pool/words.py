@@ -120,3 +120,5 @@ class Attempt(Part, frozen=True, kw_only=True):
     connect_ms: float = 0.0
     first_byte_ms: float = 0.0
     total_ms: float = 0.0
+    started_ms: float = 0.0
+    """When it began, since its request first asked for a lease; 0: nobody said."""

@@ -66,13 +66,23 @@ def types_matching(pattern: str) -> list[str]:
 class Wanted:
     """Which records are to be shown; a lease's later events are known by its id."""
 
-    def __init__(self, types: Sequence[str] = (), session: str = "", request: str = "") -> None:
+    def __init__(
+        self,
+        types: Sequence[str] = (),
+        session: str = "",
+        request: str = "",
+        server: str = "",
+        key: str = "",
+    ) -> None:
         """Take types, or patterns of them; an empty wish is no wish."""
         self._types = types
         self._session = session
         self._request = request
+        self._server = server
+        self._key = key
         self._leases: set[str] = set()
         self._requests = {request}
+        self._requests_of_key: set[str] = set()
 
     def __call__(self, record: dict[str, Any]) -> bool:
         """Tell whether a record is wanted."""
@@ -83,6 +93,12 @@ class Wanted:
         if self._request:
             self._note_request(record)
             if not self._is_of_request(record):
+                return False
+        if self._server and not _is_of_server(record, self._server):
+            return False
+        if self._key:
+            self._note_key(record)
+            if not self._is_of_key(record):
                 return False
         kind = str(record.get("type", ""))
         return not self._types or any(fnmatchcase(kind, wanted) for wanted in self._types)
@@ -106,10 +122,33 @@ class Wanted:
 
     def _is_of_request(self, record: dict[str, Any]) -> bool:
         """Whether it names the request by our id, or is of a lease that carries it."""
-        request_id = record.get("request_id", "")
-        # A lease's id is its request's, a dot, and the lease's number.
-        of_lease = str(record.get("lease_id", "")).rpartition(".")[0]
-        return bool({request_id, of_lease} & self._requests)
+        return bool(_request_ids(record) & self._requests)
+
+    def _note_key(self, record: dict[str, Any]) -> None:
+        """Know from here on that a request is the key's."""
+        if record.get("key_id", "") == self._key and (request_id := record.get("request_id")):
+            self._requests_of_key.add(request_id)
+
+    def _is_of_key(self, record: dict[str, Any]) -> bool:
+        """Whether it names the key, or is of a request that was seen to be the key's."""
+        if record.get("key_id", "") == self._key:
+            return True
+        return bool(_request_ids(record) & self._requests_of_key)
+
+
+def _is_of_server(record: dict[str, Any], server: str) -> bool:
+    """Whether it names the server, or is of something that was tried there."""
+    named = record.get("server")
+    of_server = named.get("server_id") if isinstance(named, dict) else named
+    tried = (attempt.get("server_id") for attempt in record.get("attempts", ()))
+    return server in {record.get("server_id"), of_server, *tried}
+
+
+def _request_ids(record: dict[str, Any]) -> set[str]:
+    """Tell by which ids of ours it names a request; none by an empty one."""
+    # A lease's id is its request's, a dot, and the lease's number.
+    of_lease = str(record.get("lease_id", "")).rpartition(".")[0]
+    return {str(record.get("request_id", "")), of_lease} - {""}
 
 
 def _short_instant(text: str) -> str:

@@ -3,4 +3,5 @@
 lifecycle  the loop, signals, an orderly end
 health     /livez, /readyz and /metrics on a port of its own
 logs       structured, one event a line
+findings   what the doctor and the overview may find, each with its cure
 """

@@ -12,6 +12,7 @@ routes/      the operator's doors (Litestar)
 dashboard/   the operators' page: its files, and how they are answered
 domain/      pure: routing, what an answer means, what follows from it, every error
 dialects/    pure: what a server understands, where that is not what clients say
+signing/     what signs a browser in: tokens, cookies
 store        the log of keys
 fleetlog     the log of the balancer, for what its servers understand
 readiness    why it cannot serve yet

@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client as Nats
@@ -29,7 +30,6 @@ from services.gateway.accounts.checking import PoolChecks
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
 from services.gateway.accounts.trial import ServerTrial
-from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
 from services.gateway.fleetlog import FleetLog
@@ -46,15 +46,12 @@ from services.gateway.relay.upstream.parts import Upstream
 from services.gateway.relay.usages import Outbox
 from services.gateway.routes import Doors, operator_app
 from services.gateway.routes.admin.sessions.listing import session_of
+from services.gateway.routes.doors import Configured
+from services.gateway.routes.logtail import LogTail
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
-from services.gateway.wire import (
-    ConnectionBounds,
-    ConnectionRegister,
-    listen_on,
-    make_server,
-)
+from services.gateway.wire import ConnectionRegister, connection_bounds, listen_on, make_server
 
 _RELOAD_EVERY_S = 2.0
 _DRAIN_S = 10.0
@@ -62,8 +59,16 @@ _lease_decoder = msgspec.json.Decoder(LeaseAnswers | Failed)
 _select_decoder = msgspec.json.Decoder(SelectAnswers | Failed)
 
 
-async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], Settings]) -> None:
-    """Serve until `stop` is set, then drain: open answers end, usages are journalled."""
+async def run(
+    stop: asyncio.Event,
+    environment: Environment,
+    load: Callable[[], Settings],
+    describe: Callable[[], list[dict[str, Any]]] = list,
+) -> None:
+    """Serve until `stop` is set, then drain: open answers end, usages are journalled.
+
+    `describe` lists the whole configuration, of which this service reads a part (`/api/config`).
+    """
     log = logs.configure_logs("gateway")
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
@@ -75,7 +80,7 @@ async def run(stop: asyncio.Event, environment: Environment, load: Callable[[], 
     if client is None:
         listening.close()
         return
-    gateway = Gateway(client, outage, environment, settings, log)
+    gateway = Gateway(client, outage, environment, settings, log, describe)
     await gateway.hear_leaders()
     background = [
         asyncio.create_task(task)
@@ -113,9 +118,16 @@ class Gateway:
     """The parts of one gateway process."""
 
     def __init__(
-        self, client: Nats, outage: Outage, environment: Environment, settings: Settings, log: Log
+        self,
+        client: Nats,
+        outage: Outage,
+        environment: Environment,
+        settings: Settings,
+        log: Log,
+        describe: Callable[[], list[dict[str, Any]]],
     ) -> None:
         """Make every part over one NATS connection, whose `outage` is known."""
+        self._configured = Configured(describe, str(environment.config or ""))
         self.gateway_id = gateway_id = GatewayId(f"gw-{os.getpid()}-{secrets.token_hex(4)}")
         home = environment.home
         kept = ("TIDEGATE_SECRET_KEY", home.master_key)
@@ -172,7 +184,7 @@ class Gateway:
             metrics=self.metrics,
             log=log,
         )
-        self.connections = ConnectionRegister(_connection_bounds(settings))
+        self.connections = ConnectionRegister(connection_bounds(settings.gateway))
         self.server = make_server(self.door, self.connections)
         self._register_gauges()
 
@@ -194,6 +206,8 @@ class Gateway:
             logger=self.log,
             inquiry=Inquiry(self.caller),
             trial=self.trial,
+            tail=LogTail(event_log),
+            configured=self._configured,
         )
 
     async def hear_leaders(self) -> None:
@@ -231,7 +245,7 @@ class Gateway:
         """Go by other settings from now on."""
         self.settings = settings
         self.spool.apply_bounds(settings.gateway.spool, settings.gateway.spool_max)
-        self.connections.bounds = _connection_bounds(settings)
+        self.connections.bounds = connection_bounds(settings.gateway)
         self.door.apply_settings(settings)
         self.upstream.apply(settings)
         self.caller.apply_settings(settings.gateway)
@@ -275,19 +289,3 @@ class Gateway:
         ):
             metrics.batches.labels(question).set_function(batches)
             metrics.items.labels(question).set_function(items)
-
-
-def _connection_bounds(settings: Settings) -> ConnectionBounds:
-    """Bound connections as configured, and by the files that the process may have open.
-
-    Each client may need a second one, to its server.
-    """
-    section = settings.gateway
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = section.connections_max
-    proxies = trusted_proxies(section.trusted_proxies)
-    return ConnectionBounds(
-        connections_max=most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2)),
-        send_timeout_s=section.send_timeout,
-        trusts=proxies.is_trusted if proxies is not None else None,
-    )

@@ -19,7 +19,7 @@ from services.gateway.clients.answers import Client, Send, break_off_error, log_
 from services.gateway.clients.browsers import GUARDED, preflight_headers
 from services.gateway.clients.deciding import read_decision
 from services.gateway.clients.headers import own_headers
-from services.gateway.clients.keys import Key, KeyScope, open_key
+from services.gateway.clients.keys import BOUNDLESS, Key, open_key
 from services.gateway.clients.limits import Admitted, KeyLimits, Throttled
 from services.gateway.clients.origin import trusted_proxies
 from services.gateway.clients.request import AFFINITY, MAX_WAIT, Request, RoutedRequest
@@ -185,8 +185,8 @@ class Door:
     def _open_key(self, request: Request) -> Key:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
         key = open_key(request.authorization, self._find_key)
-        if key.scope is KeyScope.METRICS:
-            message = "the key reads metrics: expected a client key"
+        if key.scope in BOUNDLESS:
+            message = f"the key reads, of scope {key.scope}: expected a client key"
             raise GatewayError("model_not_allowed", message)
         return key
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from contracts.base import KeyId, WriterId
 from contracts.envelope import Envelope
 from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
     KeyBounds,
     KeyChanged,
     KeyEvent,
@@ -16,6 +18,9 @@ from contracts.gateway import (
     KeyRevoked,
     MetricsKeyIssued,
     Scope,
+    SignedOut,
+    SignInLinkUsed,
+    ViewerKeyIssued,
 )
 from contracts.subjects import EVT_KEYS
 from runtime.clock import Clock
@@ -41,7 +46,12 @@ _EPOCH = 0
 """`evt.keys` has no leader: the fence alone orders its writers."""
 
 
-_PREFIXES = {KeyScope.CLIENT: "sk-", KeyScope.ADMIN: "sk-admin-", KeyScope.METRICS: "sk-metrics-"}
+_PREFIXES = {
+    KeyScope.CLIENT: "sk-",
+    KeyScope.ADMIN: "sk-admin-",
+    KeyScope.METRICS: "sk-metrics-",
+    KeyScope.VIEWER: "sk-viewer-",
+}
 
 
 def new_key_text(scope: KeyScope) -> str:
@@ -100,7 +110,7 @@ class KeyLog:
     ) -> KeyWithText | KeyRefused:
         """Issue a key; its text is returned here and never again. Raises `LogUnavailableError`.
 
-        One that reads metrics is another event than the rest, and has no bounds.
+        Those that only read are events of their own, and have no bounds.
         """
         key_id = KeyId(f"key_{secrets.token_hex(8)}")
         text = new_key_text(KeyScope(scope))
@@ -108,6 +118,8 @@ class KeyLog:
         wanted: KeyEvent
         if scope == KeyScope.METRICS:
             wanted = MetricsKeyIssued(key_id=key_id, key_hash=hashed, name=name, by=by)
+        elif scope == KeyScope.VIEWER:
+            wanted = ViewerKeyIssued(key_id=key_id, key_hash=hashed, name=name, by=by)
         else:
             wanted = KeyIssued(
                 key_id=key_id,
@@ -150,6 +162,18 @@ class KeyLog:
         """Revoke a key; doing so twice is no error. Raises `LogUnavailableError`."""
         wanted = KeyRevoked(key_id=key_id, reason=reason, by=by)
         return await self._append_decided(key_id, lambda: wanted)
+
+    async def note_link_used(self, used: SignInLinkUsed) -> Key | KeyRefused:
+        """Use a link, or refuse because it was used. Raises `LogUnavailableError`."""
+        return await self._append_decided(used.key_id, lambda: used)
+
+    async def note_signed_out(self, ended: SignedOut) -> None:
+        """End a sign-in, here and on every other gateway. Raises `LogUnavailableError`."""
+        await self._append_decided(ended.key_id, lambda: ended)
+
+    async def record_operation(self, done: AuditRecorded | BackupRecorded) -> None:
+        """Note what an operator did with the log. Raises `LogUnavailableError`."""
+        await self._append_decided(KeyId(done.by), lambda: done)
 
     async def _append_decided(
         self, key_id: KeyId, wanted: Callable[[], KeyEvent]
@@ -197,7 +221,9 @@ class KeyLog:
             events=[event],
         )
         self.ring.apply_envelope(sequence, own)
-        self._logger.info("key_event", kind=type(event).__name__, key_id=event.key_id, by=event.by)
+        by = getattr(event, "by", "")
+        key_id = getattr(event, "key_id", by)
+        self._logger.info("key_event", kind=type(event).__name__, key_id=key_id, by=by)
 
     def _fold_stored(self, stored: Stored, seen: Envelope | None) -> None:
         if seen is None:

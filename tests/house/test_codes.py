@@ -6,9 +6,9 @@ from typing import get_args
 
 from contracts.base import Failed, FailedCode
 from contracts.pool import Refusal
+from runtime.process.findings import CURES, FindingCode
 from services.gateway.domain.errors import KINDS, ErrorCode, ErrorType
 from tests.house.code import FLOORS, modules, nodes
-from tidegate.doctor.findings import CURES, FindingCode
 
 CODES = {*get_args(ErrorCode), *get_args(FailedCode), *get_args(FindingCode), *Refusal}
 NEVER_SENT = {"bad_reply"}

@@ -10,6 +10,7 @@ import typer
 from contracts.events import event_tags
 from contracts.subjects import TABLE
 from runtime.environment import VARIABLES
+from runtime.process.findings import CURES
 from runtime.settings import settings_of, variable_of, with_default_services
 from services.analytics.metrics import Metrics as AnalyticsMetrics
 from services.balancer.domain import Balancer
@@ -21,7 +22,6 @@ from services.pool.metrics import Metrics as PoolMetrics
 from tests import ROOT
 from tests.house.code import FLOORS
 from tidegate.configuration import Configuration
-from tidegate.doctor.findings import CURES
 from tidegate.main import VERBS, verb_application
 from tidegate.reference.pages import all_pages
 

@@ -4,5 +4,6 @@ sessions  sessionlists  sessionchanges           sessions, looked for and change
 sessionfiles  sessiontests                       sessions in files, their accounts
 servers  keys  leases  queue                     what else there is, and its changes
 figures/                                         stats, reports, exports, SQL
-config  shown                                    the configuration, checked or shown
+config                                           the configuration, checked or shown
+dashboard                                        a link that signs a browser in
 """

@@ -11,7 +11,6 @@ import typer
 from runtime import texts
 from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
-from tidegate.admin.shown import hidden_settings, settings_tables, tidegate_variables, toml_lines
 from tidegate.configuration import (
     is_demo,
     load_configuration,
@@ -20,6 +19,7 @@ from tidegate.configuration import (
 )
 from tidegate.console import api, files, output
 from tidegate.console.errors import CommandError
+from tidegate.console.shown import hidden_settings, settings_tables, tidegate_variables, toml_lines
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -74,6 +74,22 @@ def show_configuration(
         into.write(f"{text}\n".encode())
     if (hidden := list(hidden_settings(tables))) and not as_json:
         output.print_note(_hidden_text(hidden))
+
+
+@app.command("sources")
+def list_sources(*, as_json: bool = output.JSON) -> None:
+    """List every setting that a gateway has in force, and where it came from.
+
+    Example: tidegate config sources
+    """
+    answer = api.get("/api/config")
+    if as_json:
+        output.print_json(answer)
+        return
+    output.print_records(("name", "value", "from", "variable"), answer["settings"], "no setting")
+    if answer["trouble"]:
+        output.print_note(f"what is written is no configuration: {answer['trouble']}")
+    output.print_note(f"gateway {answer['gateway_id']}, version {answer['version']}")
 
 
 @app.command("accept")

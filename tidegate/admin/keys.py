@@ -20,6 +20,7 @@ class IssuedScope(StrEnum):
     CLIENT = "client"
     ADMIN = "admin"
     METRICS = "metrics"
+    VIEWER = "viewer"
 
 
 @app.command("issue")
@@ -28,7 +29,8 @@ def issue_key(
     *,
     scope: IssuedScope = typer.Option(
         IssuedScope.CLIENT,
-        help="client: generate; admin: administer too; metrics: read /metrics and /schema alone.",
+        help="client: generate; admin: administer too; viewer: read what admins read; metrics: read"
+        " /metrics and /schema alone.",
     ),
     requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     concurrency: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),

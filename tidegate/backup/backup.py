@@ -1,6 +1,7 @@
 """`tidegate backup`: log, ciphertexts, projections, keys and configuration, while all runs."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tidegate.backup.bundle import Manifest, NewBundle
 from tidegate.backup.taking import backup_trouble, take_backup
 from tidegate.console import output
 from tidegate.console.errors import CommandError
+from tidegate.console.recording import record_operation, shortened_texts
 
 
 def backup(
@@ -23,6 +25,7 @@ def backup(
     without_duckdb: bool = typer.Option(
         False, "--without-duckdb", help="Leave DuckDB out: it can be made anew from the log."
     ),
+    record: bool = typer.Option(True, help="Have a gateway put it into the log that it was taken."),
     as_json: bool = output.JSON,
 ) -> None:
     """Back up log, credentials, DuckDB, keys and configuration; nothing has to stop for it.
@@ -52,6 +55,16 @@ def backup(
         )
     else:
         _show_backup(new_bundle.path, size, manifest, wrong)
+    if record:
+        taken_backup = {
+            "ok": not wrong,
+            "sequence": manifest.proof.last_sequence,
+            "bytes": size,
+            "name": new_bundle.path.name,
+            "host": socket.gethostname(),
+            "wrong": shortened_texts(wrong),
+        }
+        record_operation("/api/audit/backups", taken_backup)
     if wrong:
         raise typer.Exit(1)
 

@@ -7,4 +7,7 @@ files       what is written into: a new file, or standard output
 tables      rows laid out in the columns of a terminal
 output      tables, JSON, progress, notes
 errors      why a verb ends early
+shown       a configuration as its file has it, without its secrets
+inforce     every setting in force here, and where it came from
+recording   what a verb did with the log, handed in where all see it
 """

@@ -8,8 +8,8 @@ from nats.aio.client import Client
 
 from contracts.pool import PoolStatusReply
 from contracts.subjects import CREDENTIALS_STREAM
+from runtime.process.findings import DoctorFinding, fine, note, wrong
 from services.pool.snapshots.bucket import SnapshotBucket, SnapshotsUnavailableError
-from tidegate.doctor.findings import DoctorFinding, fine, note, wrong
 from tidegate.doctor.log import ask_jetstream
 
 

@@ -13,13 +13,13 @@ from contracts.pool import PoolStatus, PoolStatusReply, SessionStatus
 from runtime.credentials import REGIONS, Credential, WrongCredentialError, credential_of
 from runtime.environment import Environment
 from runtime.nats.connection import UnansweredError, ask_command, connect_as
+from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
 from runtime.texts import session_shown
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
 _NAMED = 5

@@ -11,11 +11,11 @@ from runtime.clock import make_clock
 from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import connect_as, nats_urls
+from runtime.process.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 from runtime.settings import SettingsError
 from tidegate.configuration import load_configuration
 from tidegate.console import output
 from tidegate.doctor import home, log, rotation, services, users
-from tidegate.doctor.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 
 
 def doctor(*, as_json: bool = output.JSON) -> None:

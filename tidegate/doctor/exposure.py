@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from contracts.balancer import Server
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked
+from runtime.process.findings import DoctorFinding, fine, note, unchecked
 from tidegate.probing.asking import Probed, probe_servers
 from tidegate.probing.listening import IpAddress, listening_addresses
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from runtime.credentials import credentials_fault, credentials_in
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
+from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.settings import SettingsError
 from services.analytics.store.faults import files_aside
 from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restore_mark
 
 _OTHERS = 0o077

@@ -13,11 +13,11 @@ from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import STANDBY, EventLog
 from runtime.nats import streams
+from runtime.process.findings import DoctorFinding, FindingCode, fine, note, unchecked, wrong
 from runtime.secrets import key_hash
 from services.gateway.clients.keys import Key, KeyRing
 from tidegate.console import logreading
 from tidegate.doctor import credentials
-from tidegate.doctor.findings import DoctorFinding, FindingCode, fine, note, unchecked, wrong
 
 _TIMEOUT_S = 2.0
 _NOT_FOUND = 10059

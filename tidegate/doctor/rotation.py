@@ -9,7 +9,7 @@ from contracts import subjects
 from contracts.base import Failed
 from contracts.pool import AskKeys, KeysReply
 from runtime.nats.connection import UnansweredError, ask_command
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
+from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 
 _AREA = "keys"
 _TIMEOUT_S = 2.0

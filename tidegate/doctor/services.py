@@ -19,14 +19,21 @@ from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
+from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.texts import address_shown
 from services.analytics import sql
+from services.gateway.domain.attention import (
+    choice_findings,
+    draining_finding,
+    is_down,
+    server_name,
+    session_findings,
+    unwritable_finding,
+)
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
 from tidegate.doctor import buckets, exposure
-from tidegate.doctor.findings import DoctorFinding, fine, note, unchecked, wrong
 from tidegate.doctor.log import skew_finding
-from tidegate.doctor.sessions import session_findings
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
@@ -78,8 +85,7 @@ async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
         return [wrong("pool", "pool_no_leader", f"it answers {reply.code}: {reply.message}")]
     findings = [*session_findings(reply), *await buckets.bucket_findings(client, reply)]
     if reply.unwritable_s:
-        message = f"it has taken no write for {reply.unwritable_s:.0f} s: no lease is granted"
-        findings.append(wrong("log", "log_unwritable", message))
+        findings.append(unwritable_finding(reply))
     return [skew_finding("pool", reply.now, asked_at, clock()), *findings]
 
 
@@ -100,16 +106,7 @@ async def _balancer_findings(client: Client, clock: Clock) -> list[DoctorFinding
         skew_finding("balancer", reply.now, asked_at, clock()),
         fine("balancer", f"leads since epoch {reply.epoch}, strategy {reply.strategy}"),
     ]
-    if reply.held is not None:
-        held = f"it is held: {reply.held.reason} ({reply.held.digest})"
-        findings.append(wrong("configuration", "configuration_held", held))
-    if not reply.servers:
-        findings.append(wrong("servers", "no_servers", "there is none"))
-    if reply.pinned:
-        pinned = f"{reply.pinned} is pinned: it chooses for every service type"
-        findings.append(note("balancer", "strategy_pinned", pinned))
-    if reply.strategy_trouble:
-        findings.append(wrong("balancer", "strategy_failing", reply.strategy_trouble))
+    findings += choice_findings(reply)
     for view in reply.servers:
         findings += await asyncio.to_thread(_server_findings, view)
     return [*findings, *await exposure.exposure_findings([view.server for view in reply.servers])]
@@ -121,11 +118,10 @@ def _server_findings(view: ServerView) -> Iterator[DoctorFinding]:
     address = f"{server.url.rstrip('/')}{server.probe_path}"
     why = answer_trouble(address, server.probe_status)
     here = f"from here: {why}" if why else "it answers here too"
-    name = f"{server.server_id} ({server.url})"
+    name = server_name(view)
     if view.state == "draining":
-        message = f"{name} is drained: no new exchange begins there, {view.connections} go on"
-        yield note("servers", "server_draining", message)
-    if not view.healthy or any(one.state == "ejected" for one in view.service_types):
+        yield draining_finding(view)
+    if is_down(view):
         told = view.words or view.reason or view.health
         yield wrong("servers", "server_down", f"{name}: {told}; {here}")
     elif why:

@@ -9,8 +9,8 @@ from nats.errors import Error as NatsError
 from contracts.subjects import CREDENTIALS_BUCKET, SNAPSHOTS_BUCKET, TABLE, USERS
 from runtime.environment import Environment
 from runtime.nats.connection import nats_urls
+from runtime.process.findings import DoctorFinding, fine, unchecked, wrong
 from runtime.settings import SettingsError
-from tidegate.doctor.findings import DoctorFinding, fine, unchecked, wrong
 
 _CONNECT_S = 3
 _AREA = "permissions"

@@ -1,14 +1,16 @@
 """`tidegate audit`: the log replayed, every violation named, DuckDB compared with the fold."""
 
 import asyncio
+import time
 from typing import Any
 
 import typer
 
 from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
-from tidegate.console import output
+from tidegate.console import api, output
 from tidegate.console.errors import CommandError
+from tidegate.console.recording import record_operation, shortened_texts
 from tidegate.ledger import hearing
 from tidegate.ledger.trial import Trial, units_by_name
 
@@ -17,13 +19,20 @@ def audit(
     *,
     log_only: bool = typer.Option(False, "--log-only", help="Do not compare DuckDB."),
     wait: float = typer.Option(30.0, min=0, help="Seconds DuckDB may take to catch up."),
+    record: bool = typer.Option(True, help="Have a gateway put the result into the log."),
+    past: bool = typer.Option(False, "--past", help="Show past audits and backups instead."),
     as_json: bool = output.JSON,
 ) -> None:
     """Replay the log, check every rule, compare DuckDB; exit 1 when anything is wrong.
 
+    What it came to is recorded in the log, where the dashboard shows it.
+
     Example: tidegate audit --json
     """
-    trial = Trial()
+    if past:
+        _show_past(as_json=as_json)
+        return
+    trial, began_s = Trial(), time.monotonic()
     try:
         verdict = asyncio.run(
             hearing.hear_all(read_environment(), trial, wait_s=None if log_only else wait)
@@ -35,8 +44,40 @@ def audit(
         output.print_json(report)
     else:
         _show_audit(trial, verdict)
-    if trial.findings or verdict not in {hearing.AGREES, hearing.SKIPPED}:
+    is_wrong = bool(trial.findings) or verdict not in {hearing.AGREES, hearing.SKIPPED}
+    if record:
+        took_s = round(time.monotonic() - began_s, 3)
+        record_operation("/api/audit/runs", _run_record(trial, verdict, took_s, ok=not is_wrong))
+    if is_wrong:
         raise typer.Exit(1)
+
+
+def _run_record(trial: Trial, verdict: str, took_s: float, *, ok: bool) -> dict[str, Any]:
+    """Write what the trial came to, as the log keeps it."""
+    return {
+        "ok": ok,
+        "sequence": trial.sequence,
+        "envelopes": trial.envelopes,
+        "events": trial.events,
+        "violations": len(trial.findings),
+        "first": shortened_texts([_violation_line(finding) for finding in trial.findings]),
+        "duckdb": verdict,
+        "took_s": took_s,
+    }
+
+
+def _show_past(*, as_json: bool) -> None:
+    """Print what was recorded of audits and backups."""
+    answer = api.get("/api/audit")
+    if as_json:
+        output.print_json(answer)
+        return
+    columns = ("at", "ok", "sequence", "events", "violations", "took_s", "by")
+    output.print_records(columns, answer["audits"], "no audit was recorded yet")
+    columns = ("at", "ok", "sequence", "bytes", "name", "host", "by")
+    output.print_text()
+    output.print_records(columns, answer["backups"], "no backup was recorded yet")
+    output.note_freshness(answer)
 
 
 def _audit_report(trial: Trial, verdict: str) -> dict[str, Any]:
@@ -87,8 +128,11 @@ def _show_audit(trial: Trial, verdict: str) -> None:
     for event, reason in trial.set_aside:
         output.print_line(f"  {event}: {reason}")
     for finding in trial.findings:
-        about = f" {finding.about}" if finding.about else ""
-        output.print_line(
-            f"{finding.kind} at {finding.event} ({finding.subject}){about}: {finding.message}"
-        )
+        output.print_line(_violation_line(finding))
     output.print_text(f"{len(trial.findings)} violations" if trial.findings else "no violation")
+
+
+def _violation_line(finding: Any) -> str:
+    """Word a violation in one line."""
+    about = f" {finding.about}" if finding.about else ""
+    return f"{finding.kind} at {finding.event} ({finding.subject}){about}: {finding.message}"

@@ -176,6 +176,8 @@ def _attempt_lines(attempt: StoryPart) -> Iterator[str]:
         f" {output.table_cell(attempt['first_byte_ms'])} ms,"
         f" {output.table_cell(attempt['total_ms'])} ms in all"
     )
+    if attempt.get("started_ms"):
+        yield f"    begun {output.table_cell(attempt['started_ms'])} ms after the request asked"
     if attempt.get("why"):
         yield f"    {attempt['why']}"
     if attempt.get("translated"):

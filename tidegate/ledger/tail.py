@@ -35,6 +35,8 @@ def tail(
     ),
     session: str = typer.Option("", help="Only events about this session."),
     request: str = typer.Option("", help="Only events of this request: our id, or the client's."),
+    server: str = typer.Option("", help="Only events about this server, or of tries at it."),
+    key: str = typer.Option("", help="Only events of requests by the key of this id, and of it."),
     as_json: bool = output.JSON,
 ) -> None:
     """Show every event as it is stored, until Ctrl-C; with --json a JSON object a line.
@@ -57,7 +59,7 @@ def tail(
             _follow_log(
                 read_environment(),
                 subject,
-                Wanted(types, session, request),
+                Wanted(types, session, request, server, key),
                 begin,
                 last,
                 as_json=as_json,

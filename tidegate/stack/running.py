@@ -17,6 +17,7 @@ from runtime.process import logs
 from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
 from tidegate.configuration import Configuration, load_configuration, names_servers
+from tidegate.console import api
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
@@ -172,7 +173,16 @@ class RunningStack:
         behind = await self.supervisor.wait_until_ready([_ANALYTICS], _STATISTICS_S)
         if behind:
             self.log.warning("without_statistics", reason=behind)
-        print(self._start_message(migrated.dead_keys, behind, in_force), flush=True)
+        dashboard = await self._dashboard_url()
+        print(self._start_message(migrated.dead_keys, behind, in_force, dashboard), flush=True)
+
+    async def _dashboard_url(self) -> str:
+        """Say where the dashboard is; whoever sits at a terminal is signed in by it."""
+        if sys.stdout.isatty():
+            with suppress(SettingsError, CommandError):
+                answer = await asyncio.to_thread(api.post, "/api/sign-in/links")
+                return str(answer["url"])
+        return f"{self.url}/"
 
     async def _note_used(self) -> None:
         """Note the file once what it says is in force, be it accepted or put right."""
@@ -221,7 +231,11 @@ class RunningStack:
         self.log.info("stopped")
 
     def _start_message(
-        self, dead_keys: dict[str, str], behind: str | None, in_force: InForce = _AS_FOUND
+        self,
+        dead_keys: dict[str, str],
+        behind: str | None,
+        in_force: InForce = _AS_FOUND,
+        dashboard: str = "",
     ) -> str:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
         key = _short_path(self.home.client_key)
@@ -234,7 +248,9 @@ class RunningStack:
         return (
             f"\nTidegate listens on {self.url}\n"
             f"client key    {key}\n"
-            f"operator key  {_short_path(self.home.operator_key)}\n\n"
+            f"operator key  {_short_path(self.home.operator_key)}\n"
+            + (f"dashboard     {dashboard}\n" if dashboard else "")
+            + "\n"
             + "".join(f"{advice}\n\n" for advice in dead_keys.values())
             + (f"No statistics for now: {behind}\n\n" if behind else "")
             + ("" if "client" in dead_keys else curl)

@@ -7,6 +7,7 @@ from runtime.environment import read_environment
 from runtime.process import lifecycle
 from tidegate.configuration import load_configuration, settings_loader
 from tidegate.console.errors import CommandError
+from tidegate.console.inforce import settings_in_force
 
 
 def gateway() -> None:
@@ -51,4 +52,8 @@ def _run_service(name: str) -> None:
     load_configuration(here)
     app = importlib.import_module(f"services.{name}.app")
     settings = importlib.import_module(f"services.{name}.settings").Settings
-    lifecycle.run(partial(app.run, environment=here, load=settings_loader(here, settings)))
+    run = partial(app.run, environment=here, load=settings_loader(here, settings))
+    if name == "gateway":
+        # It answers for the whole configuration, of which it reads two tables itself.
+        run = partial(run, describe=partial(settings_in_force, here))
+    lifecycle.run(run)

@@ -4,7 +4,18 @@ from typing import Any
 
 import msgspec
 
-from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, MetricsKeyIssued
+from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
+    KeyBounds,
+    KeyChanged,
+    KeyIssued,
+    KeyRevoked,
+    MetricsKeyIssued,
+    SignedOut,
+    SignInLinkUsed,
+    ViewerKeyIssued,
+)
 from contracts.pool import PolicyChanged
 from services.analytics.domain.moments import LogPlace, Routes
 from services.analytics.domain.rows import ConfigRow, KeyRow
@@ -32,16 +43,25 @@ class KeyStates(States[KeyRow]):
         self.routes: Routes = {
             KeyIssued: self._on_key_issued,
             MetricsKeyIssued: self._on_key_issued,
+            ViewerKeyIssued: self._on_key_issued,
+            SignInLinkUsed: self._on_sign_in_event,
+            SignedOut: self._on_sign_in_event,
+            AuditRecorded: self._on_operation,
+            BackupRecorded: self._on_operation,
             KeyChanged: self._on_key_changed,
             KeyRevoked: self._on_key_revoked,
         }
 
-    def _on_key_issued(self, event: KeyIssued | MetricsKeyIssued, place: LogPlace) -> None:
+    def _on_key_issued(
+        self, event: KeyIssued | MetricsKeyIssued | ViewerKeyIssued, place: LogPlace
+    ) -> None:
         """Open a key's row, with bounds where its event has any."""
-        # Its event says neither: it reads metrics, and there is nothing to bound.
-        scope, bounds = "metrics", KeyBounds()
+        # Events of their own say neither: such keys only read, and there is nothing to bound.
+        bounds = KeyBounds()
         if isinstance(event, KeyIssued):
             scope, bounds = event.scope.value, event.bounds
+        else:
+            scope = "metrics" if isinstance(event, MetricsKeyIssued) else "viewer"
         row = KeyRow(
             key_id=event.key_id,
             name=event.name,
@@ -58,6 +78,14 @@ class KeyStates(States[KeyRow]):
         if event.name is not None:
             changes["name"] = event.name
         self.change_row(event, event.key_id, place, **changes)
+
+    def _on_sign_in_event(self, event: SignInLinkUsed | SignedOut, place: LogPlace) -> None:
+        """Journal it; it changes nothing of the key for which it stands."""
+        self._journal.record_event(event, event.key_id, place)
+
+    def _on_operation(self, event: AuditRecorded | BackupRecorded, place: LogPlace) -> None:
+        """Journal it; it is about no key."""
+        self._journal.record_event(event, "", place)
 
     def _on_key_revoked(self, event: KeyRevoked, place: LogPlace) -> None:
         self.change_row(event, event.key_id, place, revoked_at=place.ts, reason=event.reason)

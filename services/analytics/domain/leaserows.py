@@ -118,6 +118,7 @@ def attempt_row(
         meaning=attempt.meaning,
         translated=attempt.translated,
         why=attempt.why,
+        started_ms=attempt.started_ms,
     )
 
 

@@ -112,6 +112,7 @@ class AttemptRow(FactRow, kw_only=True):
     meaning: str = ""
     translated: str = ""
     why: str = ""
+    started_ms: float = 0.0
 
 
 class RefusalRow(CalledRow, kw_only=True):

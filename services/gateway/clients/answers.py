@@ -28,6 +28,7 @@ class Client:
         "_events",
         "_send",
         "_whole",
+        "asked_since",
         "begun",
         "bytes_out",
         "gone",
@@ -44,6 +45,8 @@ class Client:
         self._abort = abort
         self._events = False
         self._whole = whole
+        self.asked_since = 0.0
+        """When its request first asked for a lease (`perf_counter`); 0: it has not."""
         self.begun = False
         self.gone = False
         """Whether it has left."""

@@ -10,14 +10,19 @@ import msgspec
 
 from contracts.base import KeyId
 from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
     KeyBounds,
     KeyChanged,
     KeyEvent,
     KeyIssued,
     KeyRevoked,
     MetricsKeyIssued,
+    SignedOut,
+    SignInLinkUsed,
+    ViewerKeyIssued,
 )
-from services.gateway.clients.keys import Key, KeyRing, KeyScope, key_after
+from services.gateway.clients.keys import BOUNDLESS, Key, KeyRing, key_after
 
 NAME_MAX = 100
 MODELS_MAX = 100
@@ -34,6 +39,7 @@ class KeyRefusal(StrEnum):
     LAST_ADMIN = "last_admin_key"
     BAD_NAME = "bad_name"
     BAD_BOUNDS = "bad_bounds"
+    LINK_USED = "link_used"
 
 
 class KeyRefused(msgspec.Struct, frozen=True):
@@ -43,11 +49,12 @@ class KeyRefused(msgspec.Struct, frozen=True):
     message: str
 
 
-KeyDecision = KeyIssued | MetricsKeyIssued | KeyChanged | KeyRevoked | KeyRefused | None
+AnyKeyIssued = KeyIssued | MetricsKeyIssued | ViewerKeyIssued
+KeyDecision = KeyEvent | KeyRefused | None
 """An event, a refusal, or None when the wish is already fulfilled."""
 
 
-def decide_issue(ring: KeyRing, wanted: KeyIssued | MetricsKeyIssued) -> KeyDecision:
+def decide_issue(ring: KeyRing, wanted: AnyKeyIssued) -> KeyDecision:
     """Issue `wanted` as it is, unless its id or hash is taken or a bound is wrong.
 
     The same wish again is fulfilled: its append may have landed without an answer.
@@ -70,8 +77,8 @@ def decide_change(ring: KeyRing, wanted: KeyChanged) -> KeyDecision:
     key = ring.key_of(wanted.key_id)
     if key is None or key.revoked:
         return _gone_refusal(wanted.key_id, key)
-    if key.scope is KeyScope.METRICS and (wanted.bounds or KeyBounds()) != KeyBounds():
-        message = "models: a metrics key has no bounds"
+    if key.scope in BOUNDLESS and (wanted.bounds or KeyBounds()) != KeyBounds():
+        message = f"models: a {key.scope} key has no bounds"
         return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
     refused = (
         (wanted.key_hash is not None and _hash_refusal(ring, wanted.key_hash))
@@ -97,13 +104,39 @@ def decide_revoke(ring: KeyRing, wanted: KeyRevoked) -> KeyDecision:
     return wanted
 
 
+def decide_link_use(ring: KeyRing, wanted: SignInLinkUsed) -> KeyDecision:
+    """Let a link be used by whoever the fence lets use it first."""
+    key = ring.key_of(wanted.key_id)
+    if key is None or key.revoked:
+        return _gone_refusal(wanted.key_id, key)
+    use = ring.spent.links.get(wanted.link_id)
+    if use is None:
+        return wanted
+    if use.sign_in_id == wanted.sign_in_id:
+        return None
+    return KeyRefused(KeyRefusal.LINK_USED, "the link was used already: each signs in once")
+
+
+def decide_sign_out(ring: KeyRing, wanted: SignedOut) -> KeyDecision:
+    """End a sign-in; once more is no error."""
+    return None if wanted.sign_in_id in ring.spent.ended else wanted
+
+
 def decide_event(ring: KeyRing, wanted: KeyEvent) -> KeyDecision:
     """Decide any of the wishes."""
-    if isinstance(wanted, KeyIssued | MetricsKeyIssued):
-        return decide_issue(ring, wanted)
-    if isinstance(wanted, KeyChanged):
-        return decide_change(ring, wanted)
-    return decide_revoke(ring, wanted)
+    match wanted:
+        case KeyIssued() | MetricsKeyIssued() | ViewerKeyIssued():
+            return decide_issue(ring, wanted)
+        case KeyChanged():
+            return decide_change(ring, wanted)
+        case KeyRevoked():
+            return decide_revoke(ring, wanted)
+        case SignInLinkUsed():
+            return decide_link_use(ring, wanted)
+        case SignedOut():
+            return decide_sign_out(ring, wanted)
+        case AuditRecorded() | BackupRecorded():
+            return wanted
 
 
 def _gone_refusal(key_id: KeyId, key: Key | None) -> KeyRefused:

@@ -16,20 +16,30 @@ from contracts.gateway import (
     KeyIssued,
     KeyRevoked,
     MetricsKeyIssued,
+    SignedOut,
+    SignInLinkUsed,
+    ViewerKeyIssued,
 )
 from runtime.secrets import key_hash
 from services.gateway.domain.errors import GatewayError
+from services.gateway.signing.spent import SpentTokens
 
 _CACHED_MAX = 10_000
 
 
 class KeyScope(StrEnum):
-    """What a key may do. `Scope` says it in the log of two kinds; a third has its own event."""
+    """What a key may do. `Scope` says it in the log of two kinds; others have their own events."""
 
     CLIENT = "client"
     ADMIN = "admin"
     METRICS = "metrics"
     """Read `/metrics` and `/schema`, and nothing else."""
+    VIEWER = "viewer"
+    """Read what operators read, and change nothing."""
+
+
+BOUNDLESS = frozenset({KeyScope.METRICS, KeyScope.VIEWER})
+"""Scopes that generate nothing, so that nothing of them is bounded."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +79,8 @@ class KeyRing:
         self.version = 0
         self.unknown_events = 0
         """Events of a later version that were skipped."""
+        self.spent = SpentTokens()
+        """Links and sign-ins that open nothing any more."""
         self._clock = clock
         self._keys: dict[KeyId, Key] = {}
         self._openers: dict[str, Key] = {}
@@ -83,6 +95,7 @@ class KeyRing:
             return
         for event in envelope.events:
             self._fold_event(event)
+        self.spent.forget_expired(envelope.time)
         self._cached.clear()
         self.version = sequence
 
@@ -126,13 +139,22 @@ class KeyRing:
             return None
         return key
 
+    def hashes_opening(self, key_id: KeyId) -> list[str]:
+        """List the hashes that open a key now; none for an unknown or revoked one."""
+        key = self._keys.get(key_id)
+        if key is None or key.revoked:
+            return []
+        now = self._clock()
+        return [key.hash, *(hashed for hashed, until in key.leaving.items() if until > now)]
+
     def key_once_opened_by(self, hashed: str) -> Key | None:
         """Find the key that has or had this hash, as it is now: revoked, or with another."""
         owner = self._owners.get(hashed)
         return None if owner is None else self._keys[owner]
 
     def _fold_event(self, event: AnyEvent | UnknownEvent) -> None:
-        if isinstance(event, KeyIssued | MetricsKeyIssued):
+        """Take up what an event says of keys and sign-ins; others say nothing here."""
+        if isinstance(event, KeyIssued | MetricsKeyIssued | ViewerKeyIssued):
             self._put_key(_key_of_event(event))
         elif isinstance(event, KeyChanged | KeyRevoked):
             key = self._keys.get(event.key_id)
@@ -142,6 +164,10 @@ class KeyRing:
                 for hashed in key.leaving:
                     self._leaving.pop(hashed, None)
                 self._put_key(key_after(key, event))
+        elif isinstance(event, SignInLinkUsed):
+            self.spent.on_link_used(event)
+        elif isinstance(event, SignedOut):
+            self.spent.on_signed_out(event)
         elif isinstance(event, UnknownEvent):
             self.unknown_events += 1
 
@@ -172,10 +198,15 @@ def presented_key(authorization: str) -> str:
     return rest.strip() if rest and scheme.lower() == "bearer" else authorization.strip()
 
 
-def _key_of_event(event: KeyIssued | MetricsKeyIssued) -> Key:
-    scope, bounds = KeyScope.METRICS, KeyBounds()
+def _key_of_event(event: KeyIssued | MetricsKeyIssued | ViewerKeyIssued) -> Key:
+    """Make the key that an event issues; those of a scope of their own have no bounds."""
+    bounds = KeyBounds()
     if isinstance(event, KeyIssued):
         scope, bounds = KeyScope(event.scope), event.bounds
+    elif isinstance(event, ViewerKeyIssued):
+        scope = KeyScope.VIEWER
+    else:
+        scope = KeyScope.METRICS
     return Key(
         key_id=event.key_id, name=event.name, scope=scope, bounds=bounds, hash=event.key_hash
     )

@@ -11,6 +11,7 @@ leavers     keys whose clients leave before anything is sent
 texts       how much of a stranger's text is told
 summary     what headers and the log line say of a request
 errors      every error a client can get
+attention   what an operator should see to, by the answers of pool and balancer
 failure     why an exchange with a server came to nothing, in one word
 """
 

@@ -13,13 +13,18 @@ import msgspec
 _MESSAGE_MAX = 4000
 """Characters that are told: whatever a message repeats, it is no longer than that."""
 _PARAM_MAX = 200
+_UNAUTHENTICATED = 401
 _encoder = msgspec.json.Encoder()
 
 ErrorCode = Literal[
     "invalid_request",
     "content_policy_violation",
     "invalid_api_key",
+    "sign_in_ended",
+    "sign_in_link_invalid",
     "model_not_allowed",
+    "read_only_key",
+    "cross_site_refused",
     "not_found",
     "conflict",
     "method_not_allowed",
@@ -76,7 +81,26 @@ _KINDS = (
     ),
     ErrorKind("invalid_api_key", 401, "authentication_error", "no or wrong key"),
     ErrorKind(
+        "sign_in_ended",
+        401,
+        "authentication_error",
+        "a cookie whose sign-in is over: expired, signed out, its key revoked or rotated",
+    ),
+    ErrorKind(
+        "sign_in_link_invalid",
+        401,
+        "authentication_error",
+        "a link that signs in once was used already, is over, or is none of ours",
+    ),
+    ErrorKind(
         "model_not_allowed", 403, "permission_error", "the key may not use this model or scope"
+    ),
+    ErrorKind("read_only_key", 403, "permission_error", "a viewer key, where something is changed"),
+    ErrorKind(
+        "cross_site_refused",
+        403,
+        "permission_error",
+        "a sign-in, or a request by cookie, that cannot be taken for the dashboard's own",
     ),
     ErrorKind("not_found", 404, "not_found_error", "unknown path or id"),
     ErrorKind(
@@ -235,7 +259,7 @@ class GatewayError(Exception):
             if self.code == "pool_saturated":
                 seconds = min(seconds, 30)
             headers.append((b"retry-after", str(seconds).encode()))
-        if self.code == "invalid_api_key":
+        if kind.status == _UNAUTHENTICATED:
             headers.append((b"www-authenticate", b'Bearer realm="tidegate"'))
         headers += [(name.encode(), value.encode()) for name, value in self.extra.items()]
         return headers

@@ -190,6 +190,7 @@ class Journey:
             return NotAsked(GatewayError("ledger_unavailable", relay.outbox.blocked))
         started = time.perf_counter()  # a loop's own clock may be as coarse as its turns
         asked_at = relay.clock()
+        self._side.client.asked_since = self._side.client.asked_since or started
         if step.wait_ms:
             self._expect(lease_id(self.stage.call.request_id, step.number))
         wanted = LeaseWanted(

@@ -1,10 +1,8 @@
 """The Litestar application of the operator's doors."""
 
 import time
-from collections import deque
 from typing import Any
 
-import msgspec
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
@@ -22,7 +20,6 @@ from services.gateway.clients.browsers import (
     preflight_headers,
 )
 from services.gateway.clients.headers import NO_STORE
-from services.gateway.clients.keys import presented_key
 from services.gateway.clients.request import new_request_id
 from services.gateway.dashboard.files import page_files
 from services.gateway.domain.errors import GatewayError
@@ -36,22 +33,26 @@ from services.gateway.routes.admin import (
     queue,
     secrets,
     servers,
+    signing,
     strategies,
 )
 from services.gateway.routes.admin.sessions import adding, bulk, changing, listing
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import original, reports, sql, statistics
 from services.gateway.routes.guard import (
+    BODY_BYTES_MAX,
     PARAMETERS,
     WHOLE,
-    admins_only,
+    body_bytes_max,
     known_parameters_only,
+    operators_only,
     the_admin,
 )
-from services.gateway.routes.ledger import events, explain
+from services.gateway.routes.ledger import audits, events, explain, requests, stream
+from services.gateway.routes.overview import answer
+from services.gateway.routes.parameters import take_whole_body
 
 _COMPRESSED_BYTES_MIN = 1024
-_BODY_BYTES_MAX = 10_000_000
 _AS_THEY_ARE = "^/(api/(stats/export|events/stream)|ui/.*)?$"
 """Files keep the length by which a client knows that it has the whole; events wait for nobody; the
 dashboard's files are compressed already."""
@@ -60,8 +61,6 @@ _OK = 200
 _PATH_MAX = 256
 _WHOLES = (int, int | None)
 """No path of ours is longer; frameworks remember the paths and URLs that they are asked for."""
-_json_decoder = msgspec.json.Decoder(msgspec.Raw)
-"""Looks whether a body is JSON, and makes nothing of it: 10 MB of `[]` take most of a second."""
 _WATCHED = frozenset({"/ping", "/livez", "/readyz", "/metrics"})
 _FILES = "/ui/"
 """Asked every few seconds by whoever watches: only a failure is worth a line."""
@@ -113,9 +112,9 @@ class OperatorApp(Litestar):
             await send(message)
 
         refused = _host_refusal(scope, doors)
-        if refused is None and method not in {"GET", "HEAD"} and _opens_door(scope, doors):
+        if refused is None and (bytes_max := body_bytes_max(scope, doors)):
             try:  # the guards come after it: a key may be revoked while a body is under way
-                receive = await _with_body(receive)
+                receive = await take_whole_body(receive, bytes_max)
             except GatewayError as error:
                 refused = error
         if refused is not None:
@@ -140,43 +139,6 @@ class OperatorApp(Litestar):
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 2),
         )
-
-
-def _opens_door(scope: HTTPScope, doors: Doors) -> bool:
-    """Whether an operator's key opens the door: nobody else's body is taken."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            key = doors.key_log.find_key(presented_key(value.decode("latin-1")))
-            return key is not None and key.is_admin
-    return False
-
-
-async def _with_body(receive: Receive) -> Receive:
-    """Take a body, as far as one is read at all, and give it again.
-
-    Raises `GatewayError` for one that never comes, and for what the framework's reader dies of.
-    """
-    kept: deque[Any] = deque()
-    size, more = 0, True
-    while more and size <= _BODY_BYTES_MAX:
-        message: Any = await receive()
-        kept.append(message)
-        more = message["type"] == "http.request" and message.get("more_body", False)
-        size += len(message.get("body", b""))
-    body = b"".join(message.get("body", b"") for message in kept)
-    try:
-        if body and not more:
-            body.decode()
-            _json_decoder.decode(body)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise GatewayError("invalid_request", f"the body is not valid JSON: {error}") from None
-    except msgspec.DecodeError:
-        pass  # the framework words it
-
-    async def receive_again() -> Any:
-        return kept.popleft() if kept else await receive()
-
-    return receive_again
 
 
 def _host_refusal(scope: HTTPScope, doors: Doors) -> GatewayError | None:
@@ -205,6 +167,7 @@ _ADMINISTRATION = (
     original.session_stats,
     original.daily,
     original.summary,
+    answer.overview,
     keys.list_keys,
     keys.issue_key,
     keys.change_key,
@@ -238,13 +201,18 @@ _ADMINISTRATION = (
     configuration.accept,
     secrets.describe_secrets,
     secrets.rotate_master_key,
+    signing.make_link,
     sql.sql,
     explain.explain,
+    requests.list_requests,
     statistics.query,
     statistics.export,
     reports.report,
+    audits.show_audits,
+    audits.record_audit,
+    audits.record_backup,
     events.page,
-    events.stream,
+    stream.stream,
 )
 """What stands under `/api`, for admin keys alone."""
 
@@ -260,13 +228,14 @@ def operator_app(doors: Doors) -> Litestar:
     api = Router(
         "/api",
         route_handlers=[*_ADMINISTRATION],
-        guards=[admins_only, known_parameters_only],
+        guards=[operators_only, known_parameters_only],
         dependencies={"admin": the_admin},
         security=[{schema.SECURITY: []}],
     )
     open_doors = [health.ping, health.livez, health.readyz, health.metrics, health.whole]
+    own_guards = [signing.sign_in, signing.show_sign_in, signing.sign_out]
     app = OperatorApp(
-        route_handlers=[api, *open_doors, pages.page, pages.page_file],
+        route_handlers=[api, *open_doors, *own_guards, pages.page, pages.page_file],
         dependencies={"doors": the_doors},
         state=State({"doors": doors}),
         exception_handlers=refusals.error_handlers(doors.logger),
@@ -274,7 +243,7 @@ def operator_app(doors: Doors) -> Litestar:
             "gzip", minimum_size=_COMPRESSED_BYTES_MIN, exclude=[_AS_THEY_ARE]
         ),
         openapi_config=schema.openapi_config(),
-        request_max_body_size=_BODY_BYTES_MAX,
+        request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
     )
     for route in app.routes:

@@ -24,6 +24,7 @@ _OPERATOR: tuple[ErrorCode, ...] = (
     "model_not_allowed",
     "internal_error",
 )
+_BY_COOKIE: tuple[ErrorCode, ...] = ("sign_in_ended", "read_only_key", "cross_site_refused")
 _ASKS_OTHERS: tuple[ErrorCode, ...] = ("ledger_unavailable", "no_backend")
 _GENERATES = tuple(code for code in KINDS if code not in {"not_found", "internal_error"})
 _MODELS: tuple[ErrorCode, ...] = (
@@ -125,9 +126,10 @@ def _describe_operation(path: str, method: str, operation: Json) -> None:
     codes: list[ErrorCode] = ["invalid_request", "internal_error"]  # a key in any query is refused
     codes += [] if path in ANY_HOST else ["host_not_allowed"]
     if path.startswith("/api/"):
-        codes += [*_OPERATOR, *_ASKS_OTHERS]
+        codes += [*_OPERATOR, *_BY_COOKIE, *_ASKS_OTHERS]
         named = "{" in path or "session" in path or path.endswith(("/accept", "/probe"))
         codes += ["not_found"] if named else []
+        codes += ["sign_in_link_invalid"] if path.endswith("/sign-in") else []
         codes += ["request_too_large"] if "requestBody" in operation else []
         codes += ["upstream_error"] if path.endswith(("/test", "/receive")) else []
         codes += _GENERATES if path.startswith("/api/servers") and path.endswith("/test") else []
@@ -136,7 +138,7 @@ def _describe_operation(path: str, method: str, operation: Json) -> None:
         responses["503"] = {"description": "not ready, and why", "headers": _request_id()}
         responses["503"]["content"] = good["content"]
     elif path == "/metrics":
-        codes += _OPERATOR
+        codes += [*_OPERATOR, *_BY_COOKIE]
     responses |= _error_responses(dict.fromkeys(codes))
 
 

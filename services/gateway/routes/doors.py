@@ -59,6 +59,8 @@ from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
+from services.gateway.routes.logtail import LogTail
+from services.gateway.routes.recent import Recent
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 
@@ -69,6 +71,7 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
+_OVERVIEW_KEPT_S = 1.0
 _pool_decoder = msgspec.json.Decoder(
     PoolStatusReply | SessionsFound | SessionsChanged | KeysReply | Done | Failed
 )
@@ -84,6 +87,15 @@ _ABSENT: dict[str, ErrorCode] = {
     "analytics": "ledger_unavailable",
 }
 _NOT_NOW: frozenset[FailedCode] = frozenset({"not_leader", "ledger_unavailable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The whole configuration as this process was started with: how it is listed, and its file."""
+
+    describe: Callable[[], list[dict[str, Any]]] = list
+    """Reads it anew. Raises `SettingsError` while what is written is no configuration."""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +115,14 @@ class Doors:
     logger: Log
     inquiry: Inquiry
     trial: ServerTrial
+    tail: LogTail
+    configured: Configured = Configured()
     patience_s: float = 2.0
     """How long to look for a service that nobody answers for: an election takes about a second."""
     streams: set[object] = field(default_factory=set)
     """The open streams of events."""
+    overviews: Recent[Any] = field(default_factory=lambda: Recent(_OVERVIEW_KEPT_S))
+    """The last answer to `GET /api/overview`: pages ask every few seconds."""
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""

@@ -1,25 +1,41 @@
-"""Who may come in: an admin key for everything under `/api`; for metrics, who may watch."""
+"""Who may come in: operators under `/api`, viewers to read there; for metrics, who watches.
+
+By a key of their own, or by the cookie of a sign-in, which stands for one.
+"""
 
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MultiDict
 from litestar.handlers import BaseRouteHandler
+from litestar.types import HTTPScope
 
 from runtime.texts import as_quoted
-from services.gateway.clients.keys import Key, KeyScope, open_key
+from services.gateway.clients.keys import Key, KeyScope, open_key, presented_key
 from services.gateway.clients.origin import Proxies
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import routed_path
+from services.gateway.routes import signins
 from services.gateway.routes.doors import Doors
+from services.gateway.signing.browser import cookie_value
 
 PARAMETERS = "parameters"
 """What `opt` calls the query parameters that a handler knows; None: it looks itself."""
 WHOLE = "whole"
 """What `opt` calls those of them that are whole numbers."""
+SIGN_IN = "sign_in"
+"""Where a connection's state has the sign-in that it was opened by, if it was by one."""
+STILL_OPENS = "still_opens"
+"""Where it has a function that says whether what opened it still would."""
+SIGN_IN_PATH = "/api/sign-in"
+SIGN_IN_BYTES_MAX = 10_000
+"""Of a body that comes before anybody is known."""
+BODY_BYTES_MAX = 10_000_000
+_READS = frozenset({"GET", "HEAD"})
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 LET_THROUGH = frozenset({"_", "t"})
 """By which clients of the original keep caches away."""
@@ -38,22 +54,66 @@ _FROM_ELSEWHERE = (
 """Headers of a request that a proxy, or a page of another origin, sends through loopback."""
 
 
-def open_admin_key(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
-    """Find the key that is presented; its connection is a known one's. Raises `GatewayError`."""
+def open_operators_key(connection: ASGIConnection[Any, Any, Any, Any]) -> Key:
+    """Find the key that is presented, or that the cookie stands for; remember whose it is.
+
+    Its connection is a known one's. Raises `GatewayError`.
+    """
     doors: Doors = connection.app.state.doors
-    key = open_key(connection.headers.get("authorization", ""), doors.key_log.find_key)
+    asked = signins.asked_of(doors, cast("dict[str, Any]", connection.scope))
+    if signins.has_cookie(asked):
+        key, token = signins.open_cookie(doors, asked)
+        text = cookie_value(asked.raw_headers, asked.cookie_name)
+        connection.state[SIGN_IN] = token
+        connection.state[STILL_OPENS] = lambda: signins.read_sign_in(doors, text) is not None
+    else:
+        presented = connection.headers.get("authorization", "")
+        key = open_key(presented, doors.key_log.find_key)
+        text = presented_key(presented)
+        connection.state[STILL_OPENS] = lambda: doors.key_log.find_key(text) is not None
+    connection.state.key = key
     wire: Any = connection.scope.get("tidegate.connection")
     if wire is not None:
         wire.note_opened()
     return key
 
 
-def admins_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Let admin keys pass and remember whose it is (Litestar's guard)."""
-    key = open_admin_key(connection)
-    if not key.is_admin:
+def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Let admin keys pass, and viewers where nothing is changed (Litestar's guard)."""
+    key = open_operators_key(connection)
+    method = str(cast("dict[str, Any]", connection.scope)["method"])
+    if key.scope is KeyScope.VIEWER and method not in _READS:
+        message = f"a viewer key only reads: {method} wants an admin key"
+        raise GatewayError("read_only_key", message)
+    _refuse_others(key)
+
+
+def readers_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Let admin and viewer keys pass (a guard)."""
+    _refuse_others(open_operators_key(connection))
+
+
+def _refuse_others(key: Key) -> None:
+    if key.scope not in signins.SIGNS_IN:
         raise GatewayError("model_not_allowed", f"expected an admin key, got a {key.scope} key")
-    connection.state.key = key
+
+
+def body_bytes_max(scope: HTTPScope, doors: Doors) -> int:
+    """Tell how much of a body is taken: nothing of whom no operator's key or sign-in vouches for.
+
+    But for who wants to sign in, of whom little is.
+    """
+    if scope["method"] in {"GET", "HEAD"}:
+        return 0
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            key = doors.key_log.find_key(presented_key(value.decode("latin-1")))
+            return BODY_BYTES_MAX if key is not None and key.is_admin else 0
+    if routed_path(scope["path"]) == SIGN_IN_PATH:
+        return SIGN_IN_BYTES_MAX
+    asked = signins.asked_of(doors, cast("dict[str, Any]", scope))
+    opened = signins.read_sign_in(doors, cookie_value(asked.raw_headers, asked.cookie_name))
+    return BODY_BYTES_MAX if opened is not None and opened[0].is_admin else 0
 
 
 def known_parameters_only(
@@ -100,17 +160,18 @@ def watchers(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
 
     A proxy on such a machine, or a browser that another site made ask, is somebody else.
     """
-    if "authorization" in connection.headers:
-        if open_admin_key(connection).scope is KeyScope.CLIENT:
+    doors: Doors = connection.app.state.doors
+    asked = signins.asked_of(doors, cast("dict[str, Any]", connection.scope))
+    if "authorization" in connection.headers or signins.has_cookie(asked):
+        if open_operators_key(connection).scope is KeyScope.CLIENT:
             message = "expected an operator's or a metrics key, got a client key"
             raise GatewayError("model_not_allowed", message)
         return
-    doors: Doors = connection.app.state.doors
     allowed = _trusted_networks(tuple(doors.settings().gateway.metrics_allow))
     client = connection.client
     near = client is not None and allowed.is_trusted(client.host)
     if not near or any(name in connection.headers for name in _FROM_ELSEWHERE):
-        open_admin_key(connection)
+        open_operators_key(connection)
 
 
 @lru_cache(maxsize=4)

@@ -1,13 +1,19 @@
 """Parameters that a type alone does not explain: a wrong one is refused with what was expected."""
 
+from collections import deque
 from datetime import date
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import msgspec
+from litestar.types import Receive
 
 from contracts.base import day_of
 from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 
+_json_decoder = msgspec.json.Decoder(msgspec.Raw)
+"""Looks whether a body is JSON, and makes nothing of it: 10 MB of `[]` take most of a second."""
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -36,3 +42,31 @@ def one_of(name: str, text: str, among: type[_Choice]) -> _Choice:
     except ValueError:
         message = f"{name}: expected one of {', '.join(among)}, got {as_quoted(text)}"
         raise GatewayError("invalid_request", message, name) from None
+
+
+async def take_whole_body(receive: Receive, bytes_max: int) -> Receive:
+    """Take a body of at most so many bytes, and give it again.
+
+    Raises `GatewayError` for one that never comes, and for what the framework's reader dies of.
+    """
+    kept: deque[Any] = deque()
+    size, more = 0, True
+    while more and size <= bytes_max:
+        message: Any = await receive()
+        kept.append(message)
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        size += len(message.get("body", b""))
+    body = b"".join(message.get("body", b"") for message in kept)
+    try:
+        if body and not more:
+            body.decode()
+            _json_decoder.decode(body)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise GatewayError("invalid_request", f"the body is not valid JSON: {error}") from None
+    except msgspec.DecodeError:
+        pass  # the framework words it
+
+    async def receive_again() -> Any:
+        return kept.popleft() if kept else await receive()
+
+    return receive_again

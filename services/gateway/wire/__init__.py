@@ -40,7 +40,11 @@ nobody can tell whether it waits or is gone, without writing to it (`leaving`).
 
 from services.gateway.wire.connection import ClientConnection
 from services.gateway.wire.listening import listen_on
-from services.gateway.wire.register import ConnectionBounds, ConnectionRegister
+from services.gateway.wire.register import (
+    ConnectionBounds,
+    ConnectionRegister,
+    connection_bounds,
+)
 from services.gateway.wire.server import WireServer, make_server
 
 __all__ = [
@@ -48,6 +52,7 @@ __all__ = [
     "ConnectionBounds",
     "ConnectionRegister",
     "WireServer",
+    "connection_bounds",
     "listen_on",
     "make_server",
 ]

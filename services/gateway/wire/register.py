@@ -8,13 +8,16 @@ may come in than may stay.
 
 import asyncio
 import ipaddress
+import resource
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
 import msgspec
 
+from services.gateway.clients.origin import trusted_proxies
 from services.gateway.domain.errors import GatewayError
+from services.gateway.settings import GatewaySection
 from services.gateway.wire.dues import (
     BLAMELESS,
     Debt,
@@ -42,6 +45,21 @@ class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
     send_timeout_s: float = 60.0
     trusts: Callable[[str], bool] | None = None
     """Whether an address is a trusted proxy's."""
+
+
+def connection_bounds(section: GatewaySection) -> ConnectionBounds:
+    """Bound connections as configured, and by the files that the process may have open.
+
+    Each client may need a second one, to its server.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = section.connections_max
+    proxies = trusted_proxies(section.trusted_proxies)
+    return ConnectionBounds(
+        connections_max=most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2)),
+        send_timeout_s=section.send_timeout,
+        trusts=proxies.is_trusted if proxies is not None else None,
+    )
 
 
 class Registrant(Protocol):

@@ -13,6 +13,7 @@ estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
 listing         sessions looked for: filtered, sorted, a bounded number at a time
+overview        the pool as a whole, without a look at every session
 canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones

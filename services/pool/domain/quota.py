@@ -34,6 +34,7 @@ def is_stale(since: datetime, threshold_s: float, now: datetime) -> bool:
 class Zone(msgspec.Struct, eq=False):
     """A time zone and reset hour at one moment: the day, when that ends, when granting ends."""
 
+    name: str
     clock: tzinfo
     reset_hour: int
     day: QuotaDay
@@ -53,7 +54,7 @@ def zone_named(name: str) -> tzinfo | None:
 def zone_at(name: str, reset_hour: int, now: datetime, guard: timedelta) -> Zone:
     """Build the zone as of `now`; a name that means nothing counts in UTC, an hour at midnight."""
     hour = reset_hour if 0 <= reset_hour <= HOUR_MAX else 0
-    zone = Zone(zone_named(name) or UTC, hour, QuotaDay(""), now, now)
+    zone = Zone(name, zone_named(name) or UTC, hour, QuotaDay(""), now, now)
     turn_zone(zone, now, guard)
     return zone
 

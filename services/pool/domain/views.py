@@ -16,6 +16,7 @@ from contracts.pool import (
 from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import Wait
+from services.pool.domain.overview import pool_overview
 from services.pool.domain.quota import is_stale
 from services.pool.domain.records import OPEN, UNCERTAIN, Lease, Session, Tally
 from services.pool.domain.state import Pool
@@ -52,6 +53,7 @@ def pool_status(
         ],
         waits=_wait_views(state, asked, now) if asked.waits else [],
         waiting=len(state.line),
+        overview=pool_overview(state, now) if asked.overview else None,
     )
 
 

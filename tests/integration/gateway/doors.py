@@ -34,6 +34,7 @@ from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.relay.coalescer import Coalescer
 from services.gateway.relay.credentials import Credentials
 from services.gateway.routes import Doors, operator_app
+from services.gateway.routes.logtail import LogTail
 from services.gateway.settings import GatewaySection, Settings
 from services.gateway.store import KeyLog
 from services.gateway.transport import Transport
@@ -132,6 +133,7 @@ async def desk(
         logger=logger,
         inquiry=Inquiry(caller),
         trial=None,  # type: ignore[arg-type] # paid calls need a whole gateway
+        tail=LogTail(log),
         patience_s=patience_s,
     )
     front = httpx.ASGITransport(

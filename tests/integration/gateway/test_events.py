@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ import uvicorn
 from nats.aio.client import Client
 
 from runtime.nats import natsserver
-from services.gateway.routes import operator_app
+from services.gateway.routes import logtail, operator_app
 from tests.integration.analytics.parts import publish
 from tests.integration.gateway.doors import Desk, desk
 from tests.moments import NOON
@@ -154,3 +154,117 @@ async def test_streams_are_bounded_in_number(front: Desk) -> None:
     error = await front.refused("GET", "/api/events/stream", 429)
 
     assert "32 streams are open" in error["message"]
+
+
+async def test_pages_lead_back_through_the_past_without_a_gap(front: Desk) -> None:
+    whole, _ = await page(front, limit=1000)
+    pieces: list[str] = []
+    past, more = "last", True
+    while more:
+        told, found = await page(front, past=past, limit=2)
+        pieces += told
+        past, more = found["next"], found["more"]
+
+    assert pieces == whole[::-1]
+    assert (await page(front, past="2.1", limit=1))[0] == ["2.0 session_requested"]
+    assert (await page(front, past="1.0"))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"session": "s1"}, ["4.0", "3.0", "2.1", "1.1"]),
+        ({"request": "mine"}, ["7.0", "6.1", "6.0", "5.0"]),
+        ({"key": "k1"}, ["7.0", "6.1", "6.0", "5.0", "4.0", "3.0", "2.1", "2.0"]),
+        ({"server": "server-1"}, ["7.0", "4.0"]),
+        ({"server": "server-9"}, []),
+    ],
+)
+async def test_filters_choose_backwards_what_they_choose_forwards(
+    front: Desk, asked: dict[str, str], told: list[str]
+) -> None:
+    back = await front.ask("GET", "/api/events", params={**asked, "past": "last"})
+    forwards = await front.ask("GET", "/api/events", params=asked)
+
+    assert [one["event"] for one in back["data"]] == told
+    assert [one["event"] for one in forwards["data"]] == told[::-1]
+
+
+async def test_the_past_is_asked_for_without_a_beginning(front: Desk) -> None:
+    error = await front.refused("GET", "/api/events?past=last&after=3", 400)
+
+    assert error["param"] == "past"
+
+
+async def test_every_event_is_sent_or_counted_and_the_stream_goes_on(
+    front: Desk, nats_client: Client
+) -> None:
+    """Of 3,000 events at once as many are sent as may be in a second; the others are counted."""
+    many = story()
+    for number in range(100):
+        many.tell(*(session(f"x{number:02d}-{index:02d}") for index in range(30)))
+    sent: list[str] = []
+    skipped = 0
+    async with served(front) as client:
+        params = {"after": "9", "type": "session_added"}
+        async with client.stream("GET", "/api/events/stream", params=params) as answer:
+            await publish(nats_client, many, after=7)
+            await publish(nats_client, many.tell(session("next")), after=107)
+            async for line in answer.aiter_lines():
+                if not line.startswith("data: "):
+                    continue
+                event = msgspec.json.decode(line.removeprefix("data: "))
+                skipped += event.get("skipped", 0)
+                sent += [event["session_id"]] if "session_id" in event else []
+                if len(sent) + skipped == 3001:
+                    break
+
+    assert sent[:200] == [f"x{index // 30:02d}-{index % 30:02d}" for index in range(200)]
+    assert sent == sorted(sent, key=lambda name: name.replace("next", "z"))
+    assert skipped > 0
+
+
+async def test_however_many_follow_the_log_is_read_once(front: Desk, nats_client: Client) -> None:
+    whole = story()
+
+    async def readers() -> int:
+        reply = await nats_client.request("$JS.API.STREAM.INFO.EVT", b"{}")
+        return int(msgspec.json.decode(reply.data)["state"]["consumer_count"])
+
+    before = await readers()
+    async with served(front) as client:
+        params = {"type": "lease_granted"}
+        live = [asyncio.create_task(take_events(client, 1, params=params)) for _ in range(6)]
+        await until(lambda: len(front.doors.streams) == 6)
+        await until(lambda: front.doors.tail.is_reading)
+        await asyncio.sleep(0.5)
+        during = await readers()
+        await publish(nats_client, whole.lease("r3", used("r3")), after=7)
+        found = await asyncio.gather(*live)
+        await until(lambda: not front.doors.tail.is_reading)
+
+    assert during == before + 1
+    assert [events[0]["request_id"] for events in found] == ["r3"] * 6
+
+
+async def test_a_follower_who_cannot_keep_up_loses_nothing(
+    nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for two envelopes: whoever takes them slowly reads the others by himself."""
+    monkeypatch.setattr(logtail, "_QUEUED_MAX", 2)
+    whole = story()
+    await publish(nats_client, whole)
+    async with desk(nats_client) as front:
+        seen: list[int] = []
+        async with aclosing(front.doors.tail.follow_behind(0)) as envelopes:
+            async for stored in envelopes:
+                seen.append(stored.sequence)
+                if len(seen) == 2:
+                    for name in ("r3", "r4", "r5"):
+                        whole.lease(name, used(name))
+                    await publish(nats_client, whole, after=7)
+                    await asyncio.sleep(0.5)
+                if stored.sequence == 15:
+                    break
+
+    assert seen == list(range(1, 16))

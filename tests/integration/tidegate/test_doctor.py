@@ -20,10 +20,10 @@ from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.nats import natsserver, streams
 from runtime.nats.connection import connect_as
+from runtime.process.findings import CURES
 from runtime.secrets import Sealer, key_hash, session_identity
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import LEADER, NOON, policy_changed
-from tidegate.doctor.findings import CURES
 
 ALONE = {"pool_no_leader", "balancer_no_leader", "analytics_absent", "gateway_absent"}
 """What is wrong with a NATS that has no services yet."""

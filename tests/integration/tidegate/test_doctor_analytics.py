@@ -8,6 +8,7 @@ import pytest
 from nats.aio.client import Client
 
 from runtime.clock import system_clock
+from runtime.process.findings import DoctorFinding
 from services.analytics.domain.fold import RowBatch
 from services.analytics.sql import sources
 from services.analytics.store import LedgerWriter, StoreError
@@ -15,7 +16,6 @@ from tests.integration.analytics.parts import publish
 from tests.integration.analytics.served import caught_up, service
 from tests.unit.analytics.builders import Story, requested, session, used
 from tidegate.doctor import services
-from tidegate.doctor.findings import DoctorFinding
 
 pytestmark = pytest.mark.anyio
 STORY = Story().tell(session(), requested("r", units=2**63)).lease("a", used("a"))

@@ -6,8 +6,8 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.pool import PoolStatusReply
+from runtime.process.findings import State
 from tidegate.doctor import buckets
-from tidegate.doctor.findings import State
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,19 @@ from contracts.balancer import (
     ServerRemoved,
     ServerUndrained,
 )
-from contracts.gateway import KeyBounds, KeyChanged, KeyIssued, KeyRevoked, Scope
+from contracts.gateway import (
+    AuditRecorded,
+    BackupRecorded,
+    KeyBounds,
+    KeyChanged,
+    KeyIssued,
+    KeyRevoked,
+    MetricsKeyIssued,
+    Scope,
+    SignedOut,
+    SignInLinkUsed,
+    ViewerKeyIssued,
+)
 from contracts.pool import (
     AccountChanged,
     CredentialsRefused,
@@ -303,3 +315,47 @@ def test_changed_key_takes_over_what_is_given() -> None:
 
 def test_revoked_key_keeps_its_row() -> None:
     assert keys(KeyRevoked(key_id="k", reason="lost")).revoked_at == as_micros(NOON)
+
+
+def test_keys_that_only_read_have_a_row_with_their_scope() -> None:
+    metrics = MetricsKeyIssued(key_id="m", key_hash="SECRET", name="prometheus")
+    viewer = ViewerKeyIssued(key_id="v", key_hash="SECRET", name="support")
+
+    batch = batch_of(Story().tell(metrics, viewer, subject="evt.keys"))
+
+    rows: list[KeyRow] = rows_of(batch, "keys")
+
+    assert {row.key_id: row.scope for row in rows} == {"m": "metrics", "v": "viewer"}
+
+
+def test_signing_in_and_out_is_journalled_and_changes_no_key() -> None:
+    used = SignInLinkUsed(link_id="l", key_id="k", sign_in_id="s", expires_at=NOON)
+    ended = SignedOut(sign_in_id="s", key_id="k", expires_at=NOON)
+    issued = KeyIssued(key_id="k", key_hash="SECRET", name="n", scope=Scope.ADMIN, by="op")
+
+    batch = batch_of(Story().tell(issued, used, ended, subject="evt.keys"))
+
+    assert [row.event for row in rows_of(batch, "entity_events")] == [
+        "key_issued",
+        "sign_in_link_used",
+        "signed_out",
+    ]
+    assert rows_of(batch, "keys")[0].name == "n"
+
+
+def test_audits_and_backups_are_journalled() -> None:
+    audit = AuditRecorded(
+        command="tidegate audit", ok=True, sequence=1, envelopes=1, events=1, violations=0, by="k"
+    )
+    backup = BackupRecorded(
+        command="tidegate backup", ok=True, sequence=1, bytes=9, name="b.tar", host="h", by="k"
+    )
+
+    batch = batch_of(Story().tell(audit, backup, subject="evt.keys"))
+
+    rows = rows_of(batch, "entity_events")
+
+    assert [(row.event, row.caused_by) for row in rows] == [
+        ("audit_recorded", "k"),
+        ("backup_recorded", "k"),
+    ]

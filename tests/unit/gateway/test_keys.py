@@ -9,7 +9,17 @@ from hypothesis import strategies as some
 from contracts.base import KeyId, LeaderElected, WriterId
 from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent, decode_event
-from contracts.gateway import KeyBounds, KeyChanged, KeyEvent, KeyIssued, KeyRevoked, Scope
+from contracts.gateway import (
+    KeyBounds,
+    KeyChanged,
+    KeyEvent,
+    KeyIssued,
+    KeyRevoked,
+    Scope,
+    SignedOut,
+    SignInLinkUsed,
+    ViewerKeyIssued,
+)
 from runtime.secrets import key_hash
 from services.gateway.clients.keydecisions import (
     KeyRefusal,
@@ -19,7 +29,7 @@ from services.gateway.clients.keydecisions import (
     decide_issue,
     decide_revoke,
 )
-from services.gateway.clients.keys import Key, KeyRing, presented_key
+from services.gateway.clients.keys import Key, KeyRing, KeyScope, presented_key
 from services.gateway.clients.limits import FREE, Admitted, KeyLimits
 from tests.anyevent import ANY_EVENT
 from tests.contract.test_golden import golden_lines
@@ -428,3 +438,82 @@ def test_bound_of_a_key_beyond_sense_is_refused(field: str) -> None:
 
     assert isinstance(refused, KeyRefused)
     assert refused.reason is KeyRefusal.BAD_BOUNDS
+
+
+def viewer(name: str, text: str) -> ViewerKeyIssued:
+    return ViewerKeyIssued(key_id=KeyId(name), key_hash=key_hash(text), name=name)
+
+
+def link_used(sign_in: str = "one", lasts_s: float = 300) -> SignInLinkUsed:
+    over_at = NOON + timedelta(seconds=lasts_s)
+    return SignInLinkUsed(
+        link_id="link", key_id=KeyId("root"), sign_in_id=sign_in, expires_at=over_at
+    )
+
+
+def test_viewer_key_is_one_of_its_scope_without_bounds() -> None:
+    ring = ring_of(viewer("eve", "sk-viewer-1"))
+
+    key = key_of(ring, "sk-viewer-1")
+
+    assert (key.scope, key.bounds, key.is_admin) == (KeyScope.VIEWER, KeyBounds(), False)
+    refused = decide_change(ring, changed("eve", bounds=KeyBounds(concurrency=2)))
+    assert refused == KeyRefused(KeyRefusal.BAD_BOUNDS, "models: a viewer key has no bounds")
+
+
+def test_a_link_is_used_once_and_the_same_wish_again_is_fulfilled() -> None:
+    ring = ring_of(issued("root", Scope.ADMIN))
+
+    assert decide_event(ring, link_used()) == link_used()
+    ring.apply_envelope(2, envelope(link_used()))
+    assert decide_event(ring, link_used()) is None
+    again = decide_event(ring, link_used("another"))
+    assert isinstance(again, KeyRefused)
+    assert again.reason is KeyRefusal.LINK_USED
+
+
+def test_of_two_uses_of_a_link_in_the_log_the_first_counts() -> None:
+    ring = ring_of(issued("root", Scope.ADMIN), link_used(), link_used("another"))
+
+    assert ring.spent.links["link"].sign_in_id == "one"
+
+
+def test_a_link_of_a_revoked_key_is_refused() -> None:
+    ring = ring_of(issued("root", Scope.ADMIN), revoked("root"))
+
+    refused = decide_event(ring, link_used())
+
+    assert isinstance(refused, KeyRefused)
+    assert refused.reason is KeyRefusal.REVOKED
+
+
+def test_a_sign_in_ends_once() -> None:
+    ended = SignedOut(sign_in_id="one", key_id=KeyId("root"), expires_at=NOON)
+    ring = ring_of(issued("root", Scope.ADMIN))
+
+    assert decide_event(ring, ended) == ended
+    ring.apply_envelope(2, envelope(ended))
+    assert decide_event(ring, ended) is None
+
+
+def test_what_is_over_by_more_than_an_hour_is_forgotten() -> None:
+    ended = SignedOut(sign_in_id="old", key_id=KeyId("root"), expires_at=NOON - timedelta(hours=1))
+    ring = ring_of(link_used(lasts_s=-3600), ended, link_used("late", lasts_s=-3599))
+
+    ring.apply_envelope(9, envelope(issued("root")))
+
+    assert ring.spent.ended == {}
+    assert list(ring.spent.links) == ["link"]
+    assert ring.spent.links["link"].sign_in_id == "late"
+
+
+def test_hashes_that_open_a_key_are_those_of_now_and_of_a_rotation_in_its_grace() -> None:
+    later = NOON + timedelta(hours=1)
+    ring = KeyRing(lambda: NOON)
+    rotated = changed("k", "sk-new", old_until=later)
+    for sequence, event in enumerate((issued("k", text="sk-old"), rotated), 1):
+        ring.apply_envelope(sequence, envelope(event))
+
+    assert ring.hashes_opening(KeyId("k")) == [key_hash("sk-new"), key_hash("sk-old")]
+    ring.apply_envelope(3, envelope(revoked("k")))
+    assert ring.hashes_opening(KeyId("k")) == ring.hashes_opening(KeyId("nobody")) == []

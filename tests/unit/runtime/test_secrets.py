@@ -1,11 +1,13 @@
 """The master keys: the first seals, all open, and the file is read again."""
 
 import hashlib
+import tomllib
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from contracts.base import SessionId
+from contracts.base import PRODUCT_VERSION, SessionId
 from runtime.secrets import (
     Sealer,
     SealError,
@@ -159,3 +161,31 @@ def test_merged_keys_keep_the_first_files_order() -> None:
 def test_new_keys_differ_and_ids_are_eight_digits() -> None:
     assert new_key() != new_key()
     assert len(key_id_of(new_key())) == 8
+
+
+def test_keys_derived_for_one_purpose_tell_nothing_of_those_for_another() -> None:
+    sealer = Sealer("first\nsecond")
+
+    ours = sealer.derived_keys("one")
+
+    assert ours == sealer.derived_keys("one") == Sealer("first\nsecond").derived_keys("one")
+    assert not set(ours) & set(sealer.derived_keys("another"))
+    assert ours[0] == Sealer("first").derived_keys("one")[0]
+    assert all(len(key) == 32 for key in ours)
+
+
+def test_derived_keys_follow_the_file() -> None:
+    texts = ["first", "second\nfirst"]
+    sealer = Sealer(texts[0], lambda: texts[1])
+    before = sealer.derived_keys("one")[0]
+
+    sealer.refresh()
+
+    assert sealer.derived_keys("one")[0] != before
+    assert before in sealer.derived_keys("one")
+
+
+def test_version_is_that_of_the_project() -> None:
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+
+    assert project["version"] == PRODUCT_VERSION

@@ -17,8 +17,8 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
 from services.pool.settings import source_digest
 from tests import ROOT
-from tidegate.admin.shown import HIDDEN
 from tidegate.configuration import load_configuration, settings_loader
+from tidegate.console.shown import HIDDEN
 from tidegate.doctor.home import home_findings as home_looked_at
 from tidegate.main import verb_application
 from tidegate.stack import demo_servers

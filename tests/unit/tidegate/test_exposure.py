@@ -7,8 +7,8 @@ import pytest
 
 from contracts.balancer import Server
 from contracts.base import ServerId
+from runtime.process.findings import DoctorFinding
 from tidegate.doctor.exposure import reach_findings
-from tidegate.doctor.findings import DoctorFinding
 from tidegate.probing.asking import Probed
 
 HERE = "http://127.0.0.1:8000"

@@ -9,9 +9,9 @@ import pytest
 
 from contracts.pool import KeyHolder, KeyRotation, KeysReply
 from runtime.environment import read_environment
+from runtime.process.findings import DoctorFinding, fine, note, wrong
 from runtime.settings import SettingsError
 from tidegate.console.errors import CommandError
-from tidegate.doctor.findings import DoctorFinding, fine, note, wrong
 from tidegate.doctor.rotation import describe_keys
 from tidegate.masterkey.keyfile import KeyFile, find_key_file
 from tidegate.stack.home.files import write_absent

@@ -4,6 +4,12 @@ import { signal } from "@preact/signals";
 /** Why the sign-in is over, in the API's words; null while it is not. @type {import("@preact/signals").Signal<ApiError | null>} */
 export const signInTrouble = signal(null);
 
+/** The key itself, where a gateway of an earlier version knows no sign-in: in memory alone. */
+let keyInHand = "";
+
+/** @param {string} key */
+export const holdKey = (key) => (keyInHand = key);
+
 const OVER = new Set(["invalid_api_key", "sign_in_ended", "sign_in_link_invalid"]);
 const CHANGES = { "X-Tidegate": "1" };
 
@@ -34,7 +40,7 @@ export async function fetchAnswer(path, more = {}) {
       credentials: "same-origin",
       cache: "no-store",
       ...more,
-      headers: { ...CHANGES, .../** @type {Record<string, string>} */ (more.headers) },
+      headers: { ...CHANGES, ...(keyInHand && { Authorization: `Bearer ${keyInHand}` }), .../** @type {Record<string, string>} */ (more.headers) },
     });
   } catch (error) {
     if (/** @type {Error} */ (error).name === "AbortError") throw error;

@@ -1,6 +1,6 @@
 // Who is signed in: by the key, or by the one-time link that a terminal printed.
 import { signal } from "@preact/signals";
-import { ApiError, ask, signInTrouble } from "./api.js";
+import { ApiError, ask, holdKey, signInTrouble } from "./api.js";
 
 /** @typedef {{key_id: string, key_name: string, scope: string, expires_at: string | null, version: string}} SignedIn */
 
@@ -23,21 +23,38 @@ export async function beginSignIn() {
     }
   } catch (error) {
     const trouble = /** @type {ApiError} */ (error);
-    const expected = !link && trouble.code === "invalid_api_key";
+    const expected = !link && (trouble.code === "invalid_api_key" || knowsNoSignIn(trouble));
     signInTrouble.value = expected ? null : trouble;
   }
 }
 
 /** Sign in with a key. Throws `ApiError`. @param {string} key */
 export async function signIn(key) {
-  const who = await ask("/api/sign-in", { method: "POST", body: { key } });
+  const who = await ask("/api/sign-in", { method: "POST", body: { key } }).catch((error) => withKeyInHand(key, error));
   signInTrouble.value = null;
   signedIn.value = who;
+}
+
+/** @param {ApiError} error */
+const knowsNoSignIn = (error) => error.code === "not_found" || error.code === "method_not_allowed";
+
+/** Go on with the key itself at a gateway that knows no sign-in. @param {string} key @param {ApiError} error @returns {Promise<SignedIn>} */
+async function withKeyInHand(key, error) {
+  if (!knowsNoSignIn(error)) throw error;
+  holdKey(key);
+  try {
+    await ask("/api/keys");
+  } catch (refused) {
+    holdKey("");
+    throw refused;
+  }
+  return { key_id: "", key_name: "", scope: "admin", expires_at: null, version: "" };
 }
 
 /** Sign out, here and at every gateway. */
 export async function signOut() {
   await ask("/api/sign-in", { method: "DELETE" }).catch(() => {});
+  holdKey("");
   signedIn.value = null;
 }
 

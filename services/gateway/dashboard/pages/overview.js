@@ -100,10 +100,21 @@ const Figure = ({ to, label, value, unit = "", beside, bad = false }) => html`
   </a>
 `;
 
+/** The last sixty minutes, those without calls too. @param {any[]} there */
+function wholeHour(there) {
+  if (!there.length) return [];
+  const known = new Map(there.map((one) => [Date.parse(one.at), one]));
+  const last = Math.max(...known.keys());
+  return Array.from({ length: 60 }, (_, place) => {
+    const at = last - (59 - place) * 60_000;
+    return known.get(at) ?? { at: new Date(at).toISOString(), calls: 0, failed: 0 };
+  });
+}
+
 /** @param {{calls: any}} props */
 function Charts({ calls }) {
-  const minutes = calls.by_minute;
-  if (!minutes.length) {
+  const minutes = wholeHour(calls.by_minute);
+  if (!calls.by_minute.length) {
     return html`<${Card} title=${say("overview.calls_chart")}><${Empty} title=${say("overview.no_calls")}><a href=${linkTo("playground")}>${say("overview.make_call")}</a><//><//>`;
   }
   const times = minutes.map((/** @type {any} */ one) => Date.parse(one.at) / 1000);
@@ -147,14 +158,16 @@ const Sessions = ({ sessions }) => html`
 `;
 
 /** How many there are in each state, as parts and in words. @param {{page: string, states: {state: string, count: number, words?: string}[]}} props */
-const Tally = ({ page, states }) => html`
+const Tally = ({ page, states: all }) => {
+  const states = all.filter((one) => one.count > 0);
+  return html`
   <div class="tally" role="img" aria-label=${states.map((one) => `${wordFor("state", one.state)} ${one.count}`).join(", ")}>
     ${states.map((one) => html`<i class=${toneOf(one.state)} style=${`flex: ${one.count}`}></i>`)}
   </div>
   <ul class="states">${states.map((one) => html`
     <li><a href=${linkTo(page, { state: one.state })}><${State} state=${one.state} /></a><b class="tab">${number(one.count)}</b></li>
-  `)}</ul>
-`;
+  `)}</ul>`;
+};
 
 /** @param {{servers: any}} props */
 function Servers({ servers }) {

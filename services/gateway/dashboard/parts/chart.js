@@ -61,7 +61,7 @@ function optionsOf(width, height, lines, write, under, Plot, days) {
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
-      { ...axis, space: 70, size: 28, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((s) => tick(s, days)) },
+      { ...axis, space: 70, size: 28, incrs: days ? [86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400] : [60, 300, 600, 900, 1800, 3600, 6 * 3600, 12 * 3600, 86_400], values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((s) => tick(s, days)) },
       { ...axis, size: 56, space: 34, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(write) },
     ],
     series: [

@@ -1,5 +1,5 @@
 // A table of any length: only the rows in view exist. `j` and `k` step through it, Enter opens.
-import { html, useEffect, useRef, useSignal } from "../base/html.js";
+import { html, useEffect, useLayoutEffect, useRef, useSignal } from "../base/html.js";
 import { number } from "../base/formats.js";
 import { say } from "../base/words.js";
 
@@ -46,6 +46,17 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     return () => box.removeEventListener("step", step);
   }, [rows.length]);
 
+  const head = useRef("");
+  useLayoutEffect(() => {
+    const box = /** @type {HTMLElement} */ (host.current);
+    const before = head.current;
+    head.current = rows.length ? keyOf(rows[0]) : "";
+    if (!before || before === head.current) return;
+    const moved = rows.findIndex((row) => keyOf(row) === before);
+    if (moved > 0 && current.value >= 0) current.value += moved;
+    if (moved > 0 && box.scrollTop > 0) box.scrollTop += moved * ROW;
+  }, [rows]);
+
   const open = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && event.target === host.current && rows[current.value]) onOpen?.(rows[current.value]);
   };
@@ -65,7 +76,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
           ${columns.map((column) => html`<${Head} column=${column} order=${order} onOrder=${onOrder} />`)}
         </tr></thead>
         <tbody>
-          ${first > 0 && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + 1} style=${`height: ${first * ROW}px`}></td></tr>`}
+          ${first > 0 && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + (picked ? 1 : 0)} style=${`height: ${first * ROW}px`}></td></tr>`}
           ${rows.slice(first, last).map((row, place) => {
             const key = keyOf(row);
             return html`
@@ -76,7 +87,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
                 ${columns.map((column) => html`<td class=${column.kind ?? ""} title=${column.title?.(row)}>${column.cell(row)}</td>`)}
               </tr>`;
           })}
-          ${last < rows.length && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + 1} style=${`height: ${(rows.length - last) * ROW}px`}></td></tr>`}
+          ${last < rows.length && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + (picked ? 1 : 0)} style=${`height: ${(rows.length - last) * ROW}px`}></td></tr>`}
         </tbody>
       </table>
     </div>

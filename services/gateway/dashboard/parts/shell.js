@@ -14,6 +14,16 @@ import { SignIn } from "./signin.js";
 /** Every page by its name, loaded when it is opened. @type {Record<string, () => Promise<{Page: any}>>} */
 export const PAGES = {
   overview: () => import("../pages/overview.js"),
+  requests: () => import("../pages/requests.js"),
+  sessions: () => import("../pages/sessions.js"),
+  servers: () => import("../pages/servers.js"),
+  usage: () => import("../pages/usage.js"),
+  keys: () => import("../pages/keys.js"),
+  sql: () => import("../pages/sql.js"),
+  log: () => import("../pages/log.js"),
+  audit: () => import("../pages/audit.js"),
+  settings: () => import("../pages/settings.js"),
+  playground: () => import("../pages/playground.js"),
 };
 const LOOKS = ["auto", "light", "dark"];
 

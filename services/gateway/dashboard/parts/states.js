@@ -4,10 +4,10 @@ import { wordFor } from "../base/words.js";
 
 const GOOD = new Set(["active", "up", "settled", "ok", "success", "granted", "alive"]);
 const WARN = new Set([
-  "cooling", "half_open", "slow_start", "released", "refused", "waiting", "silent", "note", "unknown",
+  "cooling", "half_open", "slow_start", "released", "refused", "waiting", "silent", "note", "unknown", "rate_limited", "rejected", "quota_exhausted",
 ]);
 const ODD = new Set(["suspect"]);
-const BAD = new Set(["disabled", "down", "ejected", "expired", "wrong", "outcome_unknown", "dead", "revoked", "failed"]);
+const BAD = new Set(["disabled", "down", "ejected", "expired", "wrong", "outcome_unknown", "unreachable", "credential_invalid", "dead", "revoked", "failed"]);
 
 /** @param {string} state */
 export const toneOf = (state) =>

@@ -12,8 +12,9 @@ _WHY_BYTES_MAX = 400
 
 
 class Times(NamedTuple):
-    """Of an attempt, in ms."""
+    """Of an attempt, in ms; it `started` so long after its request first asked for a lease."""
 
+    started: float
     connect: float
     first_byte: float
     total: float
@@ -48,4 +49,5 @@ def attempt_of(
         connect_ms=times.connect,
         first_byte_ms=times.first_byte,
         total_ms=times.total,
+        started_ms=times.started,
     )

@@ -160,6 +160,7 @@ class Exchange:
         outgoing, answer, translation = self._outgoing, self._answer, self._translation
         assert outgoing is not None
         times = Times(
+            short_ms((self._started - (self._side.client.asked_since or self._started)) * 1000),
             short_ms(answer.connect_ms) if answer else 0.0,
             short_ms(self._first_byte_ms),
             short_ms((time.perf_counter() - self._started) * 1000),
@@ -173,8 +174,7 @@ class Exchange:
             sent=outgoing.sent_at is not None,
             translated=translation.told if translation is not None else "",
         )
-        metrics = self._upstream.metrics
-        metrics.record_attempt(self._selected.server_id, verdict)
+        (metrics := self._upstream.metrics).record_attempt(self._selected.server_id, verdict)
         if tried.meaning == "not_accepted":
             metrics.not_accepted.labels(self._selected.server_id).inc()
         return tried

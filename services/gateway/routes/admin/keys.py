@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds
 from services.gateway.clients.keydecisions import BOUND_MAX, KeyRefusal, KeyRefused
-from services.gateway.clients.keys import Key, KeyScope
+from services.gateway.clients.keys import BOUNDLESS, Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
@@ -87,8 +87,8 @@ async def issue_key(
         models=data.models,
     )
     wanted = one_of("scope", data.scope, KeyScope)
-    if wanted is KeyScope.METRICS and bounds != KeyBounds():
-        message = "scope: a metrics key has no bounds"
+    if wanted in BOUNDLESS and bounds != KeyBounds():
+        message = f"scope: a {wanted} key has no bounds"
         raise GatewayError("invalid_request", message, "scope")
     return _issued_key(await doors.key_log.issue_key(data.name, wanted, bounds, admin.key_id))
 

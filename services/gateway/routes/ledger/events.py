@@ -1,57 +1,59 @@
-"""The log by page, and the log live as server-sent events."""
+"""The log by page, forwards from a place in it, or backwards into its past."""
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
-from litestar.response import Stream
 
-from runtime.eventlog import Stored
-from runtime.eventlog.records import UNREADABLE, Wanted, records_of, types_matching
-from runtime.texts import as_quoted
-from services.gateway.clients.keys import presented_key
+from runtime.eventlog import Stored, StreamState
+from runtime.eventlog.records import Wanted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.ledger.positions import (
+    WHOLE,
+    AboutServer,
+    AboutSession,
+    After,
+    LogPosition,
+    OfKey,
+    OfRequest,
+    Types,
+    numbered_records,
+    parse_position,
+    position_text,
+    wanted_of,
+)
 
 _PAGE_MAX = 1000
 _ENVELOPES_MAX = 5000
 """Envelopes one page looks at; a filter that fits few events is asked for page after page."""
+_WINDOW = 250
+"""Envelopes that are read at a time on the way back; as many before them are looked at, too: what a
+lease or a request is of stands at its beginning."""
 _PATIENCE_S = 10.0
-_BREATH_S = 5.0
-"""A stream without events says so often that it lives."""
-_STREAMS_MAX = 32
 _EVERYTHING = ["evt.>"]
-_POSITION = re.compile(r"(\d{1,18})(?:\.(\d{1,6}))?", re.ASCII)
-_STOPPING = "stopping"
+_LAST = "last"
 
-After = Annotated[
-    str, QueryParameter(description="Id of the last event seen, or a sequence of the log.")
-]
 Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most so many events.")]
-Types = Annotated[
-    str, QueryParameter(name="type", description="Types, or patterns such as `lease_*`.")
-]
-AboutSession = Annotated[
-    str, QueryParameter(name="session", description="Only about this session.")
-]
-OfRequest = Annotated[
+Past = Annotated[
     str,
-    QueryParameter(name="request", description="Only of this request: our id or its client's."),
+    QueryParameter(
+        description="Instead of `after`: events before this one, the latest first; `last`: from the"
+        " end of the log."
+    ),
 ]
-LogPosition = tuple[int, int]
-"""The sequence of an envelope in the log, and the index of an event within it."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Events behind `after`; `next` is where the next page begins, the log ends at `last`.
+    """Events behind `after`, or before `past`; `next` is where the next page begins.
 
-    While `more` is true there may be further events, even when this page has none.
+    The log ends at `last`. While `more` is true there may be further events, even when this page
+    has none.
     """
 
     data: list[dict[str, Any]]
@@ -62,153 +64,99 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/events", tags=["analysis"], summary="The log by page")
 async def page(
+    *,
     doors: NamedDependency[Doors],
     after: After = "0",
+    past: Past = "",
     limit: Limit = 100,
     types: Types = "",
     session: AboutSession = "",
     of_request: OfRequest = "",
+    server: AboutServer = "",
+    key: OfKey = "",
 ) -> Page:
     """Read events as they are stored, the hashes of keys apart."""
-    begin, wanted = _parse_position(after), _wanted_of(types, session, of_request)
-    last = (await doors.log.stream_state()).last_sequence
-    if begin[0] > last or (begin[0] == last and begin[1] == _WHOLE):
-        return Page(data=[], next=after, last=last, more=False)
-    data: list[dict[str, Any]] = []
-    seen, looked = begin, 0
+    wanted = wanted_of(types, session, of_request, server, key)
+    begin = parse_position("after", after)
+    if past:
+        if after != "0":
+            raise GatewayError("invalid_request", "past: expected no `after` beside it", "past")
+        end = (2**62, 0) if past == _LAST else parse_position("past", past)
+    state = await doors.log.stream_state()
     try:
-        async with asyncio.timeout(_PATIENCE_S), aclosing(_read_behind(doors, begin)) as envelopes:
-            async for stored in envelopes:
-                for position, record in _numbered_records(stored, begin):
-                    seen = position
-                    if wanted(record):
-                        data.append(record)
-                    if len(data) == limit:
-                        break
-                else:
-                    seen = (stored.sequence, _WHOLE)
-                looked += 1
-                if len(data) == limit or looked == _ENVELOPES_MAX or stored.sequence >= last:
-                    break
+        async with asyncio.timeout(_PATIENCE_S):
+            if past:
+                return await _page_before(doors, end, limit, wanted, state)
+            return await _page_behind(doors, begin, limit, wanted, state.last_sequence)
     except TimeoutError:
         raise GatewayError("ledger_unavailable", "the event log fell silent") from None
-    more = seen < (last, _WHOLE)
-    return Page(data=data, next=_position_text(seen), last=last, more=more)
 
 
-@get("/events/stream", tags=["analysis"], summary="The log live, as server-sent events")
-async def stream(
-    doors: NamedDependency[Doors],
-    request: Request[Any, Any, Any],
-    after: After = "",
-    types: Types = "",
-    session: AboutSession = "",
-    of_request: OfRequest = "",
-) -> Stream:
-    """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off."""
-    wanted = _wanted_of(types, session, of_request)
-    position = request.headers.get("last-event-id") or after
-    begin = (
-        _parse_position(position)
-        if position
-        else ((await doors.log.stream_state()).last_sequence, _WHOLE)
-    )
-    if len(doors.streams) >= _STREAMS_MAX:
-        message = f"{_STREAMS_MAX} streams are open already at this gateway"
-        raise GatewayError("rate_limit_exceeded", message)
-    text = presented_key(request.headers["authorization"])
-    return Stream(
-        _event_lines(doors, begin, wanted, lambda: doors.key_log.find_key(text) is not None),
-        media_type="text/event-stream",
-        headers={"x-accel-buffering": "no"},
-    )
-
-
-async def _event_lines(
-    doors: Doors, begin: LogPosition, wanted: Wanted, is_open: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    """Write events, and a comment now and then, until the gateway stops or the key is revoked."""
-    mark = object()
-    doors.streams.add(mark)
-    arrived: asyncio.Queue[Stored] = asyncio.Queue(_PAGE_MAX)
-    reading = asyncio.create_task(_fill_queue(doors, begin, arrived))
-    try:
-        yield b": the log\n\n"
-        while not reading.done() and doors.readiness() != _STOPPING:
-            try:
-                stored: Stored | None = await asyncio.wait_for(arrived.get(), _BREATH_S)
-            except TimeoutError:
-                stored = None
-            if not is_open():
-                break
-            if stored is None:
-                yield b": \n\n"
-                continue
-            text = [
-                f"id: {record['event']}\nevent: {record['type']}\ndata: ".encode()
-                + msgspec.json.encode(record)
-                + b"\n\n"
-                for _, record in _numbered_records(stored, begin)
-                if wanted(record)
-            ]
-            if text:
-                yield b"".join(text)
-    finally:
-        doors.streams.discard(mark)
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-
-
-async def _fill_queue(doors: Doors, begin: LogPosition, arrived: "asyncio.Queue[Stored]") -> None:
-    async with aclosing(_read_behind(doors, begin)) as envelopes:
+async def _page_behind(
+    doors: Doors, begin: LogPosition, limit: int, wanted: Wanted, last: int
+) -> Page:
+    """Read on from a position."""
+    if begin[0] > last or (begin[0] == last and begin[1] == WHOLE):
+        return Page(data=[], next=position_text(begin), last=last, more=False)
+    data: list[dict[str, Any]] = []
+    seen, looked = begin, 0
+    first = begin[0] if begin[1] == WHOLE else begin[0] - 1
+    async with aclosing(_read_between(doors, max(first, 0), last)) as envelopes:
         async for stored in envelopes:
-            await arrived.put(stored)
+            for position, record in numbered_records(stored, begin):
+                seen = position
+                if wanted(record):
+                    data.append(record)
+                if len(data) == limit:
+                    break
+            else:
+                seen = (stored.sequence, WHOLE)
+            looked += 1
+            if len(data) == limit or looked == _ENVELOPES_MAX:
+                break
+    return Page(data=data, next=position_text(seen), last=last, more=seen < (last, WHOLE))
 
 
-async def _read_behind(doors: Doors, begin: LogPosition) -> AsyncGenerator[Stored, None]:
-    """Yield the envelopes that have events behind a position."""
-    sequence, index = begin
-    first = sequence if index == _WHOLE else sequence - 1
-    async for batch in doors.log.follow_from(_EVERYTHING, max(first, 0)):
+async def _page_before(
+    doors: Doors, end: LogPosition, limit: int, wanted: Wanted, state: StreamState
+) -> Page:
+    """Read back from a position, a window at a time, the latest event first."""
+    data: list[dict[str, Any]] = []
+    last = state.last_sequence
+    top = min(end[0], last)
+    seen: LogPosition = (top, end[1]) if end[0] <= last else (last, WHOLE)
+    looked = 0
+    while len(data) < limit and top >= state.first_sequence and looked < _ENVELOPES_MAX:
+        bottom = max(top - _WINDOW, state.first_sequence - 1, 0)
+        window: list[tuple[LogPosition, dict[str, Any]]] = []
+        async with aclosing(_read_between(doors, max(bottom - _WINDOW, 0), top)) as envelopes:
+            async for stored in envelopes:
+                fitting = [
+                    (position, record)
+                    for position, record in numbered_records(stored)
+                    if wanted(record) and position < end
+                ]
+                window += fitting if stored.sequence > bottom else []
+        kept = window[::-1][: limit - len(data)]
+        data += [record for _, record in kept]
+        seen = kept[-1][0] if len(data) == limit else (bottom + 1, 0)
+        looked += top - bottom
+        top = bottom
+    return Page(
+        data=data,
+        next=position_text(seen),
+        last=last,
+        more=seen > (state.first_sequence, 0) and last > 0,
+    )
+
+
+async def _read_between(doors: Doors, after: int, upto: int) -> AsyncGenerator[Stored, None]:
+    """Yield the envelopes behind `after`, to `upto`, which is the sequence of one."""
+    if after >= upto:
+        return
+    async for batch in doors.log.follow_from(_EVERYTHING, after):
         for stored in batch:
-            yield stored
-
-
-def _numbered_records(
-    stored: Stored, begin: LogPosition
-) -> list[tuple[LogPosition, dict[str, Any]]]:
-    """Name the position of each event of an envelope, those behind `begin` alone."""
-    numbered = [
-        ((stored.sequence, index), record) for index, record in enumerate(records_of(stored))
-    ]
-    return [(position, record) for position, record in numbered if position > begin]
-
-
-_WHOLE = 1_000_000
-"""Behind every event of an envelope."""
-
-
-def _parse_position(text: str) -> LogPosition:
-    """Read `184467.3`, or `184467`: behind the whole envelope. Raises `GatewayError`."""
-    match = _POSITION.fullmatch(text)
-    if match is None:
-        message = (
-            f"after: expected an event's id such as 184467.0, or a sequence, got {as_quoted(text)}"
-        )
-        raise GatewayError("invalid_request", message, "after")
-    return int(match[1]), _WHOLE if match[2] is None else int(match[2])
-
-
-def _position_text(position: LogPosition) -> str:
-    return str(position[0]) if position[1] == _WHOLE else f"{position[0]}.{position[1]}"
-
-
-def _wanted_of(types: str, session: str, request: str) -> Wanted:
-    """Make the filter. Raises `GatewayError` for types there are none of."""
-    patterns = [pattern.strip() for pattern in types.split(",") if pattern.strip()]
-    for pattern in patterns:
-        if pattern != UNREADABLE and not types_matching(pattern):
-            message = f"type: expected {', '.join(types_matching('*'))}, or a pattern"
-            message = f"{message}, got {as_quoted(pattern)}"
-            raise GatewayError("invalid_request", message, "type")
-    return Wanted(patterns, session, request)
+            if stored.sequence <= upto:
+                yield stored
+        if batch[-1].sequence >= upto:
+            return

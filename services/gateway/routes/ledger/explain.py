@@ -15,6 +15,7 @@ from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import FigureRow, rows_of
+from services.gateway.routes.ledger.lane import LifeLane, lane_of
 
 _ID_MAX = 500
 _LOOK_EVERY_S = 0.1
@@ -38,6 +39,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[FigureRow]
     refusals: list[FigureRow]
     consequences: list[FigureRow]
+    lane: LifeLane | None
+    """Its life on a time axis; null where nobody said when it asked."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,11 +124,13 @@ def _as_story(row: FigureRow) -> Story:
         attempt["candidates"] = msgspec.json.decode(attempt["candidates"] or "[]")
     for event in consequences:
         event["detail"] = msgspec.json.decode(event["detail"])
+    asked, leases, refusals = row["asked"] or [], row["leases"] or [], row["refusals"] or []
     return Story(
         request_id=row["request_id"],
-        asked=row["asked"] or [],
-        leases=row["leases"] or [],
+        asked=asked,
+        leases=leases,
         attempts=attempts,
-        refusals=row["refusals"] or [],
+        refusals=refusals,
         consequences=consequences,
+        lane=lane_of(asked, leases, attempts, refusals),
     )

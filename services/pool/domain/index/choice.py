@@ -62,7 +62,7 @@ class Index:
         self._policy = policy
         self._places = Places(policy, self.zones)
         self._waking: list[tuple[datetime, SessionId]] = []
-        self._wakes: dict[SessionId, datetime] = {}
+        self.wakes: dict[SessionId, datetime] = {}
         for session in sessions.values():
             self._places.enter_account(session.account)
         self._places.rank_types()
@@ -93,8 +93,8 @@ class Index:
         while self._waking and self._waking[0][0] <= now:
             due, session_id = heappop(self._waking)
             # Any other entry is older: it was cooled or suspected anew since.
-            if self._wakes.get(session_id) == due:
-                del self._wakes[session_id]
+            if self.wakes.get(session_id) == due:
+                del self.wakes[session_id]
                 self.place_session(self._sessions[session_id])
         if turned := self.zones.turn_days(now):
             self._places.turn_days(turned)
@@ -236,6 +236,6 @@ class Index:
         return bound > 0 and session.open_leases >= bound
 
     def _wake_at(self, session_id: SessionId, at: datetime) -> None:
-        if self._wakes.get(session_id) != at:
-            self._wakes[session_id] = at
+        if self.wakes.get(session_id) != at:
+            self.wakes[session_id] = at
             heappush(self._waking, (at, session_id))

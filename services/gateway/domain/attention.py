@@ -1,0 +1,116 @@
+"""What needs an operator's attention, as far as the answers of pool and balancer tell it. Pure.
+
+The doctor says the same of the same answers, and looks at much more (`tidegate/doctor/`).
+"""
+
+from collections.abc import Iterator
+
+from contracts.balancer import BalancerStatusReply, ServerView
+from contracts.pool import PoolStatusReply
+from runtime.process.findings import DoctorFinding, State, fine, note, wrong
+
+_FROM_WORST = (State.WRONG, State.NOTE)
+
+
+def attention_needed(
+    pool: PoolStatusReply | None, balancer: BalancerStatusReply | None, analytics_trouble: str
+) -> list[DoctorFinding]:
+    """List what is wrong, then what is worth knowing; None is no answer.
+
+    `analytics_trouble` says why the figures are not there; empty when they are.
+    """
+    findings = [*_pool_findings(pool), *_balancer_findings(balancer)]
+    if analytics_trouble:
+        findings.append(wrong("analytics", "analytics_absent", analytics_trouble))
+    return [finding for state in _FROM_WORST for finding in findings if finding.state is state]
+
+
+def _pool_findings(reply: PoolStatusReply | None) -> Iterator[DoctorFinding]:
+    """Say what the pool's answer shows."""
+    if reply is None:
+        yield wrong("pool", "pool_no_leader", "nobody answers for the pool")
+        return
+    if reply.unwritable_s:
+        yield unwritable_finding(reply)
+    if reply.snapshot_trouble:
+        yield note("pool", "snapshot_missing", reply.snapshot_trouble)
+    yield from session_findings(reply)
+
+
+def _balancer_findings(reply: BalancerStatusReply | None) -> Iterator[DoctorFinding]:
+    """Say what the balancer's answer shows."""
+    if reply is None:
+        yield wrong("balancer", "balancer_no_leader", "nobody answers for the balancer")
+        return
+    yield from choice_findings(reply)
+    for view in reply.servers:
+        if view.state == "draining":
+            yield draining_finding(view)
+        if is_down(view):
+            message = f"{server_name(view)}: {view.words or view.reason or view.health}"
+            yield wrong("servers", "server_down", message)
+
+
+def unwritable_finding(reply: PoolStatusReply) -> DoctorFinding:
+    """Say that the log takes no writes."""
+    message = f"it has taken no write for {reply.unwritable_s:.0f} s: no lease is granted"
+    return wrong("log", "log_unwritable", message)
+
+
+def choice_findings(reply: BalancerStatusReply) -> Iterator[DoctorFinding]:
+    """Say what keeps the balancer from choosing as configured."""
+    if reply.held is not None:
+        held = f"it is held: {reply.held.reason} ({reply.held.digest})"
+        yield wrong("configuration", "configuration_held", held)
+    if not reply.servers:
+        yield wrong("servers", "no_servers", "there is none")
+    if reply.pinned:
+        pinned = f"{reply.pinned} is pinned: it chooses for every service type"
+        yield note("balancer", "strategy_pinned", pinned)
+    if reply.strategy_trouble:
+        yield wrong("balancer", "strategy_failing", reply.strategy_trouble)
+
+
+def draining_finding(view: ServerView) -> DoctorFinding:
+    """Say that a server is drained."""
+    under_way = f"no new exchange begins there, {view.connections} go on"
+    return note("servers", "server_draining", f"{server_name(view)} is drained: {under_way}")
+
+
+def is_down(view: ServerView) -> bool:
+    """Whether a server may not be chosen, if only for a service type, by no wish of anybody's."""
+    return not view.healthy or any(of_type.state == "ejected" for of_type in view.service_types)
+
+
+def server_name(view: ServerView) -> str:
+    """Name a server by its id and its address."""
+    return f"{view.server.server_id} ({view.server.url})"
+
+
+def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
+    """Compare the pool's sessions and their units with what is wanted."""
+    summary = (
+        f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
+        f" {reply.min_size} are wanted"
+    )
+    if reply.refused_since is not None:
+        since = f"{reply.refused_since:%Y-%m-%d %H:%M:%S} UTC"
+        message = f"no login is believed since {since}: every session is suspect or disabled"
+        yield wrong("sessions", "logins_refused", message)
+    if (
+        reply.sessions_active == 0 < reply.min_size
+        or reply.sessions_total > reply.sessions_active == 0
+    ):
+        yield wrong("sessions", "no_active_session", summary)
+    elif reply.sessions_active < reply.min_size:
+        yield wrong("sessions", "sessions_short", summary)
+    else:
+        yield fine("sessions", summary)
+    if reply.growth_held:
+        yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
+    if reply.policy_trouble:
+        yield wrong("configuration", "policy_refused", reply.policy_trouble)
+    yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
+    for service_type, units in reply.remaining.items():
+        if units == 0 and reply.sessions_active:
+            yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")

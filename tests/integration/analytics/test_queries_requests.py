@@ -1,0 +1,69 @@
+"""One row a request, against the story whose calls are counted by hand."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from services.analytics.store import Readers
+from tests.integration.analytics.parts import named, stored
+from tests.integration.analytics.test_queries_true import CALLS, story
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
+    with stored(tmp_path_factory.mktemp("requests") / "a.duckdb", story()) as opened:
+        yield opened
+
+
+def listed_ids(readers: Readers, **parameters: Any) -> list[str]:
+    return [str(row["request_id"]) for row in named(readers, "requests", **parameters)]
+
+
+def test_every_call_has_one_row(readers: Readers) -> None:
+    """But for those that were only counted; a call of several leases has one all the same."""
+    assert sorted(listed_ids(readers)) == sorted(CALLS)
+
+
+def test_rows_say_what_their_clients_saw(readers: Readers) -> None:
+    rows = {row["request_id"]: row for row in named(readers, "requests")}
+
+    assert {
+        name: rows[name]["status"] for name, seen in CALLS.items() if isinstance(seen, int)
+    } == {name: seen for name, seen in CALLS.items() if isinstance(seen, int)}
+    assert rows["open"]["outcome"] == "open"
+    assert rows["open"]["latency_ms"] is None
+    assert (rows["none"]["outcome"], rows["none"]["code"]) == ("refused", "pool_quota_exhausted")
+    assert rows["moved"]["session_id"] == "s2"
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"outcome": "open"}, {"open"}),
+        ({"code": "no_backend"}, {"outage"}),
+        ({"session": "s2"}, {"moved"}),
+        ({"q": "OUTA"}, {"outage"}),
+        ({"q": "all are down"}, {"outage"}),
+        ({"q": "100%_"}, set()),
+        ({"key": "nobody"}, set()),
+        ({"service_type": "video"}, set()),
+        ({"until": "2026-01-01T00:00:00"}, set()),
+        ({"since": "2027-01-01T00:00:00"}, set()),
+    ],
+)
+def test_filters_let_through_what_they_name(
+    readers: Readers, filters: dict[str, str], expected: set[str]
+) -> None:
+    assert set(listed_ids(readers, **filters)) == expected
+
+
+def test_pages_go_through_all_rows_once(readers: Readers) -> None:
+    whole = listed_ids(readers)
+    seen: list[str] = []
+    after: dict[str, Any] = {}
+    while rows := named(readers, "requests", limit=2, **after):
+        seen += [str(row["request_id"]) for row in rows]
+        after = {"before_at": rows[-1]["asked_at"], "before_id": rows[-1]["request_id"]}
+
+    assert seen == whole

@@ -1,0 +1,149 @@
+"""What an operator should see to, by the answers of pool and balancer."""
+
+from typing import Any
+
+from contracts.balancer import (
+    BalancerStatusReply,
+    Health,
+    HeldConfiguration,
+    Server,
+    ServerView,
+    TypeView,
+)
+from contracts.base import ServerId, ServiceType
+from contracts.pool import PoolStatusReply
+from runtime.process.findings import State
+from services.gateway.domain.attention import attention_needed
+from tests.moments import NOON
+
+IMAGE = ServiceType("image")
+NOBODY_BELIEVED = (
+    "no login is believed since 2026-01-01 12:00:00 UTC: every session is suspect or disabled"
+)
+
+
+def pool_said(**changes: Any) -> PoolStatusReply:
+    values: dict[str, Any] = {
+        "sequence": 7,
+        "epoch": 1,
+        "now": NOON,
+        "sessions_total": 2,
+        "sessions_active": 2,
+        "min_size": 2,
+        "max_size": 5,
+        "open_leases": 0,
+        "remaining": {IMAGE: 3},
+        **changes,
+    }
+    return PoolStatusReply(**values)
+
+
+def server_view(name: str = "one", **changes: Any) -> ServerView:
+    server = Server(server_id=ServerId(name), url=f"http://{name}:9001", capabilities=[IMAGE])
+    values: dict[str, Any] = {"health": Health.UP, "healthy": True, "state": "up", **changes}
+    return ServerView(server=server, **values)
+
+
+def balancer_said(*views: ServerView, **changes: Any) -> BalancerStatusReply:
+    values: dict[str, Any] = {
+        "sequence": 7,
+        "epoch": 1,
+        "now": NOON,
+        "strategy": "round_robin",
+        "servers": list(views or [server_view()]),
+        **changes,
+    }
+    return BalancerStatusReply(**values)
+
+
+def needed(
+    pool: PoolStatusReply | None, balancer: BalancerStatusReply | None, analytics: str = ""
+) -> list[tuple[str, str]]:
+    return [
+        (finding.code, finding.message) for finding in attention_needed(pool, balancer, analytics)
+    ]
+
+
+def test_what_is_well_needs_none() -> None:
+    assert attention_needed(pool_said(), balancer_said(), "") == []
+
+
+def test_who_does_not_answer_is_named() -> None:
+    assert needed(None, None, "the analytics is not there") == [
+        ("pool_no_leader", "nobody answers for the pool"),
+        ("balancer_no_leader", "nobody answers for the balancer"),
+        ("analytics_absent", "the analytics is not there"),
+    ]
+
+
+def test_what_is_wrong_comes_before_what_is_only_to_be_known() -> None:
+    pool = pool_said(
+        unwritable_s=12.4,
+        snapshot_trouble="no room",
+        refused_since=NOON,
+        sessions_active=1,
+        growth_held="logins fail",
+        places=2,
+        remaining={IMAGE: 0},
+    )
+
+    assert needed(pool, balancer_said()) == [
+        ("log_unwritable", "it has taken no write for 12 s: no lease is granted"),
+        ("logins_refused", NOBODY_BELIEVED),
+        ("sessions_short", "1 of 2 sessions are active, at least 2 are wanted"),
+        ("growth_held", "2 hold places; logins fail"),
+        ("snapshot_missing", "no room"),
+        ("quota_used_up", "no unit of image is left today"),
+    ]
+
+
+def test_a_pool_without_an_active_session_is_wrong() -> None:
+    pool = pool_said(sessions_active=0, remaining={IMAGE: 0})
+
+    assert needed(pool, balancer_said()) == [
+        ("no_active_session", "0 of 2 sessions are active, at least 2 are wanted")
+    ]
+
+
+def test_what_keeps_the_balancer_from_choosing_is_named() -> None:
+    balancer = balancer_said(
+        held=HeldConfiguration(digest="abc", reason="it takes two servers away"),
+        pinned="round_robin",
+        strategy_trouble="mine: it raised",
+    )
+
+    assert needed(pool_said(), balancer) == [
+        ("configuration_held", "it is held: it takes two servers away (abc)"),
+        ("strategy_failing", "mine: it raised"),
+        ("strategy_pinned", "round_robin is pinned: it chooses for every service type"),
+    ]
+
+
+def test_a_fleet_without_servers_is_wrong() -> None:
+    balancer = BalancerStatusReply(sequence=1, epoch=1, now=NOON, strategy="x", servers=[])
+
+    assert needed(pool_said(), balancer) == [("no_servers", "there is none")]
+
+
+def test_servers_that_may_not_be_chosen_are_named_with_their_reason() -> None:
+    out = TypeView(service_type=IMAGE, state="ejected")
+    balancer = balancer_said(
+        server_view("well"),
+        server_view("down", healthy=False, words="down 2 min ago: refused"),
+        server_view("reasoned", healthy=False, reason="refused"),
+        server_view("said", healthy=False, health=Health.DOWN),
+        server_view("partly", service_types=[out], words="ejected for image"),
+        server_view("drained", state="draining", connections=3),
+    )
+
+    assert needed(pool_said(), balancer) == [
+        ("server_down", "down (http://down:9001): down 2 min ago: refused"),
+        ("server_down", "reasoned (http://reasoned:9001): refused"),
+        ("server_down", "said (http://said:9001): down"),
+        ("server_down", "partly (http://partly:9001): ejected for image"),
+        (
+            "server_draining",
+            "drained (http://drained:9001) is drained: no new exchange begins there, 3 go on",
+        ),
+    ]
+    assert attention_needed(pool_said(), balancer, "")[-1].state is State.NOTE
