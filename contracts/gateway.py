@@ -16,12 +16,14 @@ class Scope(StrEnum):
 
 
 class KeyBounds(Part, frozen=True, kw_only=True):
-    """Bounds per gateway process; 0 is no bound."""
+    """What a key may: bounds per gateway process (0 is no bound), models, its share of turns."""
 
     requests_per_minute: Count = 0
     concurrency: Count = 0
     models: list[str] = []
     """Patterns of the models it may use; empty is every model."""
+    weight: Count = 1
+    """Among keys whose requests wait for a session: how many units it gets for one of another's."""
 
 
 class KeyIssued(Event, frozen=True, kw_only=True, tag="key_issued"):

@@ -100,6 +100,8 @@ class WaitView(Part, frozen=True, kw_only=True):
     heard_s: float
     """Since its gateway asked last."""
     eta_s: float | None = None
+    weight: Count = 1
+    """Of its key."""
 
 
 class TypeUnits(Part, frozen=True, kw_only=True):
@@ -153,6 +155,9 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     waits: list[WaitView] = []
     waiting: Count = 0
     """Requests that wait for a lease, all of them."""
+    waiting_by_type: dict[ServiceType, Count] = {}
+    queue_max: Count = 0
+    """As many as may wait; 0 of an earlier version, which does not say it."""
     refused_since: Instant | None = None
     """Since when every session has been suspect or disabled, by what servers said; None: not so."""
     unwritable_s: float = 0.0

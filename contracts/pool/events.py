@@ -72,6 +72,8 @@ class SessionRequested(Event, frozen=True, kw_only=True, tag="session_requested"
     """For how long it may wait for a lease, of its whole request; 0: it is refused at once."""
     waiting_since: Instant | None = None
     """Since when the request waits, by its gateway's clock, where it has waited before."""
+    weight: Count = 1
+    """How many units its key gets where another that waits, too, gets one."""
     affinity: str = ""
     """What its client wants to be served by the same session, hashed with its key."""
 

@@ -50,6 +50,7 @@ FindingCode = Literal[
     "credentials_short",
     "sessions_short",
     "growth_held",
+    "queue_full",
     "quota_used_up",
     "no_servers",
     "server_down",
@@ -177,6 +178,8 @@ CURES: dict[FindingCode, str] = {
     "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
     " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
     " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
+    "queue_full": "See who waits (`tidegate queue list`); add sessions, or bound what one key may"
+    " have waiting (`[pool] queue_max_per_key`).",
     "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",
     "no_servers": "Name servers in `[[servers]]` of the configuration.",
     "server_down": "Start the server, or take it out of the configuration; until then the others"

@@ -145,9 +145,13 @@ _ATTEMPT = _joint_check(
     _integer_check("status"), _duration_check("connect_ms", "first_byte_ms", "total_ms")
 )
 _SERVER = _part_check("server", _integer_check("priority", "weight", "max_sessions"))
-_BOUNDS = _part_check("bounds", _integer_check("requests_per_minute", "concurrency"))
+_BOUNDS = _part_check("bounds", _integer_check("requests_per_minute", "concurrency", "weight"))
 _CHECKS: dict[type, Check] = {
-    SessionRequested: _joint_check(_integer_check("number", "units"), _moment_check("asked_at")),
+    SessionRequested: _joint_check(
+        _integer_check("number", "units"),
+        _moment_check("asked_at"),
+        _optional_moment_check("waiting_since"),
+    ),
     LeaseGranted: _joint_check(
         _integer_check("number", "units"), _moment_check("expires_at"), _day_check("quota_day")
     ),

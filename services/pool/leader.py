@@ -93,6 +93,7 @@ class PoolLeader:
             )
         finally:
             await self._doors.close()
+            self._committer.end_waits()
             self._ended.set()
 
     async def finish_term(self) -> None:

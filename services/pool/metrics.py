@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from contracts.base import ServiceType
 from contracts.pool import (
     CheckRecorded,
     LeaseCancelled,
@@ -17,8 +18,10 @@ from contracts.pool import (
     SessionRetired,
     UsageRecorded,
 )
+from services.pool.domain.leading.line import WaitingLine
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_WAIT_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 
@@ -28,6 +31,8 @@ class Metrics:
     def __init__(self) -> None:
         """Register everything under `tidegate_pool_`."""
         self.registry = CollectorRegistry()
+        self._waiting: dict[ServiceType, int] = {}
+        """How many wait of which type, as it was told last."""
         self.granted = self._counter("leases_granted", "Leases granted.", "service_type")
         self.refused = self._counter("leases_refused", "Refusals.", "service_type", "reason")
         self.ended = self._counter("leases_ended", "Ends of leases.", "outcome")
@@ -49,6 +54,20 @@ class Metrics:
         )
         self.queued = self._gauge("queued_commands", "Commands not yet answered.")
         self.waiting = self._gauge("waiting", "Requests that wait for a session.")
+        self.waiting_by_type = Gauge(
+            "tidegate_pool_waiting_by_type",
+            "Requests that wait for a session, by service type.",
+            ["service_type"],
+            registry=self.registry,
+        )
+        self.wait_seconds = Histogram(
+            "tidegate_pool_wait_seconds",
+            "How long requests waited for a session, by how that ended: granted, left (the client"
+            " or its gateway gave up), deadline, hopeless, unheard, full, dropped.",
+            ["service_type", "end"],
+            buckets=_WAIT_SECONDS,
+            registry=self.registry,
+        )
         self.leading = self._gauge("leading", "1 while this process leads its shard.")
         self.sequence = self._gauge("log_sequence", "Log sequence of the fold.")
         self.unwritable = self._gauge(
@@ -71,6 +90,18 @@ class Metrics:
             "snapshot_sequence", "Log sequence of the newest snapshot, as last looked at."
         )
         self.full = self._gauge("log_full", "1 past 90 % of the log's bound.")
+
+    def count_waits(self, line: WaitingLine) -> None:
+        """Count the waits that ended since the last time, and those that go on."""
+        for wait in line.over:
+            self.wait_seconds.labels(wait.service_type, wait.how).observe(wait.seconds)
+        line.over.clear()
+        waiting = {name: lanes.waiting for name, lanes in line.lanes.items()}
+        if waiting != self._waiting:
+            for service_type in waiting.keys() | self._waiting.keys():
+                count = waiting.get(service_type, 0)
+                self.waiting_by_type.labels(service_type).set(count)
+            self._waiting = waiting
 
     def count_events(self, events: Sequence[PoolEvent]) -> None:
         """Count what one envelope says of leases."""

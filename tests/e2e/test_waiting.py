@@ -263,6 +263,53 @@ def test_a_gateway_that_stops_answers_those_who_wait(stack: Stack) -> None:
     agree(stack)
 
 
+def test_a_key_that_is_revoked_waits_no_more(stack: Stack) -> None:
+    stack.faults("one", kind="latency", latency_ms=8000)
+    issued = stack.api("/api/keys", "POST", json={"name": "shop"})
+
+    async def revoke() -> tuple[Counter[int], Counter[int]]:
+        first = leading_pool(stack)
+        mine = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 20, ["gateway"]))
+        while await asyncio.to_thread(open_count, stack) < 20:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        theirs = asyncio.ensure_future(Crowd(stack).call([issued["key"]] * 10))
+        while await waiting_count(stack, first) < 10:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(stack.api, f"/api/keys/{issued['id']}", "DELETE")
+        return await mine, await theirs
+
+    answers = asyncio.run(revoke())
+
+    assert answers == ({200: 20}, {401: 10})
+    stack.eventually(in_line(stack), 0)
+    agree(stack)
+
+
+def test_a_queue_that_is_dropped_twice_is_empty_and_everybody_is_told(stack: Stack) -> None:
+    """More wait than the pool ends at once."""
+    stack.faults("one", kind="latency", latency_ms=12_000)
+    crowd = Crowd(stack)
+
+    async def drop() -> tuple[list[int], Counter[int]]:
+        calls = asyncio.ensure_future(crowd.call([stack.client_key] * 720))
+        first = leading_pool(stack)
+        while await waiting_count(stack, first) < 700:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        dropped = [
+            (await asyncio.to_thread(stack.api, "/api/queue?all=true", "DELETE"))["dropped"]
+            for _ in range(2)
+        ]
+        return dropped, await calls
+
+    dropped, answers = asyncio.run(drop())
+
+    assert (dropped, answers) == ([700, 0], {200: 20, 503: 700})
+    refused = {answer.json()["error"]["message"] for answer in crowd.answers if answer.is_error}
+    assert len(refused) == 1
+    assert "an operator dropped it from the queue" in refused.pop()
+    agree(stack)
+
+
 def open_count(stack: Stack) -> int:
     return len(stack.api("/api/leases?state=open")["data"])
 

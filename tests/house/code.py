@@ -9,6 +9,8 @@ from tests import ROOT
 FLOORS = ("contracts", "runtime", "services", "demo", "tidegate")
 """Every package of the product, from the wire upwards; `demo` stands beside `services`."""
 EVERYTHING = (*FLOORS, "tests", "benchmarks")
+MARKS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
+"""Nodes that are a word about their parent."""
 
 
 @cache
@@ -26,8 +28,24 @@ def sql_files() -> dict[str, str]:
 
 @cache
 def nodes(name: str) -> list[ast.AST]:
-    """Every node of the tree of the module at this path."""
-    return list(ast.walk(ast.parse((ROOT / name).read_text())))
+    """Every node of the tree of the module at this path, level by level, but for marks.
+
+    `ast.walk` takes twice as long.
+    """
+    every: list[ast.AST] = [tree(name)]
+    for node in every:
+        for value in vars(node).values():
+            parts = value if isinstance(value, list) else (value,)
+            every += [
+                one for one in parts if isinstance(one, ast.AST) and not isinstance(one, MARKS)
+            ]
+    return every
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    """The tree of the module at this path."""
+    return ast.parse((ROOT / name).read_text())
 
 
 def classes(name: str) -> Iterator[ast.ClassDef]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.house.code import EVERYTHING, FLOORS, classes, imported, modules, nodes
+from tests.house.code import EVERYTHING, FLOORS, classes, imported, modules, nodes, tree
 
 MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70
@@ -39,9 +39,7 @@ def test_functions_are_not_longer_than_the_cap() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [
-        name for name, text in modules(*FLOORS).items() if not ast.get_docstring(ast.parse(text))
-    ]
+    silent = [name for name in modules(*FLOORS) if not ast.get_docstring(tree(name))]
 
     assert silent == []
 
@@ -54,9 +52,9 @@ def beside(package: Path) -> set[str]:
 
 def test_a_package_is_a_map_of_what_lies_in_it() -> None:
     unnamed = []
-    for name, text in modules(*EVERYTHING).items():
+    for name in modules(*EVERYTHING):
         inside = beside((ROOT / name).parent) if name.endswith("/__init__.py") else set()
-        told = set(re.findall(r"\w+", ast.get_docstring(ast.parse(text)) or ""))
+        told = set(re.findall(r"\w+", ast.get_docstring(tree(name)) or ""))
         if len(inside) > 1:
             unnamed += [f"{name}: {one}" for one in sorted(inside - told)]
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import takewhile
 
-from tests.house.code import modules, nodes
+from tests.house.code import modules, nodes, tree
 
 SPEAKS_FROM = 31
 PARTS_FROM = 4
@@ -48,7 +48,7 @@ def test_a_blank_line_stands_before_what_is_asserted_first() -> None:
 def test_helpers_of_one_name_have_one_signature() -> None:
     signatures: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name in modules("tests"):
-        for node in ast.parse(modules("tests")[name]).body:
+        for node in tree(name).body:
             if isinstance(node, Function) and helps(node):
                 signatures[node.name][name] = signature(node)
 

@@ -9,7 +9,16 @@ from runtime.quantities import parse_seconds
 from tidegate.console import api, output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = ("id", "name", "scope", "revoked", "models", "requests_per_minute", "concurrency")
+_COLUMNS = (
+    "id",
+    "name",
+    "scope",
+    "revoked",
+    "models",
+    "weight",
+    "requests_per_minute",
+    "concurrency",
+)
 """The first that matters comes first: a narrow terminal has no room for the last."""
 _KEY = typer.Argument(help="Id of the key, as `list` shows it.")
 
@@ -35,6 +44,11 @@ def issue_key(
     requests_per_minute: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     concurrency: int = typer.Option(0, min=0, help="Bound per gateway process; 0: none."),
     model: list[str] = typer.Option([], help="Pattern of models it may use; repeatable."),
+    weight: int = typer.Option(
+        1,
+        min=1,
+        help="Where its requests wait for a session: units that it gets for one of another key's.",
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """Issue a key and print its text, which is shown this once and kept nowhere.
@@ -47,6 +61,7 @@ def issue_key(
         "requests_per_minute": requests_per_minute,
         "concurrency": concurrency,
         "models": model,
+        "weight": weight,
     }
     _show_text(api.post("/api/keys", body), as_json=as_json)
 
@@ -62,6 +77,36 @@ def list_keys(*, as_json: bool = output.JSON) -> None:
         output.print_json(answer)
     else:
         output.print_records(_COLUMNS, answer["data"], "no keys")
+
+
+@app.command("change")
+def change_key(
+    key_id: str = _KEY,
+    *,
+    name: str | None = typer.Option(None, help="Whose key it is."),
+    requests_per_minute: int | None = typer.Option(None, min=0, help="As in `issue`."),
+    concurrency: int | None = typer.Option(None, min=0, help="As in `issue`."),
+    model: list[str] = typer.Option([], help='All patterns it is to have; "" alone: every model.'),
+    weight: int | None = typer.Option(None, min=1, help="As in `issue`."),
+    as_json: bool = output.JSON,
+) -> None:
+    """Change a key's name, bounds or weight; what is left out stays.
+
+    Example: tidegate keys change key_1f2e3d4c5b6a --weight 3
+    """
+    wanted = {
+        "name": name,
+        "requests_per_minute": requests_per_minute,
+        "concurrency": concurrency,
+        "models": ([] if model == [""] else model) if model else None,
+        "weight": weight,
+    }
+    body = {field: value for field, value in wanted.items() if value is not None}
+    if not body:
+        raise typer.BadParameter("expected something to change: --weight, --name, …")
+    answer = api.patch(f"/api/keys/{api.path_segment(key_id)}", body)
+    text = f"{answer['id']} ({answer['name']}) is changed"
+    output.print_answer(answer, text, as_json=as_json)
 
 
 @app.command("revoke")

@@ -5,7 +5,17 @@ import typer
 from tidegate.console import api, output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-_COLUMNS = ("lease_id", "service_type", "key_id", "units", "position", "waits_s", "left_s", "eta_s")
+_COLUMNS = (
+    "lease_id",
+    "service_type",
+    "key_id",
+    "units",
+    "weight",
+    "position",
+    "waits_s",
+    "left_s",
+    "eta_s",
+)
 
 
 @app.command("list")

@@ -1,6 +1,7 @@
 """`tidegate explain`: one request's whole story, in the order in which it happened."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -75,6 +76,7 @@ def story_lines(story: StoryPart) -> Iterator[str]:
         if row.get("asked_at"):
             units = row.get("units")
             yield f"{row['asked_at']}  asked for {units} of {row['service_type']} (lease {number})"
+            yield from _wait_line(row)
         if number in refusals:
             yield from _refusal_lines(refusals[number])
         if number in leases:
@@ -88,6 +90,16 @@ def story_lines(story: StoryPart) -> Iterator[str]:
     for event in story["consequences"]:
         why = f": {event['reason']}" if event["reason"] else ""
         yield f"{event['ts']}  {_consequence(event)}{why}"
+
+
+def _wait_line(asked: StoryPart) -> Iterator[str]:
+    """Say how long it waited for the decision, where that was long: between two clocks."""
+    if asked.get("ts"):
+        moments = (datetime.fromisoformat(asked[name]) for name in ("asked_at", "ts"))
+        began, ended = moments
+        waited_s = (ended - began).total_seconds()
+        if waited_s >= 1:
+            yield f"  it waited {output.table_cell(waited_s)} s for a session"
 
 
 def _consequence(event: StoryPart) -> str:

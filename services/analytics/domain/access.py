@@ -146,4 +146,5 @@ def _bounds_columns(bounds: KeyBounds) -> dict[str, Any]:
         "requests_per_minute": bounds.requests_per_minute,
         "concurrency": bounds.concurrency,
         "models": as_json(bounds.models),
+        "weight": bounds.weight,
     }

@@ -20,7 +20,8 @@ _json = msgspec.json.Encoder()
 
 def set_request(row: CalledRow, asked: SessionRequested) -> None:
     """Keep when a call was asked for, and what its gateway says of it."""
-    row.asked_at = as_micros(asked.asked_at)
+    # One that waits asks again and again: it was asked for when that began.
+    row.asked_at = as_micros(asked.waiting_since or asked.asked_at)
     _set_call(row, asked)
 
 

@@ -232,6 +232,7 @@ class KeyRow(Row, kw_only=True):
     changed_at: Moment
     revoked_at: Moment | None = None
     reason: str = ""
+    weight: int = 1
 
 
 class ConfigRow(Row, kw_only=True):

@@ -28,6 +28,7 @@ NAME_MAX = 100
 MODELS_MAX = 100
 BOUND_MAX = 1_000_000
 """Of requests a minute, and of requests at once."""
+WEIGHT_MAX = 1000
 
 
 class KeyRefusal(StrEnum):
@@ -162,6 +163,8 @@ def _bounds_refusal(bounds: KeyBounds) -> KeyRefused | None:
     if max(bounds.requests_per_minute, bounds.concurrency) > BOUND_MAX:
         message = f"requests_per_minute and concurrency: expected at most {BOUND_MAX:,}"
         return KeyRefused(KeyRefusal.BAD_BOUNDS, message)
+    if not 1 <= bounds.weight <= WEIGHT_MAX:
+        return KeyRefused(KeyRefusal.BAD_BOUNDS, f"weight: expected 1 to {WEIGHT_MAX:,}")
     if len(bounds.models) > MODELS_MAX or not all(
         pattern and len(pattern) <= NAME_MAX for pattern in bounds.models
     ):

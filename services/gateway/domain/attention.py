@@ -10,6 +10,8 @@ from contracts.pool import PoolStatusReply
 from runtime.process.findings import DoctorFinding, State, fine, note, wrong
 
 _FROM_WORST = (State.WRONG, State.NOTE)
+_MANY = 0.8
+"""Of the requests that may wait: more are a sign of too few sessions."""
 
 
 def attention_needed(
@@ -110,7 +112,11 @@ def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
         yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
     if reply.policy_trouble:
         yield wrong("configuration", "policy_refused", reply.policy_trouble)
-    yield fine("pool", f"leads since epoch {reply.epoch}, {reply.open_leases} open leases")
+    leases = f"{reply.open_leases} open leases, {reply.waiting} requests wait for one"
+    yield fine("pool", f"leads since epoch {reply.epoch}, {leases}")
+    if reply.waiting > reply.queue_max * _MANY > 0:
+        message = f"{reply.waiting:,} requests wait for a session, {reply.queue_max:,} may"
+        yield wrong("pool", "queue_full", message)
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:
             yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")

@@ -28,6 +28,7 @@ def call_of(routed: RoutedRequest, attempts_max: int) -> CallFacts:
         bytes_in=request.content_length or 0,
         attempts_max=1 if routed.only else attempts_max,
         started_s=request.started,
+        weight=routed.key.bounds.weight,
         wait_s=routed.wait_s,
     )
 
@@ -70,6 +71,7 @@ def session_requested(
         avoid_servers=list(step.avoid_servers),
         avoid_regions=list(step.avoid_regions),
         affinity=affinity,
+        weight=call.weight,
         wait_ms=step.wait_ms,
         waiting_since=step.waiting_since,
     )

@@ -222,11 +222,11 @@ class Journey:
         name = lease_id(self.stage.call.request_id, step.number)
         try:
             granted = await self._relay.grants.wait_for(name, step.seconds)
-            if granted is None:
-                return NotYet()
             self._recheck_key(self._side.routed)
         except GatewayError as refused:
             return NotAsked(refused)
+        if granted is None:
+            return NotYet()
         self._expect(None)
         return Answered(granted, (time.perf_counter() - started) * 1000)
 

@@ -93,6 +93,13 @@ CANCEL = CommandKind(
     lambda answers: CancelAnswers(items=answers),
     lambda _items, _why: None,
 )
+UNDELIVERED = CommandKind(
+    "undelivered",
+    domain.decide_undelivered,
+    lambda answers: CancelAnswers(items=answers),
+    lambda _items, why: Failed(code="ledger_unavailable", message=why),
+)
+"""Items are those of `CANCEL`, of leases that nobody could be told of."""
 
 
 def admin_kind(origin: str) -> CommandKind:

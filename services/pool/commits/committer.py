@@ -13,11 +13,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import msgspec
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from contracts.pool import CancelLease, FindSessions, Granted, PoolStatus, PoolStatusReply
+from contracts.pool import FindSessions, Granted, PoolStatus
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
@@ -25,7 +24,8 @@ from runtime.nats.broker import Call, send_reply
 from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
-from services.pool.commits.batches import CANCEL, LEASE, CommandBatch, unavailable_refusal
+from services.pool.commits import questions
+from services.pool.commits.batches import LEASE, CommandBatch, unavailable_refusal
 from services.pool.commits.deliveries import Deliveries
 from services.pool.commits.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
 from services.pool.metrics import Metrics
@@ -58,23 +58,17 @@ class Committer:
         """Past 90 % of the log's bound: the rest is for ends of leases."""
         self._leadership = leadership
         self._writer = leadership.writer
-        self._ledger = ledger
-        self._credentials = credentials
-        self._client = client
-        self._clock = clock
+        self._ledger, self._credentials = ledger, credentials
+        self._client, self._clock = client, clock
         self._metrics = metrics
         self._logger = logger
-        self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
+        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        self._deliveries = self._begin_deliveries()
         self.begin_term()
 
     def begin_term(self) -> None:
-        """Start a term with nothing queued; whatever was is not answered.
-
-        Nor does anybody wait for a session: gateways ask again for what they wait for.
-        """
-        self._ledger.state.begin_line()
-        self._deliveries = Deliveries(self._client, self._cancel_leases)
+        """Start a term with nothing queued; whatever was is not answered, and nobody waits."""
+        self.end_waits()
         self._queue = Queue(self._ledger.state, time.monotonic)
         self._waiting: list[Decided] = []
         self._waiting_since = 0.0
@@ -82,6 +76,13 @@ class Committer:
         """What is to be answered from memory, once this process surely leads."""
         self._appending = False
         self._finishing = False
+
+    def end_waits(self) -> None:
+        """Have nobody wait here for a session: gateways ask the next leader for it."""
+        self._deliveries.close()
+        self._ledger.state.begin_line()
+        self._deliveries = self._begin_deliveries()
+        self._metrics.count_waits(self._ledger.state.line)
 
     @property
     def unanswered_count(self) -> int:
@@ -118,11 +119,7 @@ class Committer:
         if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return
-        log, ledger, now = self._writer, self._ledger, self.log_now()
-        answer = domain.answer_question(ledger.state, asked, now, log.link.sequence, log.epoch)
-        if isinstance(answer, PoolStatusReply):
-            own = {name: getattr(ledger, name) for name in ("policy_trouble", "snapshot_trouble")}
-            answer = msgspec.structs.replace(answer, unwritable_s=log.unwritable_s, **own)
+        answer = questions.answer_of(self._ledger, self._writer, asked, self.log_now())
         await self._publish_answer(call, answer)
 
     def finish_term(self) -> None:
@@ -166,7 +163,7 @@ class Committer:
         round_ = await self._decide_round(now)
         patient = not self._waiting or started < self._waiting_since + _PATIENCE_S
         if not round_.events and patient and not self._writer.write_due:
-            self._ledger.state.commit()
+            self._commit_state()
             if round_.decided and not self._waiting:
                 self._waiting_since = started
             self._waiting += round_.decided
@@ -186,13 +183,17 @@ class Committer:
             await self._give_up(round_)
             await asyncio.sleep(_PAUSE_S)
         else:
-            self._ledger.state.commit()
+            self._commit_state()
             self._queue.checkpoints.note_journalled(round_.events)
             self._credentials.note_journalled(round_.events)
             self._measure_round(round_, time.monotonic() - started)
             await self._answer_round(round_)
         finally:
             self._appending = False
+
+    def _commit_state(self) -> None:
+        self._ledger.state.commit()
+        self._metrics.count_waits(self._ledger.state.line)
 
     async def _decide_round(self, now: datetime) -> Round:
         """Decide what fits into one envelope, leaving the state begun."""
@@ -221,18 +222,14 @@ class Committer:
             if batch.dropped:
                 continue
             batch.store_answer(index, self._as_sent(answer, (now - at).total_seconds()))
-            if type(answer) is Granted:
-                self._deliveries.note_told(answer.lease_id)
             if batch.is_answered:
                 await self._send_answer(batch, batch.joint_reply())
         if round_.served:
             grants = ((one.gateway_id, self._as_sent(one.granted, 0.0)) for one in round_.served)
             self._deliveries.send_grants(grants)
 
-    async def _cancel_leases(self, commands: list[CancelLease]) -> None:
-        """Give leases back of which nobody was told."""
-        self._logger.warning("grants_undelivered", count=len(commands))
-        await self.submit_own(CommandBatch(CANCEL, list(commands)))
+    def _begin_deliveries(self) -> Deliveries:
+        return Deliveries(self._client, self._ledger.state.line, self.submit_own, self._logger)
 
     def _as_sent(self, answer: Any, elapsed_s: float) -> Any:
         """Tell an answer as it is now: a grant's seconds count from here."""

@@ -49,6 +49,7 @@ from services.pool.domain.decide.upkeep import (
     checkpoint_ledger,
     decide_cancel,
     decide_renew,
+    decide_undelivered,
     next_wakeup,
     sweep_overdue,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "decide_renew",
     "decide_retire_stale",
     "decide_rotation",
+    "decide_undelivered",
     "fold_envelope",
     "free_places",
     "grant_as_sent",

@@ -53,6 +53,8 @@ def pool_status(
         ],
         waits=_wait_views(state, asked, now) if asked.waits else [],
         waiting=len(state.line),
+        waiting_by_type={name: lanes.waiting for name, lanes in state.line.lanes.items()},
+        queue_max=policy.queue_max,
         overview=pool_overview(state, now) if asked.overview else None,
     )
 
@@ -65,9 +67,9 @@ def _wait_views(state: Pool, asked: PoolStatus, now: datetime) -> list[WaitView]
         if asked.wait_type in {"", wait.requested.service_type}
         and asked.wait_key in {"", wait.requested.key_id}
     ]
-    views = [_wait_view(state, wait, now) for wait in waits]
-    views.sort(key=lambda view: (view.position, view.service_type))
-    return views[: asked.limit]
+    # Ten thousand may wait, and this is the writer's loop: only those that are shown are described.
+    waits.sort(key=lambda wait: (state.line.position_of(wait, now), wait.requested.service_type))
+    return [_wait_view(state, wait, now) for wait in waits[: asked.limit]]
 
 
 def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:
@@ -81,6 +83,7 @@ def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:
         key_id=requested.key_id,
         gateway_id=requested.gateway_id,
         units=requested.units,
+        weight=requested.weight,
         position=waiting.position,
         waits_s=(now - wait.since).total_seconds(),
         left_s=(wait.deadline - now).total_seconds(),

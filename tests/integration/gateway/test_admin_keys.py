@@ -49,6 +49,17 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     await alone.refused("PATCH", path, 400, json={"name": "again"})
 
 
+async def test_weight_of_a_key_is_given_and_changed(alone: Desk) -> None:
+    made = await alone.ask("POST", "/api/keys", 201, json={"name": "shop", "weight": 2})
+    path = f"/api/keys/{made['id']}"
+
+    changed = await alone.ask("PATCH", path, json={"weight": 3})
+    refused = await alone.refused("PATCH", path, 400, json={"weight": 0})
+
+    assert (made["weight"], changed["weight"]) == (2, 3)
+    assert "weight" in refused["message"]
+
+
 async def test_unknown_key_is_404(alone: Desk) -> None:
     for method, path in (
         ("DELETE", "/api/keys/key_x"),

@@ -102,6 +102,11 @@ async def test_a_key_is_issued_listed_rotated_and_revoked(terminal: Terminal) ->
     assert (key["requests_per_minute"], key["models"]) == (60, ["jimeng-*"])
     assert text not in await terminal.shown("keys", "list")
 
+    changed = await terminal.read("keys", "change", key["id"], "--weight", "3", "--model", "")
+    assert changed == {**key, "weight": 3, "models": []}
+    code, _, told = await terminal.type("keys", "change", key["id"])
+    assert (code, "expected something to change" in told) == (2, True)
+
     rotated = await terminal.read("keys", "rotate", key["id"])
     assert rotated["key"] not in {text, ""}
     again = await terminal.read("keys", "rotate", key["id"], "--grace", "1h")

@@ -53,6 +53,18 @@ def test_a_request_that_moved_to_another_session_is_told_with_both_leases_and_wh
     assert text.index("released: 1 given back") < text.index("granted: session s2")
 
 
+def test_a_request_that_waited_says_for_how_long() -> None:
+    row = {"number": 1, "service_type": "image", "units": 1, "asked_at": "2026-01-01T12:00:00Z"}
+    empty = {"leases": [], "refusals": [], "attempts": [], "consequences": []}
+    asked = [{**row, "ts": "2026-01-01T12:00:12.5Z"}]
+
+    waited = [*story_lines({"request_id": "r", "asked": asked, **empty})]
+    at_once = [*story_lines({"request_id": "r", "asked": [row | {"ts": row["asked_at"]}], **empty})]
+
+    assert "  it waited 12.5 s for a session" in waited
+    assert "waited" not in "\n".join(at_once)
+
+
 def test_a_refusal_is_told_with_its_reason(readers: Readers) -> None:
     text = printed(readers, "none")
 

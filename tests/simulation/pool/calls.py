@@ -6,7 +6,6 @@ whether the client is gone by then. What follows from it is `relay.course`'s, as
 
 import asyncio
 import time
-from collections import Counter
 from random import Random
 from typing import Any
 
@@ -18,32 +17,22 @@ from contracts.base import Failed, KeyId, LeaseId, RequestId, ServerId, ServiceT
 from contracts.pool import (
     Attempt,
     Granted,
-    LeaseWanted,
-    Refusal,
-    Refused,
     RenewAnswers,
     RenewLeases,
-    SessionRequested,
-    UsageRecorded,
     Verdict,
 )
-from runtime.clock import system_clock
-from runtime.nats.connection import DisconnectedError, UnansweredError, ask_command
+from runtime.nats.connection import UnansweredError, ask_command
 from services.gateway.domain import Judgement
 from services.gateway.domain.errors import GatewayError
-from services.gateway.relay.coalescer import RefusedBatchError
 from services.gateway.relay.course import advance, begin
 from services.gateway.relay.course.facts import CallFacts
 from services.gateway.relay.course.happenings import (
-    Answered,
     BrokenOff,
     Chosen,
     CredentialRead,
     Entered,
     Happening,
     Judged,
-    LeaseUnanswered,
-    NotAsked,
     Passed,
     Paused,
     SelectionUnanswered,
@@ -52,6 +41,7 @@ from services.gateway.relay.course.stages import Passing, Sending
 from services.gateway.relay.course.steps import (
     AskLease,
     AskServer,
+    AwaitGrant,
     Cancel,
     Enter,
     Fail,
@@ -61,6 +51,8 @@ from services.gateway.relay.course.steps import (
     Record,
     Send,
 )
+from tests.simulation.pool.asker import Asker
+from tests.simulation.pool.ledger import Ledger
 from tests.simulation.pool.processes import GatewayProcess
 
 TYPES = (ServiceType("image"), ServiceType("video"))
@@ -75,23 +67,9 @@ _VERDICTS = {
     Verdict.QUOTA_EXHAUSTED: 2,
     Verdict.RISK_CONTROL: 2,
 }
+_WAITS_S = (0.0, 0.0, 0.0, 0.4, 1.5, 5.0, 12.0, 30.0)
+"""For how long calls may wait."""
 _renewal_decoder = msgspec.json.Decoder(RenewAnswers | Failed)
-
-
-class Ledger:
-    """What is known outside the pool: by backends of units, by gateways of leases."""
-
-    def __init__(self) -> None:
-        self.accepted: Counter[tuple[str, str, str]] = Counter()
-        """Units done, by session, type and quota day: a backend counts what it accepts."""
-        self.done: Counter[str] = Counter()
-        """The same by lease."""
-        self.granted: dict[LeaseId, str] = {}
-        self.journalled: dict[LeaseId, UsageRecorded] = {}
-        """Ends that rode on a question which was answered: so they are in the log."""
-        self.recorded: dict[LeaseId, tuple[str, UsageRecorded]] = {}
-        """Ends that a gateway's life has kept to be told."""
-        self.answers: Counter[str] = Counter()
 
 
 class Call:
@@ -104,6 +82,7 @@ class Call:
         self._ledger = ledger
         self._chance = chance
         self._long = chance.random() < 0.1
+        affinity = f"affinity-{chance.randrange(4)}" if chance.random() < 0.2 else ""
         self._sent = False
         milliseconds = int(time.time() * 1000)
         drawn = chance.randbytes(10).hex()
@@ -119,7 +98,9 @@ class Call:
             bytes_in=10,
             attempts_max=3,
             started_s=time.perf_counter(),
+            wait_s=chance.choice(_WAITS_S),
         )
+        self._asker = Asker(gateway, ledger, self.facts, affinity)
 
     async def run_course(self) -> str:
         """Go the whole course; return the code that the client is answered, or `ok`."""
@@ -131,6 +112,8 @@ class Call:
             self._go_on(BrokenOff(attempt=self._attempt_broken_off()))
             self._ledger.answers["gone"] += 1
             raise
+        finally:
+            self._asker.forget_wait()
         code = self._step.error.code if isinstance(self._step, Fail) else "ok"
         self._ledger.answers[code] += 1
         return code
@@ -156,44 +139,10 @@ class Call:
         return Entered()
 
     async def _ask_lease(self, step: AskLease) -> Happening:
-        if self._outbox.blocked:
-            return NotAsked(GatewayError("ledger_unavailable", self._outbox.blocked))
-        started = time.perf_counter()
-        facts = self.facts
-        wanted = LeaseWanted(
-            requested=SessionRequested(
-                request_id=facts.request_id,
-                number=step.number,
-                service_type=facts.service_type,
-                units=facts.units,
-                asked_at=system_clock(),
-                gateway_id=self._gateway.gateway_id,
-                key_id=facts.key_id,
-                avoid_sessions=list(step.avoid_sessions),
-                avoid_servers=list(step.avoid_servers),
-                avoid_regions=list(step.avoid_regions),
-            ),
-            previous=step.previous,
-            only_ask=step.only_ask,
-        )
-        try:
-            answer = await self._gateway.pool.ask(wanted)
-        except (UnansweredError, RefusedBatchError) as error:
-            return LeaseUnanswered(
-                str(error), not isinstance(error, DisconnectedError) or error.sent_before
-            )
-        self._note_answer(step, answer)
-        return Answered(answer, (time.perf_counter() - started) * 1000)
+        return await self._asker.ask_lease(step)
 
-    def _note_answer(self, step: AskLease, answer: Any) -> None:
-        """Keep what this answer says of the log."""
-        refused = isinstance(answer, Refused)
-        if step.previous is not None and not (
-            refused and answer.reason is Refusal.LEDGER_UNAVAILABLE
-        ):
-            self._ledger.journalled[step.previous.lease_id] = step.previous
-        if isinstance(answer, Granted):
-            self._ledger.granted[answer.lease_id] = answer.session_id
+    async def _await_grant(self, step: AwaitGrant) -> Happening:
+        return await self._asker.await_grant(step)
 
     async def _fetch_credential(self, _: FetchCredential) -> Happening:
         await asyncio.sleep(0.001)
@@ -237,7 +186,8 @@ class Call:
     async def _wait_for_answer(self, lease: Granted) -> None:
         """Wait a moment; a long exchange outlives its lease's time, and may have it renewed."""
         if not self._long:
-            await asyncio.sleep(0.001 + 0.1 * self._chance.random())
+            longest_s = 1.0 if self._ledger.busy else 0.1
+            await asyncio.sleep(0.001 + longest_s * self._chance.random())
             return
         renews = self._chance.random() < 0.5
         third_s = lease.expires_in_s / 3
@@ -268,6 +218,7 @@ class Call:
     _DOERS = {
         Enter: _enter,
         AskLease: _ask_lease,
+        AwaitGrant: _await_grant,
         FetchCredential: _fetch_credential,
         AskServer: _ask_server,
         Send: _send,

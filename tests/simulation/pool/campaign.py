@@ -27,6 +27,7 @@ def run_twice(seed: int, mode: Mode, plant: str | None = None) -> Result:
     counts = {
         "calls": sum(first.answers.values()),
         "leases": first.granted,
+        "waits": first.waits,
         "envelopes": first.envelopes,
         "elections": first.elections,
         "simulated seconds": round(first.seconds),

@@ -52,6 +52,7 @@ class Misfortune:
             (self._hold_someone, 3),
             (self._cut_someone, 4),
             (self._crash_gateway, 2),
+            (self._stop_gateway, 1),
             (self._crash_hub, 2),
             (self._pause_hub, 2),
             (self._slow_disk, 2),
@@ -118,6 +119,17 @@ class Misfortune:
             gateway.crash(noticed=self._chance.random() < 0.7)
             await asyncio.sleep(self._span_s())
             self.restart_gateway(gateway)
+
+    async def _stop_gateway(self) -> None:
+        """Ask a gateway to end: who waits there is answered, and soon it is gone."""
+        gateway = self._chance.choice(self._gateways)
+        life = gateway.life
+        if gateway.alive:
+            gateway.stop_waiting()
+            await asyncio.sleep(self._span_s())
+            if gateway.life is life and gateway.alive:
+                gateway.crash()
+                self.restart_gateway(gateway)
 
     async def _pause_leader(self) -> None:
         await self._pause(self._leader().life)

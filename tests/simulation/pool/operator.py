@@ -8,11 +8,12 @@ import msgspec
 from nats.errors import Error as NatsError
 
 from contracts import subjects
-from contracts.base import Command, ServiceType, SessionId
+from contracts.base import Command, KeyId, ServiceType, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
     ChangeSession,
+    DropWaits,
     PoolStatus,
     ReconcileLease,
     SessionStatus,
@@ -22,12 +23,13 @@ from runtime.secrets import Sealer
 from runtime.settings import ServiceTypeSection
 from services.pool.settings import PoolSection, ProvisionerSection, Settings
 from tests.simulation.pool.bus import SimulatedBus
-from tests.simulation.pool.calls import TYPES, Ledger
+from tests.simulation.pool.calls import TYPES
 from tests.simulation.pool.hub import Hub
+from tests.simulation.pool.ledger import Ledger
 from tests.simulation.pool.loop import SimulatedLoop
 from tests.simulation.pool.processes import KEYS
 
-_LIMITS = (1, 2, 3, 5, 8, 12, 20)
+_LIMITS = (1, 2, 3, 5, 8, 12, 20, 60)
 _ZONES = ("UTC", "Asia/Shanghai", "America/New_York")
 _STATUSES = (
     SessionStatus.ACTIVE,
@@ -46,17 +48,20 @@ class Operator:
         self._ledger = ledger
         self.settings = Settings(
             pool=PoolSection(
-                min_size=chance.randrange(1, 5),
+                min_size=chance.randrange(1, 3 if ledger.busy else 5),
                 max_size=10,
                 lease_ttl=Seconds(chance.choice([1, 2, 4])),
-                session_concurrency=chance.choice([0, 1, 2, 3]),
+                session_concurrency=1 if ledger.busy else chance.choice([0, 1, 2, 3]),
+                queue_max=chance.choice([5, 20, 1000]),
+                queue_max_per_key=chance.choice([2, 5, 1000]),
                 reset_guard=Seconds(chance.choice([0, 1, 2])),
                 reconcile_after=Seconds(1),
                 quota_timezone=chance.choice(_ZONES),
                 provisioner=ProvisionerSection(kind="generated"),
             ),
             services={
-                name: ServiceTypeSection(daily_limit=chance.choice(_LIMITS)) for name in TYPES
+                name: ServiceTypeSection(daily_limit=60 if ledger.busy else chance.choice(_LIMITS))
+                for name in TYPES
             },
         )
         self.life = loop.begin_life("operator")
@@ -84,6 +89,9 @@ class Operator:
         chance = self._chance
         if chance.random() < 0.2:
             return await self._reconciliation()
+        if chance.random() < 0.03:
+            keys = [KeyId(""), KeyId("key-0"), KeyId("key-1")]
+            return DropWaits(key_id=chance.choice(keys), by="operator")
         if chance.random() < 0.3:
             # Now and then one that there is: it may have been retired.
             self._sessions += chance.random() < 0.7 or not self._sessions

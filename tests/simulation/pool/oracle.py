@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from tests.simulation.pool.queue import Queue, Supply
 from tests.simulation.pool.sessions import Sessions
-from tests.simulation.pool.witness import Said
+from tests.simulation.pool.witness import Delivered, Said
 
 _PROOF_S = 1.0
 """An answer from memory may be so much older than the last proof of leading."""
 _SLACK_S = 1e-6
+_DAY_MARGIN_S = 10.0
+"""So near to its reset a day is not reckoned with."""
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -40,6 +43,8 @@ class Unit:
         self.charged = units
         """Open ones count as used: what they may cost is not there for others."""
         self.reported = False
+        self.granted_at = 0.0
+        self.writer = ""
 
 
 class Oracle:
@@ -56,9 +61,11 @@ class Oracle:
         """The highest limit that a session and type ever had."""
         self._taken: dict[tuple[str, str, str], int] = {}
         self._asked: dict[tuple[str, int], int] = {}
+        self.queue = Queue(self._wrong)
+        self._supplied: tuple[float, dict[str, int]] | None = None
         self._open: Counter[str] = Counter()
         self._closed: set[tuple[str, str, str]] = set()
-        self._now = _BEGINNING
+        self._now, self._at = _BEGINNING, 0.0
         self._elections: list[tuple[float, str]] = []
         self._writes: dict[str, list[float]] = {}
         self._link = {"hash": "0" * 64, "number": 0, "time": _BEGINNING, "writer": "", "epoch": 0}
@@ -70,13 +77,43 @@ class Oracle:
         for entry in entries:
             envelope = json.loads(entry.body)
             self._check_link(envelope, entry)
-            self._now = datetime.fromisoformat(envelope["time"])
+            self._now, self._at = datetime.fromisoformat(envelope["time"]), entry.at
             for event in envelope["events"]:
                 if self.sessions.take(event):
                     self._note_limits()
+                self.queue.take(event, entry.at, self._now)
                 take = getattr(self, f"_on_{event['type']}", None)
                 if take is not None:
                     take(event)
+            self.queue.end_envelope()
+            self._note_supply(entry.at)
+        self._note_supply(float("inf"))
+
+    def _note_supply(self, at: float) -> None:
+        """Keep what the sessions that were free had, from the envelope before to this one."""
+        if self._supplied is not None:
+            since, units = self._supplied
+            self.queue.supplies.append(Supply(since, at, units))
+        self._supplied = at, {name: self._most_free(name) for name in self._services()}
+
+    def _services(self) -> Iterable[str]:
+        return self.sessions.policy.get("daily_limits", {})
+
+    def _most_free(self, service: str) -> int:
+        """Count the units of a type that the best session has which may be leased now."""
+        now, at_once = self._now, self.sessions.policy.get("session_concurrency", 2)
+        best = 0
+        for session in self.sessions.countable():
+            place = (session, service, self.sessions.day(session, now))
+            if (
+                place not in self._closed
+                and not (0 < at_once <= self._open[session])
+                and self.sessions.bar(session, now, trial=False) is None
+                and self.sessions.grants_today(session, now, _DAY_MARGIN_S)
+            ):
+                left = self.sessions.limit(session, service) - self._taken.get(place, 0)
+                best = max(best, left)
+        return best
 
     def _wrong(self, text: str) -> None:
         self.findings.append(f"envelope {self._link['number']}: {text}")
@@ -133,6 +170,7 @@ class Oracle:
     def _on_lease_granted(self, event: Mapping[str, Any]) -> None:
         name, session, service = event["lease_id"], event["session_id"], event["service_type"]
         lease = Unit(session, service, event["quota_day"], event["units"], event["expires_at"])
+        lease.granted_at, lease.writer = self._at, self._link["writer"]
         if name in self.leases or name in self.forbidden:
             self._wrong(f"{name} was granted, though it had been granted or given up before")
             return
@@ -227,6 +265,17 @@ class Oracle:
                 answer.life, answer.said_at - _PROOF_S, answer.said_at
             ):
                 self.findings.append(f"{answer} is of a process that had not led for a second")
+
+    def check_deliveries(self, delivered: Iterable[Delivered]) -> None:
+        """Compare what was told to those who wait with what was granted by then, and by whom."""
+        for grant in delivered:
+            lease = self.leases.get(grant.lease_id)
+            if (
+                lease is None
+                or lease.granted_at > grant.at + _SLACK_S
+                or (lease.writer, lease.place[0]) != (grant.life, grant.session_id)
+            ):
+                self.findings.append(f"{grant} is no grant of its own that the log had by then")
 
     def _led_between(self, writer: str, since: float, until: float) -> bool:
         """Whether the log had this writer for its leader at any moment of these."""

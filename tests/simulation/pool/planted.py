@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from contracts.pool import LeaseExpired, Outcome, Refused, UsageRecorded
+from contracts.base import lease_id
+from contracts.pool import LeaseExpired, Outcome, Refused, UsageRecorded, Waiting
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
+from runtime.nats.connection import UnansweredError
+from services.pool.commits import deliveries
 from services.pool.commits.committer import Committer
 from services.pool.domain.decide import end, lease
 from services.pool.domain.ended import Mark
@@ -126,6 +129,36 @@ def unknown_taken_for_stored() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def entry_lost_at_takeover() -> Iterator[None]:
+    """A new leader believes that whom the log names as waiting stands in its line."""
+    as_waiting = lease._as_waiting
+
+    def as_known(draft: Any, wanted: Any) -> Any:
+        asked = wanted.requested
+        known = lease_id(asked.request_id, asked.number) in draft.pool.queued
+        return as_waiting(draft, wanted) or (
+            Waiting(position=0) if known and asked.wait_ms else None
+        )
+
+    with _replaced(lease, "_as_waiting", as_known):
+        yield
+
+
+@contextmanager
+def undelivered_by_timeout() -> Iterator[None]:
+    """A grant whose delivery nobody acknowledged is taken for undelivered."""
+    with _replaced(deliveries, "NobodyThereError", UnansweredError):
+        yield
+
+
+@contextmanager
+def late_append_unheeded() -> Iterator[None]:
+    """An append that was given up is stored all the same, and whom it served stays in line."""
+    with _replaced(fold, "_follow_in_line", lambda *_: None):
+        yield
+
+
 PLANTED: dict[str, Callable[[], Any]] = {
     "no_fence": no_fence,
     "refusal_while_stale": refusal_while_stale,
@@ -133,4 +166,7 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "double_refund": double_refund,
     "old_version_leads": old_version_leads,
     "unknown_taken_for_stored": unknown_taken_for_stored,
+    "entry_lost_at_takeover": entry_lost_at_takeover,
+    "undelivered_by_timeout": undelivered_by_timeout,
+    "late_append_unheeded": late_append_unheeded,
 }

@@ -16,6 +16,7 @@ from runtime.clock import system_clock
 from runtime.nats.broker import Call
 from runtime.nats.connection import Outage
 from services.gateway.relay.coalescer import Coalescer, PoolCoalescer
+from services.gateway.relay.grants import Grants
 from services.gateway.relay.usages import Outbox
 from services.pool import app
 from services.pool.settings import Settings
@@ -135,7 +136,7 @@ class PoolProcess:
         logger: Any = Logger(self._notes, life)
         self.parts = parts = app.assemble_parts(edges, self._load, keys=KEYS, logger=logger)
         if self.unknown_tags:
-            parts.ledger.apply = _older(parts.ledger.apply, self.unknown_tags)  # type: ignore[method-assign]
+            parts.ledger.apply = _older(parts.ledger.apply, self.unknown_tags, life.name)  # type: ignore[method-assign]
         await app.serve_parts(parts, self._stop, 0)
 
     @property
@@ -158,24 +159,26 @@ class PoolProcess:
 
 
 def _older(
-    apply: Callable[[int, Envelope], None], unknown: frozenset[str]
+    apply: Callable[[int, Envelope], None], unknown: frozenset[str], writer: str
 ) -> Callable[[int, Envelope], None]:
-    """Fold as a version does that does not know some events."""
+    """Fold as a version does that does not know some events of others'."""
 
     def apply_known(sequence: int, envelope: Envelope) -> None:
+        if envelope.writer == writer:
+            return apply(sequence, envelope)
         events = [
             UnknownEvent(tag=tag, raw=msgspec.json.encode(event))
             if (tag := str(type(event).__struct_config__.tag)) in unknown
             else event
             for event in envelope.events
         ]
-        apply(sequence, msgspec.structs.replace(envelope, events=events))
+        return apply(sequence, msgspec.structs.replace(envelope, events=events))
 
     return apply_known
 
 
 class GatewayProcess:
-    """One place for a gateway: its coalescer and its outbox."""
+    """One place for a gateway: its coalescer, its outbox, and the grants it waits for."""
 
     def __init__(self, loop: SimulatedLoop, hub: Hub, notes: Notes, name: str) -> None:
         self.name = name
@@ -208,11 +211,20 @@ class GatewayProcess:
             lambda: PATIENCE_S,
             outage,
         )
+        self.grants = Grants(self.bus)
         self._loop.start_task(life, self._serve())
 
     async def _serve(self) -> None:
         await self.bus.subscribe(subjects.pool_leads(), cb=self.pool.leader_heard)
+        granted = subjects.gateway_granted(self.gateway_id)
+        await self.bus.subscribe(granted, cb=self.grants.take_delivery)
         await self.outbox.run()
+
+    def stop_waiting(self) -> None:
+        """Begin to end in good order: nobody waits any more."""
+        if self.life is not None:
+            self._notes.note(f"stop {self.life}")
+            self._loop.call_soon(self.grants.close, context=self.life.context)
 
     def crash(self, *, noticed: bool = True) -> None:
         """Kill it, and with it every call and every usage it had."""

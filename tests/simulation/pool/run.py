@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 from contracts.envelope import decode_envelope
 from contracts.subjects import evt_pool
 from services.pool.audit import Auditor, ViolationKind
-from tests.simulation.pool.calls import TYPES, Call, Ledger, keep_calling
+from tests.simulation.pool.calls import TYPES, Call, keep_calling
 from tests.simulation.pool.disk import EPOCH
 from tests.simulation.pool.faults import Misfortune
 from tests.simulation.pool.hub import Hub
+from tests.simulation.pool.ledger import Ledger
 from tests.simulation.pool.loop import SimulatedLoop
 from tests.simulation.pool.nature import simulated_nature
 from tests.simulation.pool.operator import Operator
@@ -26,8 +27,10 @@ from tests.simulation.pool.witness import Notes
 
 Mode = Literal["safety", "liveness"]
 _TURNS_MAX = 2_000_000
-_QUIET_S = 40.0
-"""Within which all is well again: two doublings of an outbox's patience, and a lease's time."""
+_QUIET_S = 60.0
+"""Within which all is well again: a wait's time, and then that of its lease."""
+_SETTLED_S = 6.0
+"""So long after the last fault one leads, and knows who waits."""
 _DAY_S = 86_400.0
 _UNKNOWN = (
     "session_changed",
@@ -35,6 +38,8 @@ _UNKNOWN = (
     "lease_cancelled",
     "session_cooled",
     "lease_renewed",
+    "lease_queued",
+    "waits_ended",
 )
 """What an older version may not know."""
 
@@ -52,6 +57,7 @@ class Judged(NamedTuple):
     turns: int
     seconds: float
     answers: dict[str, int]
+    waits: int
 
 
 class World:
@@ -71,6 +77,9 @@ class World:
         )
         self.hub.disk.origin_s = self.origin_s
         self.ledger = Ledger()
+        self.ledger.busy = self.chance.random() < 0.5
+        self.quiet_at = float("inf")
+        """From when on those who wait are to be served in their turn."""
         self.calling: dict[GatewayProcess, asyncio.Task[None]] = {}
         self.operator = Operator(self.loop, self.hub, self.chance, self.ledger)
         self.pools = [self._pool(f"pool-{number}") for number in range(self.chance.choice([2, 3]))]
@@ -132,6 +141,7 @@ class World:
         for life in (*self.pools, *self.gateways):
             assert life.life is not None
             life.life.clock_offset = 0.0
+        self.quiet_at = self.loop.time() + _SETTLED_S
         ends = self.loop.time() + _QUIET_S
         while reasons := [*self._troubles()]:
             if self.loop.time() > ends:
@@ -150,8 +160,10 @@ class World:
                 yield f"{pool.life}: {reason}"
             if pool.parts.leader._committer.full:
                 yield f"{pool.life}: it takes the log for full"
-            if pool.parts.ledger.state.opened:
-                yield f"{pool.life}: leases are open"
+            state = pool.parts.ledger.state
+            if state.opened or state.line or state.queued:
+                counts = f"{len(state.opened)} leases are open, {len(state.line)} wait"
+                yield f"{pool.life}: {counts}, {len(state.queued)} by the log"
         for gateway in self.gateways:
             if not gateway.bus.is_connected:
                 yield f"{gateway.life}: it has no connection"
@@ -185,8 +197,11 @@ class World:
         origin = self.origin_s
         oracle.read(Entry(one.time.timestamp() - origin, one.body) for one in stored)
         oracle.check_answers(self.notes.said)
+        oracle.check_deliveries(self.notes.delivered)
         oracle.check_upstream(self.ledger.accepted)
         findings += oracle.findings
+        for law in (oracle.queue.starvation, oracle.queue.overtaking, oracle.queue.forgotten):
+            findings += law(self.ledger.waits, self.quiet_at)
         findings += self._losses(oracle)
         findings += self._differences(oracle)
         auditor = Auditor(evt_pool())
@@ -216,6 +231,7 @@ class World:
             turns=self.loop.turns,
             seconds=self.loop.time(),
             answers=dict(self.ledger.answers),
+            waits=len(self.ledger.waits),
         )
 
     def _losses(self, oracle: Oracle) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The oracle's sessions: what the log says of each, and whether it may be leased at a moment."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -81,6 +81,11 @@ class Sessions:
         for name, status in self._statuses.items():
             if status == "active" and name not in self._suspects:
                 yield name
+
+    def grants_today(self, name: str, now: datetime, margin_s: float) -> bool:
+        """Whether a session's day does not end so soon that nothing is granted on it."""
+        guard_s = self.policy.get("reset_guard_s", 2.0) + margin_s
+        return self.day(name, now) == self.day(name, now + timedelta(seconds=guard_s))
 
     def bar(self, name: str, now: datetime, *, trial: bool) -> str | None:
         """Say why a session may not be leased; None when it may."""

@@ -7,6 +7,7 @@ from tests.simulation.pool.loop import Life, SimulatedLoop
 
 _PONG = b'{"type":"pong"'
 """Most answers are this one, and whoever hears it relies on nothing."""
+_DELIVERY = b'{"type":"deliver_grants"'
 _WRONG = frozenset({"undecidable", "chain_broken", "stray_message", "unknown_lease"})
 """Lines of a log that no fault excuses."""
 
@@ -22,6 +23,15 @@ class Said(NamedTuple):
     """It says what only a leader may say, and only behind an append."""
 
 
+class Delivered(NamedTuple):
+    """A grant that a pool process told a gateway which waits for it."""
+
+    life: str
+    at: float
+    lease_id: str
+    session_id: str
+
+
 class Notes:
     """The trace of a run, what was said in it, and what was found wrong by then."""
 
@@ -29,6 +39,7 @@ class Notes:
         self.trace: list[str] = []
         self.findings: list[str] = []
         self.said: list[Said] = []
+        self.delivered: list[Delivered] = []
         self._loop = loop
         self._taken: dict[tuple[Life, str], float] = {}
 
@@ -41,7 +52,12 @@ class Notes:
         self._taken.setdefault((life, inbox), self._loop.time())
 
     def on_published(self, life: Life, subject: str, body: bytes) -> None:
-        """A process says something; what answers a call is kept."""
+        """A process says something; what answers a call is kept, and what is granted."""
+        if body.startswith(_DELIVERY):
+            self.delivered += [
+                Delivered(life.name, self._loop.time(), item["lease_id"], item["session_id"])
+                for item in json.loads(body)["items"]
+            ]
         taken_at = self._taken.get((life, subject))
         if taken_at is None or body.startswith(_PONG):
             return

@@ -60,6 +60,7 @@ def test_what_a_row_holds_is_fit(event: Any) -> None:
         (requested("r", units=2**63), "units: a number of 19 digits"),
         (requested("r", number=10**4000), "number: a number of 4001 digits"),
         (requested("r", asked_at=FIRST), "asked_at: 0001-01-01"),
+        (requested("r", waiting_since=FIRST), "waiting_since: 0001-01-01"),
         (refused("r", count=-1), "count: -1 is less than none"),
         (calls_refused(count=-3), "count: -3 is less than none"),
         (refused("r", since=FIRST), "since: 0001-01-01"),

@@ -307,10 +307,11 @@ def test_hash_of_a_key_is_in_no_row() -> None:
 
 
 def test_changed_key_takes_over_what_is_given() -> None:
-    bounds = KeyBounds(requests_per_minute=5, models=["x*"])
+    bounds = KeyBounds(requests_per_minute=5, models=["x*"], weight=3)
 
     assert keys(KeyChanged(key_id="k", name="new")).name == "new"
     assert keys(KeyChanged(key_id="k", bounds=bounds)).models == '["x*"]'
+    assert keys(KeyChanged(key_id="k", bounds=bounds)).weight == 3
 
 
 def test_revoked_key_keeps_its_row() -> None:

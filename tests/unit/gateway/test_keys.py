@@ -430,9 +430,18 @@ def test_a_key_of_unbounded_bounds_opens() -> None:
     assert KeyLimits().admit_request(key, 0.0) == Admitted(2**63 - 1, 2**63 - 2, 60.0)
 
 
-@pytest.mark.parametrize("field", ["requests_per_minute", "concurrency"])
-def test_bound_of_a_key_beyond_sense_is_refused(field: str) -> None:
-    wanted = issued("new", bounds=KeyBounds(**{field: 1_000_001}))
+@pytest.mark.parametrize(
+    "field_value",
+    [
+        ("requests_per_minute", 1_000_001),
+        ("concurrency", 1_000_001),
+        ("weight", 1001),
+        ("weight", 0),
+    ],
+)
+def test_bound_of_a_key_beyond_sense_is_refused(field_value: tuple[str, int]) -> None:
+    field, value = field_value
+    wanted = issued("new", bounds=KeyBounds(**{field: value}))
 
     refused = decide_issue(KeyRing(), wanted)
 

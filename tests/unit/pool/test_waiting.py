@@ -197,6 +197,26 @@ def test_keys_take_turns_whatever_the_number_of_their_requests() -> None:
     )
 
 
+def test_a_key_of_weight_three_gets_three_times_as_much() -> None:
+    pool = folded(
+        policy_changed(session_concurrency=0, daily_limits={IMAGE: 2000}), session_added()
+    )
+    decide_end(pool, usage(grant(pool), Verdict.RATE_LIMITED, retry_after_s=10), NOON)
+    weights = {"a": 1, "b": 3, "c": 0}
+    for key, weight in weights.items():
+        for number in range(300):
+            ask_to_wait(pool, f"{key}{number}", key=key, weight=weight)
+    for wait in pool.line.waits.values():
+        wait.heard_at = after(10)
+
+    first = served_requests(pool, 10)[:400]
+
+    # A weight of none, which no gateway says, is one.
+    counts = Counter(name.rstrip("0123456789") for name in first)
+    assert {key: round(counts[key] / 80) for key in weights} == {"a": 1, "b": 3, "c": 1}
+    assert counts.total() == 400
+
+
 def test_positions_are_the_grants_that_come_first() -> None:
     pool = busy()
     for number in range(4):

@@ -35,6 +35,8 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     bytes_in: int
     attempts_max: int
     started_s: float
+    weight: int = 1
+    """Of its key, among those that wait."""
     wait_s: float = 0.0
     """For how long it may wait for leases, all of them together."""
 

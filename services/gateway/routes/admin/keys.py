@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds
-from services.gateway.clients.keydecisions import BOUND_MAX, KeyRefusal, KeyRefused
+from services.gateway.clients.keydecisions import BOUND_MAX, WEIGHT_MAX, KeyRefusal, KeyRefused
 from services.gateway.clients.keys import BOUNDLESS, Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -19,16 +19,21 @@ from services.gateway.store import KeyWithText
 GRACE_MAX_S = 7 * 86_400
 ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KeyScope)})]
 _Bound = Annotated[int, msgspec.Meta(ge=0, le=BOUND_MAX)]
+_Weight = Annotated[int, msgspec.Meta(ge=1, le=WEIGHT_MAX)]
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key to issue; bounds hold per gateway process, 0 is no bound, no models are all."""
+    """A key to issue; bounds hold per gateway process, 0 is no bound, no models are all.
+
+    `weight`: units that it gets where another key, whose requests wait as its do, gets one.
+    """
 
     name: str
     scope: ScopeName = "client"
     requests_per_minute: _Bound = 0
     concurrency: _Bound = 0
     models: list[str] = []
+    weight: _Weight = 1
 
 
 class ChangedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +43,7 @@ class ChangedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     requests_per_minute: _Bound | None = None
     concurrency: _Bound | None = None
     models: list[str] | None = None
+    weight: _Weight | None = None
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +61,7 @@ class KeyReport(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int
     concurrency: int
     models: list[str]
+    weight: int
     revoked: bool
 
 
@@ -85,6 +92,7 @@ async def issue_key(
         requests_per_minute=data.requests_per_minute,
         concurrency=data.concurrency,
         models=data.models,
+        weight=data.weight,
     )
     wanted = one_of("scope", data.scope, KeyScope)
     if wanted in BOUNDLESS and bounds != KeyBounds():
@@ -100,7 +108,7 @@ async def change_key(
     key_id: FromPath[str],
     data: JSONBody[ChangedKey],
 ) -> KeyReport:
-    """Change a key's name or bounds."""
+    """Change a key's name, bounds or weight."""
     key = doors.key_log.ring.key_of(key_id)
     if key is None:
         raise _refusal_error(KeyRefused(KeyRefusal.UNKNOWN, f"there is no key {key_id}"))
@@ -110,6 +118,7 @@ async def change_key(
         requests_per_minute=old.requests_per_minute if rate is None else rate,
         concurrency=old.concurrency if concurrency is None else concurrency,
         models=old.models if data.models is None else data.models,
+        weight=old.weight if data.weight is None else data.weight,
     )
     changed = await doors.key_log.change_key(KeyId(key_id), data.name, bounds, admin.key_id)
     if isinstance(changed, KeyRefused):
@@ -154,6 +163,7 @@ def _key_report(key: Key) -> KeyReport:
         requests_per_minute=key.bounds.requests_per_minute,
         concurrency=key.bounds.concurrency,
         models=key.bounds.models,
+        weight=key.bounds.weight,
         revoked=key.revoked,
     )
 

@@ -14,6 +14,8 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.listing import Limit
 from services.gateway.routes.doors import Doors
 
+_PARTS_MAX = 100
+"""Of waits that are ended at once: somebody may begin to wait as fast as others are dropped."""
 OfType = Annotated[str, QueryParameter(name="type", description="Only of this service type.")]
 OfKey = Annotated[str, QueryParameter(name="key", description="Only of the key of this id.")]
 All = Annotated[bool, QueryParameter(name="all", description="All that wait.")]
@@ -21,10 +23,11 @@ ThisLease = Annotated[str, QueryParameter(name="lease", description="Only this l
 
 
 class WaitList(msgspec.Struct, frozen=True, kw_only=True):
-    """Who waits, as the pool's leader has it; `total` is how many there are in all."""
+    """Who waits, as the pool's leader has it; `total` and `by_type` are of all, listed or not."""
 
     data: list[WaitView]
     total: int
+    by_type: dict[str, int]
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,8 @@ async def list_waits(
     """List who waits, the next one of each service type first."""
     asked = PoolStatus(waits=True, wait_type=ServiceType(of_type), wait_key=KeyId(key), limit=limit)
     status = await doors.pool_status(asked)
-    return WaitList(data=status.waits, total=status.waiting)
+    by_type = {str(name): count for name, count in status.waiting_by_type.items()}
+    return WaitList(data=status.waits, total=status.waiting, by_type=by_type)
 
 
 @delete("/queue", status_code=200, tags=["leases"], summary="End waits")
@@ -53,7 +57,7 @@ async def drop_waits(
     key: OfKey = "",
     everything: All = False,
 ) -> Dropped:
-    """End the waits that fit all that is said."""
+    """End the waits that fit all that is said; of very many the pool ends a part at a time."""
     if not (lease or of_type or key or everything):
         message = "expected lease, type, key, or all=true"
         raise GatewayError("invalid_request", message, "lease")
@@ -63,5 +67,10 @@ async def drop_waits(
         key_id=KeyId(key),
         by=admin.key_id,
     )
-    done = await doors.pool_admin(command)
-    return Dropped(dropped=len(done.changed))
+    dropped = 0
+    for _ in range(_PARTS_MAX):
+        done = await doors.pool_admin(command)
+        dropped += len(done.changed)
+        if lease or not done.changed:
+            break
+    return Dropped(dropped=dropped)

@@ -18,8 +18,10 @@ _DURATION_MAX = 1e12
 
 def asks_within(requested: SessionRequested) -> bool:
     """Tell whether a request's numbers may stand in the log."""
-    units, number = requested.units, requested.number
-    return -NUMBER_MAX <= units <= NUMBER_MAX and 0 <= number <= NUMBER_MAX
+    counts = (requested.number, requested.wait_ms, requested.weight)
+    return -NUMBER_MAX <= requested.units <= NUMBER_MAX and all(
+        0 <= count <= NUMBER_MAX for count in counts
+    )
 
 
 def too_great(numbers: Iterable[int]) -> bool:

@@ -24,6 +24,7 @@ from services.pool.domain.decide.refusals import (
     refusal_for,
     refusal_of_all,
     tell_counted,
+    unfit_reason,
 )
 from services.pool.domain.decide.waiting.ending import leave_line, refuse_wait
 from services.pool.domain.decide.waiting.entering import enter_line, hear_again
@@ -53,11 +54,13 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.previous is not None:
         end_lease(draft, wanted.previous)
     requested = wanted.requested
+    # Whatever it is told now, it may use: a lease of its id is not taken back any more.
+    state.line.untold.discard(lease_id(requested.request_id, requested.number))
     earlier = _earlier_answer(draft, requested) or _as_waiting(draft, wanted)
     if earlier is not None:
         return Decision(draft.events, earlier)
     index = state.index_at(now)
-    reason = _unfit_refusal(state, index, requested)
+    reason = unfit_reason(state, index, requested)
     if reason is not None:
         return _refusal(draft, requested, refusal_for(reason))
     choice = index.choose_session(
@@ -72,7 +75,8 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.only_ask and (choice is not None or reset is not None):
         return Decision(draft.events, FREE)
     # Whoever is there still asks for the last time, and waits no more.
-    leave_line(draft, lease_id(requested.request_id, requested.number))
+    asked = lease_id(requested.request_id, requested.number)
+    leave_line(draft, asked, "deadline" if choice is None else "granted")
     if choice is not None:
         return Decision(draft.events, grant_lease(draft, requested, choice))
     return _without_session(draft, wanted, index, reset)
@@ -156,18 +160,3 @@ def _refused_again(end: str | None) -> Refused:
     if end == Outcome.CANCELLED:
         return Refused(reason=Refusal.CANCELLED, message="this lease was given back")
     return Refused(reason=Refusal.STALE_REQUEST, message=f"this lease has ended: {end}")
-
-
-def _unfit_refusal(state: Pool, index: Index, requested: SessionRequested) -> Refusal | None:
-    """Say what no session could ever grant."""
-    limit = state.policy.daily_limits.get(requested.service_type)
-    if limit is None:
-        return Refusal.UNKNOWN_SERVICE
-    if requested.units > 1:
-        # While no account is active nobody knows which will be.
-        highest = index.highest_limit(requested.service_type)
-        limit = limit if highest is None else highest
-    # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
-    if not 1 <= requested.units <= max(limit, 1):
-        return Refusal.TOO_MANY_UNITS
-    return None

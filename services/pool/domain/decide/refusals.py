@@ -57,6 +57,21 @@ def refusal_for(reason: Refusal, retry_after_s: float = 0.0) -> Refused:
     return Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
 
 
+def unfit_reason(state: Pool, index: Index, requested: SessionRequested) -> Refusal | None:
+    """Say what no session could ever grant."""
+    limit = state.policy.daily_limits.get(requested.service_type)
+    if limit is None:
+        return Refusal.UNKNOWN_SERVICE
+    if requested.units > 1:
+        # While no account is active nobody knows which will be.
+        highest = index.highest_limit(requested.service_type)
+        limit = limit if highest is None else highest
+    # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
+    if not 1 <= requested.units <= max(limit, 1):
+        return Refusal.TOO_MANY_UNITS
+    return None
+
+
 def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
     """Say why no session will do, and after how many seconds asking again may help.
 

@@ -56,7 +56,7 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
             return Decision([], CancelAnswer.CANCELLED if done else CancelAnswer.ENDED)
     draft = Draft(state, now)
     if lease is None:
-        leave_line(draft, cancelled)
+        leave_line(draft, cancelled, "left")
         forbid_lease(draft, command)
     else:
         event = LeaseCancelled(
@@ -71,6 +71,14 @@ def decide_cancel(state: Pool, command: CancelLease, now: datetime) -> Decision:
         )
         draft.emit(event)
     return Decision(draft.events, CancelAnswer.CANCELLED)
+
+
+def decide_undelivered(state: Pool, command: CancelLease, now: datetime) -> Decision:
+    """Give a lease back that nobody could be told of, unless it was told after all meanwhile."""
+    name = lease_id(command.request_id, command.number)
+    if name not in state.line.untold:
+        return Decision([], CancelAnswer.ENDED)
+    return decide_cancel(state, command, now)
 
 
 def sweep_overdue(state: Pool, now: datetime, *, ending: bool = False) -> list[PoolEvent]:

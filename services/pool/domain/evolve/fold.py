@@ -1,6 +1,6 @@
 """Events into state. Total: any history folds; what should never be is noted and skipped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +9,13 @@ from contracts.envelope import Envelope
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import (
     CallsRefused,
+    LeaseCancelled,
+    LeaseGranted,
+    LeaseQueued,
     LeaseRefused,
     PoolCheckpointed,
     Refused,
+    WaitsEnded,
 )
 from services.pool.domain.evolve.ends import END_EVENTS
 from services.pool.domain.evolve.keeping import KEEPING_EVENTS, note_asked
@@ -28,7 +32,28 @@ def fold_envelope(state: Pool, sequence: int, envelope: Envelope) -> None:
     for event in envelope.events:
         evolve(state, event, at, sequence)
     state.sequence = sequence
+    if state.line:
+        _follow_in_line(state, envelope.events)
     state.commit()
+
+
+def _follow_in_line(state: Pool, events: Iterable[AnyEvent | UnknownEvent]) -> None:
+    """Let nobody wait any more of whom the log has told otherwise.
+
+    A leader reads what it decided itself where an append was given up and stored all the same: its
+    decisions had been taken back by then, and who was granted a lease by them stood in line again.
+    """
+    line = state.line
+    for event in events:
+        if isinstance(event, LeaseGranted | LeaseCancelled):
+            line.drop_wait(event.lease_id)
+        elif isinstance(event, LeaseRefused):
+            line.drop_wait(lease_id(event.request_id, event.number))
+        elif isinstance(event, WaitsEnded):
+            for item in event.items:
+                line.drop_wait(item.lease_id)
+        elif isinstance(event, LeaseQueued):
+            line.note_journalled(event.lease_id)
 
 
 def evolve(state: Pool, event: AnyEvent | UnknownEvent, at: datetime, sequence: int) -> None:

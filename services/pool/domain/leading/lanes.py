@@ -1,12 +1,14 @@
 """Strides: whose turn it is among the keys that wait for one service type.
 
-The key whose pass is least is next, and the units that it gets are added to its pass, so that keys
-that all wait get the same units whatever the number of their requests. A key enters at the pass of
-whoever had the last turn: it has saved nothing up, and owes nothing.
+The key whose pass is least is next, and the units that it gets, divided by its weight, are added to
+its pass, so that keys of one weight that all wait get the same units whatever the number of their
+requests, and one of weight three gets three times as many. A key enters at the pass of whoever had
+the last turn: it has saved nothing up, and owes nothing. (Waldspurger, Weihl: Stride Scheduling,
+1995.)
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
@@ -15,16 +17,23 @@ import msgspec
 from contracts.base import KeyId, LeaseId
 
 _SPARE = 64
+_STRIDE = 2**20
+"""Of one unit at weight one; a whole number, so that passes that are equal stay it."""
 
 Order = tuple[datetime, datetime, LeaseId]
 """The order within a key: deadline, since when it waits, name."""
+
+
+def stride_of(units: int, weight: int) -> int:
+    """Tell by how much so many units at a key's `weight` move its pass."""
+    return units * _STRIDE // max(weight, 1)
 
 
 class Lane(msgspec.Struct, eq=False):
     """Those of one key; there is at least one."""
 
     passed: int
-    """Units that the key was granted, beyond those that nobody had when it came."""
+    """Strides of what the key was granted, beyond those that nobody had when it came."""
     orders: list[Order] = msgspec.field(default_factory=list)
 
 
@@ -52,11 +61,11 @@ class Lanes:
         self.waiting += 1
         self.await_turn(key_id)
 
-    def remove_order(self, key_id: KeyId, order: Order, units: int = 0) -> None:
-        """Take one of a key out, which was granted so many `units`."""
+    def remove_order(self, key_id: KeyId, order: Order, stride: int = 0) -> None:
+        """Take one of a key out; `stride` is that of what it was granted."""
         lane = self.by_key[key_id]
         del lane.orders[bisect_left(lane.orders, order)]
-        lane.passed += units
+        lane.passed += stride
         self.waiting -= 1
         if lane.orders:
             self.await_turn(key_id)
@@ -81,7 +90,7 @@ class Lanes:
                 return key_id
         return None
 
-    def in_order(self, units_of: dict[LeaseId, int]) -> Iterator[LeaseId]:
+    def in_order(self, strides: Mapping[LeaseId, int]) -> Iterator[LeaseId]:
         """Name those who wait as they would be served if nobody came any more."""
         heap = [(lane.passed, lane.orders[0], 0, key) for key, lane in self.by_key.items()]
         heapify(heap)
@@ -90,4 +99,4 @@ class Lanes:
             yield lease_id
             orders = self.by_key[key_id].orders
             if at + 1 < len(orders):
-                heappush(heap, (passed + units_of[lease_id], orders[at + 1], at + 1, key_id))
+                heappush(heap, (passed + strides[lease_id], orders[at + 1], at + 1, key_id))

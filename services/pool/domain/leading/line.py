@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.base import KeyId, LeaseId, ServiceType, SessionId
+from contracts.base import GatewayId, KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
-from services.pool.domain.leading.lanes import Lanes, Order
+from services.pool.domain.leading.lanes import Lanes, Order, stride_of
 
 _POSITIONS_FOR = timedelta(seconds=1)
 """How long positions are told that were counted once."""
@@ -34,11 +34,27 @@ class Wait(msgspec.Struct, eq=False, kw_only=True):
     heard_at: datetime
     """When its gateway asked last."""
     journalled: bool = False
+    absent: bool = False
+    """Nobody could be told of a grant where it waits; until it is asked for again."""
 
     @property
     def order(self) -> Order:
         """Where it stands among those of its key."""
         return self.deadline, self.since, self.lease_id
+
+    @property
+    def stride(self) -> int:
+        """By how much its grant moves its key's pass."""
+        return stride_of(self.requested.units, self.requested.weight)
+
+
+class WaitOver(msgspec.Struct, frozen=True):
+    """One wait that is over, for the metrics."""
+
+    service_type: ServiceType
+    how: str
+    """`granted`, `left` (its gateway gave it up), or why it ended in vain, as `WaitEnd.reason`."""
+    seconds: float
 
 
 class _Positions(msgspec.Struct, frozen=True):
@@ -71,6 +87,11 @@ class WaitingLine:
         """Which session served whom last, the latest last."""
         self.recent_ends: dict[ServiceType, deque[datetime]] = {}
         """When the last leases of a type ended."""
+        self.over: list[WaitOver] = []
+        """Waits that ended since these were counted last."""
+        self.untold: set[LeaseId] = set()
+        """Leases of those who waited, of which their gateways were told by one delivery at most,
+        which nobody has taken in yet."""
         self._served: tuple[Index, int] | None = None
         self._positions: dict[ServiceType, _Positions] = {}
         self._version = 0
@@ -98,7 +119,7 @@ class WaitingLine:
         requested = wait.requested
         service_type, key_id = requested.service_type, requested.key_id
         lanes = self.lanes[service_type]
-        lanes.remove_order(key_id, wait.order, requested.units if granted else 0)
+        lanes.remove_order(key_id, wait.order, wait.stride if granted else 0)
         if not lanes.by_key:
             del self.lanes[service_type]
         self.counts[key_id] -= 1
@@ -107,9 +128,32 @@ class WaitingLine:
         self._version += 1
         return wait
 
+    def note_over(self, wait: Wait, how: str, now: datetime) -> None:
+        """Keep how a wait ended; whoever takes it back takes the last one away."""
+        seconds = max((now - wait.since).total_seconds(), 0.0)
+        self.over.append(WaitOver(wait.requested.service_type, how, seconds))
+
+    def drop_wait(self, lease_id: LeaseId) -> None:
+        """Take one out, if it waits."""
+        if lease_id in self.waits:
+            self.remove_wait(lease_id)
+
+    def note_journalled(self, lease_id: LeaseId) -> None:
+        """Know that the log names a wait, if it waits."""
+        wait = self.waits.get(lease_id)
+        if wait is not None:
+            wait.journalled = True
+            self.young.pop(lease_id, None)
+
+    def note_absent(self, gateway_id: GatewayId) -> None:
+        """Pass over all whose gateway nobody could reach, until it asks for them again."""
+        for wait in self.waits.values():
+            if wait.requested.gateway_id == gateway_id:
+                wait.absent = True
+
     def hear(self, wait: Wait, now: datetime) -> None:
         """Know that somebody is there to take its lease."""
-        wait.heard_at = now
+        wait.heard_at, wait.absent = now, False
         self.lanes[wait.requested.service_type].await_turn(wait.requested.key_id)
         self._served = None
 
@@ -154,8 +198,8 @@ class WaitingLine:
         if counted is None or (
             counted.version != self._version and now - counted.counted_at >= _POSITIONS_FOR
         ):
-            units_of = {name: one.requested.units for name, one in self.waits.items()}
-            order = enumerate(self.lanes[service_type].in_order(units_of))
+            strides = {name: one.stride for name, one in self.waits.items()}
+            order = enumerate(self.lanes[service_type].in_order(strides))
             counted = _Positions(now, self._version, {lease: at for at, lease in order})
             self._positions = {
                 name: positions for name, positions in self._positions.items() if name in self.lanes

@@ -20,8 +20,14 @@ from contracts.pool import (
     WaitsEnded,
 )
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.refusals import refusal_of_all, refuse_lease
+from services.pool.domain.decide.refusals import (
+    refusal_for,
+    refusal_of_all,
+    refuse_lease,
+    unfit_reason,
+)
 from services.pool.domain.decide.waiting.entering import hope_of
+from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import Wait
 from services.pool.domain.state import Pool
 
@@ -69,14 +75,15 @@ def drop_waits(draft: Draft, command: DropWaits) -> list[LeaseId]:
     return _end_waits(draft, dropped, "dropped", lambda _: DROPPED, command.by or "operator")
 
 
-def leave_line(draft: Draft, name: LeaseId) -> Wait | None:
-    """Take a wait out that its gateway gives up, or that has waited for the last time."""
+def leave_line(draft: Draft, name: LeaseId, how: str) -> None:
+    """Take a wait out that ends in another way than by its turn; `how` is that of `WaitOver`."""
     pool = draft.pool
     if name not in pool.line.waits:
-        return None
+        return
     wait = pool.line.remove_wait(name)
     pool.on_rollback(pool.line.add_wait, wait)
-    return wait
+    pool.line.note_over(wait, how, draft.now)
+    pool.on_rollback(pool.line.over.pop)
 
 
 def refuse_wait(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
@@ -94,6 +101,7 @@ def _end_those_over(draft: Draft) -> None:
     late: list[Wait] = []
     vain: list[Wait] = []
     unheard: list[Wait] = []
+    index = pool.index_at(now)
     hope = lru_cache(64)(lambda service_type, units: hope_of(draft, service_type, units))
     for wait in line.waits.values():
         requested = wait.requested
@@ -103,13 +111,13 @@ def _end_those_over(draft: Draft) -> None:
             unheard.append(wait)
         elif (
             pool.all_barred
+            or unfit_reason(pool, index, requested) is not None
             or (moment := hope(requested.service_type, requested.units)) is None
             or moment > wait.deadline
         ):
             vain.append(wait)
-    index = pool.index_at(now)
     for ended, reason in ((late, "deadline"), (vain, "hopeless")):
-        _end_waits(draft, ended, reason, lambda wait: refusal_of_all(draft, index, wait.requested))
+        _end_waits(draft, ended, reason, lambda wait: _refusal_now(draft, index, wait.requested))
     _end_waits(draft, unheard, "unheard")
     assert line.began_at is not None
     if now - line.began_at >= UNHEARD_AFTER:
@@ -118,6 +126,12 @@ def _end_those_over(draft: Draft) -> None:
         if gone:
             items = [WaitEnd(lease_id=name, reason="unheard") for name in gone]
             draft.emit(WaitsEnded(items=items))
+
+
+def _refusal_now(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
+    """Say why there is no lease for it: what is allowed may have changed while it waited."""
+    reason = unfit_reason(draft.pool, index, requested)
+    return refusal_of_all(draft, index, requested) if reason is None else refusal_for(reason)
 
 
 def _end_waits(
@@ -133,7 +147,7 @@ def _end_waits(
     """
     pool, ended = draft.pool, waits[:_ENDED_AT_ONCE]
     for wait in ended:
-        leave_line(draft, wait.lease_id)
+        leave_line(draft, wait.lease_id, reason)
         if refusal is not None:
             refuse_lease(draft, wait.requested, refusal(wait))
     named = [wait.lease_id for wait in ended if wait.lease_id in pool.queued]

@@ -72,7 +72,7 @@ def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
     wait = line.waits.get(name)
     if wait is None or not wait_ms:
         return None
-    if draft.now - wait.heard_at > HEARD_WITHIN:
+    if wait.absent or draft.now - wait.heard_at > HEARD_WITHIN:
         line.hear(wait, draft.now)
     wait.heard_at = draft.now
     return told_of(draft.pool, wait, draft.now)

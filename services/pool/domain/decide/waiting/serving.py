@@ -84,7 +84,11 @@ def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Serve
     line = state.line
     state.on_rollback(line.stir)
     state.on_rollback(line.add_wait, line.remove_wait(wait.lease_id, granted=True))
+    line.note_over(wait, "granted", now)
+    state.on_rollback(line.over.pop)
     granted = grant_lease(draft, wait.requested, choice)
+    line.untold.add(wait.lease_id)
+    state.on_rollback(line.untold.discard, wait.lease_id)
     return Served(draft.events, wait.requested.gateway_id, granted)
 
 
@@ -112,7 +116,7 @@ class _Search:
     def choose_for(self, wait: Wait) -> Choice | None:
         """Choose a session for a wait; None where there is none, or nobody to take it."""
         requested = wait.requested
-        if self._now - wait.heard_at > HEARD_WITHIN:
+        if wait.absent or self._now - wait.heard_at > HEARD_WITHIN:
             return None
         self.heard = True
         regions = tuple(requested.avoid_regions)
