@@ -15,8 +15,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file, or a folder that may hold a tidegate.toml (default:"
-    " ./tidegate.toml, else that of the home; two that differ are refused)",
+    "TIDEGATE_CONFIG": "configuration file (default: here, else the home's; two must not differ)",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
     "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
@@ -34,6 +33,7 @@ VARIABLES = {
     "TIDEGATE_IDENTITY_KEY_FILE": "a file with the key of session identities",
     "TIDEGATE_API": "gateway the verbs talk to (default: the one `up` runs in this home)",
     "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
+    "TIDEGATE_LOG_FILE": "a file to append the log to; moved away, it is made anew",
     **{
         f"TIDEGATE_{user.upper()}_NATS_PASSWORD{kind}": f"{what} NATS password of `{user}`"
         for user in USERS

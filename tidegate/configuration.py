@@ -1,6 +1,7 @@
 """The whole configuration: the tables of every service, read and refused as one."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import PoolSection, refuse_tiers
 
 _Settings = TypeVar("_Settings", bound=Section)
+_STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 CREDENTIALS, TOKEN, SPOOL = "pool.provisioner.path", "pool.provisioner.token_file", "gateway.spool"
 """The settings that name a file, or a folder."""
 
@@ -49,6 +51,21 @@ class LogSection(Section, frozen=True, kw_only=True):
             raise ValueError("replicas: expected 1, 3 or 5")
 
 
+class StackSection(Section, frozen=True, kw_only=True):
+    """`[stack]`: this one, among others."""
+
+    name: str = ""
+    """Where several stacks (staging, production) share one NATS of yours (TIDEGATE_NATS_URL): each
+    has an account of its own there, named so, and users `<name>-gateway` and so on; subjects and
+    streams keep their names. It stays as it is once the account has a log."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no name of an account."""
+        if self.name and _STACK_NAME.fullmatch(self.name) is None:
+            expected = 'a name such as "staging": small letters, digits and dashes, up to 32'
+            raise ValueError(f"name: expected {expected}, got {self.name!r}")
+
+
 class Configuration(Section, frozen=True, kw_only=True):
     """Everything that `tidegate.toml` may hold."""
 
@@ -64,6 +81,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     servers: list[ServerSection] = []
     analytics: AnalyticsSection = AnalyticsSection()
     log: LogSection = LogSection()
+    stack: StackSection = StackSection()
 
     def __post_init__(self) -> None:
         """Refuse what only several tables together show."""
@@ -120,6 +138,16 @@ def _speaks_a_dialect(whole: Configuration) -> bool:
 def names_servers(environment: Environment) -> bool:
     """Tell whether the file says which servers there are; an empty list says it too."""
     return "servers" in _file_tables(environment)
+
+
+def names_setting(environment: Environment, *path: str) -> bool:
+    """Tell whether the file, or a variable, says what a setting is. Raises `SettingsError`."""
+    if variable_of(path) in environment.overrides:
+        return True
+    table: Any = _file_tables(environment)
+    for name in path:
+        table = table.get(name) if isinstance(table, dict) else None
+    return table is not None
 
 
 def named_files(environment: Environment, whole: Configuration) -> dict[str, Path]:

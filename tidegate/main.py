@@ -25,6 +25,7 @@ class Verb(NamedTuple):
 VERBS = {
     "up": Verb("stack.up", "Run the whole stack in the foreground."),
     "init": Verb("setup.init", "Ask what is to run, try your servers, write a configuration."),
+    "stack": Verb("stack.restart", "Start a service of `up` again."),
     "migrate": Verb("stack.migrate", "Make secrets (--secrets), or streams and the first keys."),
     "gateway": Verb("stack.service", "Run one gateway."),
     "pool": Verb("stack.service", "Run one pool process."),

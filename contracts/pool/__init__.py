@@ -108,6 +108,7 @@ from contracts.pool.upkeep import (
     SessionChecked,
 )
 from contracts.pool.words import (
+    TRY_PATH,
     Attempt,
     Candidate,
     Outcome,
@@ -118,6 +119,7 @@ from contracts.pool.words import (
 )
 
 __all__ = [
+    "TRY_PATH",
     "AccountChanged",
     "AddSession",
     "AddSessions",

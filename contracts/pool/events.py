@@ -120,6 +120,9 @@ class LeaseGranted(Event, frozen=True, kw_only=True, tag="lease_granted"):
     expires_at: Instant
     trial: bool = False
     """The one call by which a suspect session may clear itself."""
+    only_tried: bool = False
+    """Nothing is to be sent (`TRY_PATH`): its session does not count as leased. Versions that do
+    not know it count it so."""
 
 
 class LeaseRefused(Event, frozen=True, kw_only=True, tag="lease_refused"):

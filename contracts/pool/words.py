@@ -4,6 +4,10 @@ from enum import StrEnum
 
 from contracts.base import Count, Part, ServerId, ServiceType
 
+TRY_PATH = "/api/doctor/try"
+"""Whoever asks from here only wants to see whether a lease would be granted, and gives it back: it
+is nobody's call, asks for no growth, tries no suspect, and its refusal is no event."""
+
 
 class Refusal(StrEnum):
     """Why no lease was granted."""

@@ -18,9 +18,10 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.base import Command, Failed
 from runtime.environment import Environment
+from runtime.nats import natsserver
 from runtime.nats.bus import Bus
 from runtime.process.logs import Log
-from runtime.settings import SettingsError
+from runtime.settings import SettingsError, read_toml
 
 _RECONNECT_S = 2.0
 _encoder = msgspec.json.Encoder()
@@ -74,6 +75,19 @@ class Outage:
         return self.lost_s >= _RECONNECT_S
 
 
+def nats_account(environment: Environment) -> str:
+    """Name the account of NATS that this stack has to itself (`[stack] name`); empty: the only one.
+
+    A server that `up` starts is nobody else's, whatever the stack is called. Raises
+    `SettingsError`.
+    """
+    if environment.nats_url is None:
+        return ""
+    stack = read_toml(environment.config).get("stack")
+    name = stack.get("name", "") if isinstance(stack, dict) else ""
+    return str(environment.overrides.get("TIDEGATE_STACK_NAME", name))
+
+
 def nats_urls(environment: Environment, user: str) -> list[str]:
     """Find the servers of NATS and name the user in each URL. Raises `SettingsError`."""
     text = environment.nats_url
@@ -90,7 +104,8 @@ def nats_urls(environment: Environment, user: str) -> list[str]:
         return urls
     variable = f"TIDEGATE_{user.upper()}_NATS_PASSWORD"
     password = environment.read_secret(variable, environment.home.nats_password(user))
-    return [url.replace("://", f"://{user}:{password}@", 1) for url in urls]
+    name = natsserver.user_name(nats_account(environment), user)
+    return [url.replace("://", f"://{name}:{password}@", 1) for url in urls]
 
 
 def lasting_options(user: str, log: Log, outage: Outage) -> dict[str, Any]:

@@ -24,6 +24,8 @@ STUCK = "write error"
 ROOM_BYTES = 16 * 2**20
 """Below so much free disk there is no use in starting it again."""
 _ROUTE_PORT = 6222
+_LOG_LINES = ("logfile_size_limit: 50MB", "logfile_max_num: 5")
+"""Its log is moved away when it is full, and the oldest of five goes."""
 _LOWEST_PORT = 20000
 _EPHEMERAL_PORT = 32768
 _RESERVATIONS_MAX = 200
@@ -61,8 +63,22 @@ def _release_ports() -> None:
         reservation.close()
 
 
-def accounts_text(passwords: Mapping[str, str]) -> str:
-    """Write the `authorization` block: one user per service, permissions from the table."""
+def user_name(account: str, user: str) -> str:
+    """Name a user of ours to NATS, whose users are all of one list whatever their accounts are."""
+    return f"{account}-{user}" if account else user
+
+
+def account_in(text: str) -> str:
+    """Tell of which account's users such a block is; empty: of the only one."""
+    name = text.partition(":")[0].strip()
+    return "" if name == "authorization" else name
+
+
+def accounts_text(passwords: Mapping[str, str], account: str = "") -> str:
+    """Write the `authorization` block: one user per service, permissions from the table.
+
+    With an `account` it is that account, to be included within `accounts { … }`.
+    """
     users = []
     for user in USERS:
         allowed = permissions_of(user)
@@ -72,7 +88,11 @@ def accounts_text(passwords: Mapping[str, str]) -> str:
         entry: dict[str, object] = {"publish": publish, "subscribe": {"allow": allowed.subscribe}}
         if allowed.responds:
             entry["allow_responses"] = {"max": 1, "expires": "1m"}
-        users.append({"user": user, "password": passwords[user], "permissions": entry})
+        users.append(
+            {"user": user_name(account, user), "password": passwords[user], "permissions": entry}
+        )
+    if account:
+        return f"{account}: {json.dumps({'jetstream': True, 'users': users}, indent=1)}\n"
     return f"authorization: {json.dumps({'users': users}, indent=1)}\n"
 
 
@@ -84,7 +104,7 @@ def configuration_text(
     `monitor` is the port on which it says how it is, and the path under which it does: who else
     is on this machine does not guess it.
     """
-    lines = ['host: "127.0.0.1"', f"port: {port}", *_common_lines(store)]
+    lines = ['host: "127.0.0.1"', f"port: {port}", *_common_lines(store), *_LOG_LINES]
     if monitor is not None:
         lines += [f'http: "127.0.0.1:{monitor[0]}"', f'http_base_path: "{monitor[1]}"']
     if accounts_file is not None:
@@ -99,7 +119,10 @@ def hosts_in(urls: str | None) -> list[str]:
 
 
 def container_configuration(
-    passwords: Mapping[str, str], cluster: Sequence[str] = (), route_password: str = ""
+    passwords: Mapping[str, str],
+    cluster: Sequence[str] = (),
+    route_password: str = "",
+    account: str = "",
 ) -> str:
     """Write the configuration of a server that has a container to itself, or of a cluster's each.
 
@@ -114,7 +137,9 @@ def container_configuration(
         f'http: "127.0.0.1:{MONITOR_PORT}"',
         *_common_lines(Path("/store")),
         *(_cluster_lines(cluster, route_password) if len(cluster) > 1 else ()),
-        accounts_text(passwords),
+        f"accounts {{\n{accounts_text(passwords, account)}}}"
+        if account
+        else accounts_text(passwords),
     ]
     return "\n".join(lines)
 

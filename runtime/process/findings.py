@@ -49,12 +49,19 @@ FindingCode = Literal[
     "credentials_missing",
     "credentials_short",
     "sessions_short",
+    "sessions_unserved",
+    "sessions_doubtful",
+    "queue_hopeless",
+    "call_fails",
+    "call_waits",
+    "service_unserved",
     "growth_held",
     "queue_full",
     "quota_used_up",
     "no_servers",
     "server_down",
     "server_draining",
+    "server_without_sessions",
     "strategy_failing",
     "strategy_pinned",
     "server_open",
@@ -175,6 +182,17 @@ CURES: dict[FindingCode, str] = {
     " what servers answer, so that a server which repeats one shows it to clients.",
     "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
     " add`.",
+    "sessions_unserved": "Let a server serve that region (`tidegate servers change`, `serves`), or"
+    " add one that does; those that speak `jimeng-free-all` or `jimeng-free` serve none.",
+    "sessions_doubtful": "Ask whether the accounts live (`tidegate sessions test`); the first call"
+    " that succeeds ends the doubt.",
+    "queue_hopeless": "Add sessions or clear those that are well; `tidegate queue drop` ends the"
+    " waits at once.",
+    "call_fails": "Cure what its reason names: it is what a client would be told now.",
+    "call_waits": "Nothing, if it passes: all sessions are at work. Else add sessions, or allow"
+    " each more at once (`session_concurrency`).",
+    "service_unserved": "Nothing, if no server of yours is meant to do it; else name it in a"
+    " server's `capabilities`.",
     "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
     " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
     " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
@@ -186,6 +204,7 @@ CURES: dict[FindingCode, str] = {
     " carry its load.",
     "server_draining": "Nothing, while it is meant to have no work; else"
     " `tidegate servers undrain` it.",
+    "server_without_sessions": "Add sessions of a region that it `serves`, or let it serve others.",
     "strategy_failing": "Mend the function, or choose by another: `tidegate servers strategy NAME`."
     " What it printed is in the balancer's log.",
     "strategy_pinned": "Nothing, while it is meant; else `tidegate servers strategy unpin`: until"

@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
+from runtime.process.logfile import AppendedLog
 from runtime.texts import as_shown, as_shown_json, as_shown_lines
 
 Log = structlog.typing.FilteringBoundLogger
@@ -38,12 +40,23 @@ def _make_readable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
-def configure_logs(service: str) -> Log:
-    """Set up the logs of this process and return its logger."""
+def configure_logs(service: str, file: Path | None = None) -> Log:
+    """Set up the logs of this process and return its logger.
+
+    They go to standard error, into `file`, or into that of TIDEGATE_LOG_FILE, which gets all else
+    that the process prints, too. Raises `OSError` when it cannot be opened.
+    """
+    named = os.environ.get("TIDEGATE_LOG_FILE")
+    appended = None
+    if file is not None or named:
+        appended = AppendedLog(file or Path(str(named)), whole_output=file is None)
     wanted = os.environ.get("TIDEGATE_LOG_FORMAT") or ("pretty" if sys.stderr.isatty() else "json")
     processors: list[Any]
     factory: Any
-    if wanted == "pretty":
+    if appended is not None:
+        processors = [_render_line]
+        factory = lambda *_: appended  # noqa: E731
+    elif wanted == "pretty":
         processors = [
             _make_readable,
             structlog.processors.add_log_level,

@@ -29,6 +29,7 @@ from services.gateway.accounts.caller import Caller
 from services.gateway.accounts.checking import PoolChecks
 from services.gateway.accounts.inquiry import Inquiry
 from services.gateway.accounts.passthrough import Passthrough
+from services.gateway.accounts.rehearsal import Rehearsal
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.clients.spool import Spool
 from services.gateway.door import Door
@@ -206,6 +207,7 @@ class Gateway:
             logger=self.log,
             inquiry=Inquiry(self.caller),
             trial=self.trial,
+            rehearsal=Rehearsal(relay, self.balancer),
             tail=LogTail(event_log),
             configured=self._configured,
         )

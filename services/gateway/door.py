@@ -32,6 +32,7 @@ from services.gateway.domain.paths import (
     AMBIGUOUS,
     KEPT_BYTES_MAX,
     PathRules,
+    below_base,
     is_ambiguous,
     key_in,
     key_in_url,
@@ -101,6 +102,8 @@ class Door:
         if scope["type"] != "http":
             await self._operator(scope, receive, send)
             return
+        if base := self.settings.gateway.base_path:
+            scope |= below_base(scope["path"], scope["raw_path"], base)
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
             origins = self.settings.gateway.cors_origins
@@ -186,8 +189,7 @@ class Door:
         """Authenticate: `Bearer <key>` or the bare key. Raises `GatewayError`."""
         key = open_key(request.authorization, self._find_key)
         if key.scope in BOUNDLESS:
-            message = f"the key reads, of scope {key.scope}: expected a client key"
-            raise GatewayError("model_not_allowed", message)
+            raise GatewayError("model_not_allowed", f"scope {key.scope}: expected a client key")
         return key
 
     async def _generate(
@@ -221,8 +223,7 @@ class Door:
             said = await read_decision(request, upload)
             model, n = said.model or "", said.n
         elif not request.is_compressed:
-            kind = request.content_type
-            model = model_named(upload.head, kind, complete=upload.complete)
+            model = model_named(upload.head, request.content_type, complete=upload.complete)
         service_type = self._path_rules.route_request(request.path, model)
         if service_type is None:  # it was taken away while the body came
             raise GatewayError("not_found", f"no service type has the path {request.path} any more")

@@ -20,6 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
+_BASE_PATH = re.compile(r"(/[a-z0-9_~-][a-z0-9._~-]*)+", re.IGNORECASE | re.ASCII)
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 _PATIENCE_S = {"image": 1800.0, "video": 5400.0}
 """Backends of this family answer whole: a picture after minutes, a film after an hour."""
@@ -105,6 +106,10 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     metrics_allow: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
     """Addresses and networks that may ask `/metrics` and `/schema` without a key, when they ask
     directly: through a proxy, or from a page of another origin, a key is needed."""
+    base_path: str = ""
+    """What stands before every path behind a front that shares its domain, such as `"/tidegate"`.
+    It is taken off before anything else looks at a path, and never sent to a server; paths without
+    it are answered as well."""
     hosts: list[str] = []
     """Names that requests without a key may give as their `Host`, beside addresses, `localhost` and
     names without a dot."""
@@ -184,7 +189,10 @@ def _check_waits(section: GatewaySection) -> None:
 
 
 def _check_names(section: GatewaySection) -> None:
-    """Refuse addresses, hosts and origins that are none. Raises `ValueError`."""
+    """Refuse addresses, hosts, origins and paths that are none. Raises `ValueError`."""
+    if section.base_path and _BASE_PATH.fullmatch(section.base_path) is None:
+        expected = 'a path such as "/tidegate", without a slash at its end'
+        raise ValueError(f"base_path: expected {expected}, got {section.base_path!r}")
     for setting in ("trusted_proxies", "metrics_allow"):
         for text in getattr(section, setting):
             parse_network(text, setting)

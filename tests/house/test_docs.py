@@ -1,6 +1,7 @@
 """What an operator may turn, ask or meet is documented, and the pages are those of the code."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -205,3 +206,56 @@ def test_links_within_the_runbook_lead_to_a_heading() -> None:
     }
 
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) - headings == set()
+
+
+# ------------------------------------------------------------------------------ commands
+
+SHELL = re.compile(r"^ *```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+WORDS_BEFORE = re.compile(r"^(sudo -u \w+ |docker compose run --rm (-T )?)+")
+PROGRAM = re.compile(r"(\S*/)?tidegate")
+GENERATED = "commands.md"
+
+
+def typed_commands() -> Iterator[tuple[str, list[str]]]:
+    """Every line of every page that calls `tidegate`, and its words behind that."""
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for block in SHELL.findall(path.read_text()):
+            lines = block.replace("\\\n", " ").splitlines()
+            for line in lines:
+                for part in re.split(r" && | \| |; ", line):
+                    words = words_of(part)
+                    if words and PROGRAM.fullmatch(words[0]):
+                        yield str(path.relative_to(ROOT)), words[1:]
+
+
+def words_of(part: str) -> list[str]:
+    """Split a command as a shell does; `cli` of Compose is `tidegate`."""
+    text = WORDS_BEFORE.sub("", re.sub(r"\$\([^)]*\)", "X", part.strip()))
+    text = f"tidegate {text.removeprefix('cli ')}" if text.startswith("cli ") else text
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError:
+        return []
+    cut = next((at for at, word in enumerate(words) if word in {">", ">>", "<", "&", "2>"}), None)
+    return words[:cut]
+
+
+TYPED = sorted({(page, " ".join(map(shlex.quote, words))) for page, words in typed_commands()})
+
+
+def test_pages_call_the_program() -> None:
+    assert len(TYPED) > 60
+
+
+@pytest.mark.parametrize(("page", "line"), TYPED)
+def test_line_of_a_page_is_one_that_the_command_line_takes(page: str, line: str) -> None:
+    """Parsed, not run: verb, arguments and options exist and have the values that they may."""
+    words = shlex.split(line)
+    verb = next((word for word in words if not word.startswith("-")), "")
+    whole: Any = typer.main.get_command(verb_application(verb))
+    command, rest = whole, words
+    context = whole.make_context("tidegate", [verb], resilient_parsing=True)
+    while rest and hasattr(command, "commands"):
+        name, command, rest = command.resolve_command(context, rest)
+        if not hasattr(command, "commands"):
+            command.make_context(name, list(rest), parent=context)

@@ -11,6 +11,7 @@ import typer
 from runtime import texts
 from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
+from tidegate.admin.foreseen import foreseen_troubles, refuse_what_up_refuses
 from tidegate.configuration import (
     is_demo,
     load_configuration,
@@ -28,21 +29,33 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def check_configuration(*, as_json: bool = output.JSON) -> None:
     """Say whether the configuration is one; exit 2 naming the file, key and expectation if not.
 
-    Files that it names are told as they were found: relative ones lie beside it.
+    It is read as every service reads it, and what `up` would meet is told: a port that is taken,
+    lines of the credentials' file that are none, servers that would be held. Files that it names
+    are told as they were found: relative ones lie beside it.
 
     Example: tidegate config check
     """
     here = read_environment()
-    named = named_files(here, load_configuration(here))
+    whole = load_configuration(here)
+    refuse_what_up_refuses(here)
+    named = named_files(here, whole)
+    troubles = list(foreseen_troubles(here, whole))
     file = str(here.config) if here.config else None
     if as_json:
-        report = {"ok": True, "file": file, "variables": sorted(here.overrides)}
+        report: dict[str, Any] = {
+            "ok": True,
+            "file": file,
+            "variables": sorted(here.overrides),
+            "foreseen": troubles,
+        }
         places = {setting: str(path) for setting, path in named.items()}
         output.print_json({**report, "files": places} if places else report)
         return
     output.print_text(" and ".join(["ok: " + (file or "the defaults"), *sorted(here.overrides)]))
     for setting, path in named.items():
         output.print_text(f"{setting}: {path}{'' if path.exists() else ' (it is not there)'}")
+    for trouble in troubles:
+        output.print_note(trouble)
 
 
 @app.command("show")

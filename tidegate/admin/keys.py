@@ -6,18 +6,19 @@ from typing import Any
 import typer
 
 from runtime.quantities import parse_seconds
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListedColumn, ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
-    "id",
-    "name",
-    "scope",
-    "revoked",
-    "models",
-    "weight",
-    "requests_per_minute",
-    "concurrency",
+    ListedColumn("name"),
+    ListedColumn("id"),
+    ListedColumn("scope"),
+    ListedColumn("revoked", text=lambda key: "yes" if key.get("revoked") else ""),
+    ListedColumn("per_minute", lambda key: key.get("requests_per_minute") or None),
+    ListedColumn("concurrency", lambda key: key.get("concurrency") or None),
+    ListedColumn("weight"),
+    ListedColumn("models", short=True),
 )
 """The first that matters comes first: a narrow terminal has no room for the last."""
 _KEY = typer.Argument(help="Id of the key, as `list` shows it.")
@@ -67,16 +68,27 @@ def issue_key(
 
 
 @app.command("list")
-def list_keys(*, as_json: bool = output.JSON) -> None:
-    """List every key, revoked ones included.
+def list_keys(
+    *,
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
+    as_json: bool = output.JSON,
+) -> None:
+    """List every key, revoked ones last; the bounds are those that a key has.
 
-    Example: tidegate keys list
+    Example: tidegate keys list --where scope=client --sort name
     """
     answer = api.get("/api/keys")
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(
+        _COLUMNS, answer["data"], options, lambda key: bool(key.get("revoked"))
+    )
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
     else:
-        output.print_records(_COLUMNS, answer["data"], "no keys")
+        listing.print_list(_COLUMNS, rows, options, "no keys", kept=2)
 
 
 @app.command("change")

@@ -4,19 +4,21 @@ from enum import StrEnum
 
 import typer
 
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListedColumn, ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
-    "lease_id",
-    "session_id",
-    "label",
-    "service_type",
-    "quota_day",
-    "units",
-    "state",
-    "granted_at",
-    "expires_at",
+    ListedColumn("lease_id"),
+    ListedColumn("service_type"),
+    ListedColumn("units"),
+    listing.moment_column("granted", "granted_at"),
+    listing.moment_column("expires", "expires_at"),
+    ListedColumn("session_id"),
+    ListedColumn("label"),
+    ListedColumn("quota_day"),
+    ListedColumn("state"),
+    ListedColumn("request_id"),
 )
 
 
@@ -33,17 +35,23 @@ def list_leases(
     *,
     state: ListedState = typer.Option(ListedState.OPEN, help="Which leases."),
     limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
     """List leases of one state.
 
-    Example: tidegate leases list --state unknown
+    Example: tidegate leases list --state unknown --where service_type=video --sort granted
     """
     answer = api.get("/api/leases", state=state.value, limit=limit)
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(_COLUMNS, answer["data"], options)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
     else:
-        output.print_records(_COLUMNS, answer["data"], f"no {state} leases")
+        listing.print_list(_COLUMNS, rows, options, f"no {state} leases")
 
 
 @app.command("reconcile")

@@ -1,20 +1,25 @@
 """`tidegate queue`: the requests that wait for a session, and how to make them stop."""
 
+from typing import Any
+
 import typer
 
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.errors import CommandError
+from tidegate.console.listing import ListedColumn, ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _COLUMNS = (
-    "lease_id",
-    "service_type",
-    "key_id",
-    "units",
-    "weight",
-    "position",
-    "waits_s",
-    "left_s",
-    "eta_s",
+    ListedColumn("lease_id"),
+    ListedColumn("service_type"),
+    ListedColumn("key"),
+    ListedColumn("position"),
+    listing.span_column("waits", "waits_s"),
+    listing.span_column("left", "left_s"),
+    listing.span_column("eta", "eta_s"),
+    ListedColumn("units"),
+    ListedColumn("weight"),
+    ListedColumn("key_id"),
 )
 
 
@@ -24,17 +29,35 @@ def list_waits(
     service_type: str = typer.Option("", "--type", help="Only of this service type."),
     key: str = typer.Option("", help="Only of the key of this id."),
     limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
     """List the requests that wait for a session, the next one of each type first.
 
-    Example: tidegate queue list --type video
+    Beside a key's id stands its name, which is no part of --json.
+
+    Example: tidegate queue list --type video --sort -waits
     """
     answer = api.get("/api/queue", type=service_type, key=key, limit=limit)
+    options = ListOptions(wide, columns, sort, where)
+    names = {} if as_json or not answer["data"] else _key_names()
+    named = [{**wait, "key": names.get(wait["key_id"], "")} for wait in answer["data"]]
+    rows = listing.listed_rows(_COLUMNS, answer["data"] if as_json else named, options)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
     else:
-        output.print_records(_COLUMNS, answer["data"], "nobody waits")
+        listing.print_list(_COLUMNS, rows, options, "nobody waits")
+
+
+def _key_names() -> dict[str, Any]:
+    """Names of keys by their ids; none where only the pool answers."""
+    try:
+        return {key["id"]: key["name"] for key in api.get("/api/keys")["data"]}
+    except CommandError:
+        return {}
 
 
 @app.command("drop")

@@ -5,7 +5,8 @@ from typing import Any
 
 import typer
 
-from tidegate.console import api, output
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListOptions
 from tidegate.probing import asking, probes, servertexts
 
 _TEST_TIMEOUT_S = 7200.0
@@ -34,19 +35,28 @@ _IDEMPOTENT = typer.Option(None, help="Whether an unknown outcome may be tried a
 
 
 @app.command("list")
-def list_servers(*, as_json: bool = output.JSON) -> None:
+def list_servers(
+    *,
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
+    as_json: bool = output.JSON,
+) -> None:
     """List every server with its health and load, and the strategy that chooses among them.
 
-    Example: tidegate servers list
+    Load is how many exchanges it carries, of how many it may.
+
+    Example: tidegate servers list --where state!=up --sort -load
     """
     answer = api.get("/api/servers")
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(servertexts.COLUMNS, answer["data"], options)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
         return
-    output.print_table(
-        servertexts.COLUMNS, map(servertexts.server_row, answer["data"]), "no servers"
-    )
-    output.print_text(f"\n{servertexts.strategies_text(answer)}")
+    listing.print_list(servertexts.COLUMNS, rows, options, "no servers", kept=2)
+    output.print_prose(f"{servertexts.trouble_text(rows)}\n{servertexts.strategies_text(answer)}")
 
 
 @app.command("add")
@@ -260,13 +270,7 @@ def probe_named(
     if as_json:
         output.print_json({"data": comparisons, "measured": measured})
     else:
-        output.print_table(probes.COLUMNS, map(probes.table_row, comparisons), "no servers")
-        for line in filter(None, map(probes.dialect_advice, comparisons)):
-            output.print_line(line)
-        if measured:
-            output.print_text("")
-            rows = (probes.measured_row(server, fleet) for server in measured)
-            output.print_table(probes.MEASURED_COLUMNS, rows)
+        probes.print_comparisons(comparisons, measured, fleet)
     if any(item.wrong for item in comparisons):
         raise typer.Exit(1)
 
@@ -293,4 +297,4 @@ def _show_server(view: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         output.print_json(view)
     else:
-        output.print_table(servertexts.COLUMNS, [servertexts.server_row(view)])
+        listing.print_list(servertexts.COLUMNS, [view], ListOptions(), "", kept=2)

@@ -7,7 +7,9 @@ import typer
 
 from runtime.quantities import parse_seconds
 from tidegate.admin import sessionlists
-from tidegate.console import api, output
+from tidegate.admin.sessioncolumns import session_columns
+from tidegate.console import api, listing, output
+from tidegate.console.listing import ListOptions
 
 _SESSION = typer.Argument(help="Id of the session, as `list` shows it.")
 _ONE = typer.Argument("", help="Id of the session, as `list` shows it.", metavar="[SESSION_ID]")
@@ -207,4 +209,4 @@ def _change_session(session_id: str, body: dict[str, Any], *, as_json: bool) -> 
     if as_json:
         output.print_json(answer)
     else:
-        output.print_records(sessionlists.COLUMNS, [answer])
+        listing.print_list(session_columns([answer]), [answer], ListOptions(), "")

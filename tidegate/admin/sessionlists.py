@@ -7,24 +7,6 @@ import typer
 
 from tidegate.console import api
 
-COLUMNS = (
-    "session_id",
-    "label",
-    "credential_end",
-    "status",
-    "remaining",
-    "open_leases",
-    "reason",
-    "used",
-    "reserved",
-    "quota_day",
-    "region",
-    "account",
-    "tier",
-    "cooling_s",
-    "stale",
-    "origin",
-)
 LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
 PAGE = 1000
 STATUS = typer.Option(
@@ -43,7 +25,7 @@ TEXT = typer.Option(
     help="Only with this in id, label, region, origin, reason, account or tier, in any letter"
     " case.",
 )
-SORT = typer.Option(
+ORDER = typer.Option(
     "added",
     help="added, id, status, label, region, last_used, open_leases, remaining or used (of --type,"
     " else of all together); `-` before it: the last one first. Those that retired come last.",

@@ -6,8 +6,10 @@ import typer
 
 from runtime.credentials import Credential, WrongCredential
 from tidegate.admin import sessionchanges, sessionfiles, sessionlists, sessiontests
-from tidegate.console import api, files, output
+from tidegate.admin.sessioncolumns import is_retired, session_columns
+from tidegate.console import api, files, listing, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
+from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
@@ -24,22 +26,32 @@ def list_sessions(
     service_type: str = sessionlists.SERVICE_TYPE,
     label: str = sessionlists.LABEL,
     text: str = sessionlists.TEXT,
-    sort: str = sessionlists.SORT,
+    order: str = sessionlists.ORDER,
     limit: int = typer.Option(1000, min=1, max=_LISTED_MAX, help="At most so many."),
     cursor: str = typer.Option("", help="Where a list before this one stopped."),
+    wide: bool = listing.WIDE,
+    columns: str = listing.COLUMNS,
+    sort: str = listing.SORT,
+    where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
-    """List sessions with what each has used, reserved and left today.
+    """List sessions with what each has left today of every service type, retired ones last.
+
+    The pool chooses (--status, --type, --label, --find) and orders (--order) before --limit;
+    --where and --sort go by what is listed.
 
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
-    query = {**sessionlists.filter_query(status, service_type, label, text), "sort": sort}
+    query = {**sessionlists.filter_query(status, service_type, label, text), "sort": order}
     answer = sessionlists.list_of_sessions(query, limit, cursor)
+    shown = session_columns(answer["data"])
+    options = ListOptions(wide, columns, sort, where)
+    rows = listing.listed_rows(shown, answer["data"], options, is_retired)
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "data": rows})
         return
-    output.print_records(sessionlists.COLUMNS, answer["data"], "no sessions")
-    output.print_text(
+    listing.print_list(shown, rows, options, "no sessions")
+    output.print_prose(
         f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
         f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
         f" {output.table_cell(answer['remaining'])}"
@@ -87,9 +99,9 @@ def add_sessions(
 @app.command("import")
 def import_sessions(
     file: str = typer.Argument(
-        help="JSON lines, or CSV when it is named so: credential, region, timezone,"
-        " quota_reset_hour, label, account, tier, limits and used today (CSV: limit_<service type>,"
-        " used_<service type>); `-` is standard input."
+        help="A credential a line, or JSON lines, or CSV when it is named so: credential, region,"
+        " timezone, quota_reset_hour, label, account, tier, limits and used today (CSV:"
+        " limit_<service type>, used_<service type>); `-` is standard input."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),
@@ -99,6 +111,8 @@ def import_sessions(
     as_json: bool = output.JSON,
 ) -> None:
     """Add the good sessions of a file, and name the lines that are of no use; then the exit is 1.
+
+    A line is a token alone or a JSON object, and both may stand in one file.
 
     Example: tidegate sessions import sessions.csv
     """

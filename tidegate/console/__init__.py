@@ -5,6 +5,8 @@ direct      a question asked past any proxy
 logreading  the event log read to its end
 files       what is written into: a new file, or standard output
 tables      rows laid out in the columns of a terminal
+listing     the rows of a list, their order and their columns
+moments     instants and durations as people say them
 output      tables, JSON, progress, notes
 errors      why a verb ends early
 shown       a configuration as its file has it, without its secrets

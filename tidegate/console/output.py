@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from runtime.texts import as_shown, as_shown_json, as_shown_lines
-from tidegate.console.tables import lay_out
+from tidegate.console.tables import TableShape, lay_out, wrapped
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 _COLUMNS = 80
@@ -31,6 +31,13 @@ Moved = Callable[[int], None]
 def print_text(text: str = "", *, flush: bool = False) -> None:
     """Print a line, or several; what they hold of strangers' texts commands no terminal."""
     print(as_shown_lines(text), flush=flush)
+
+
+def print_prose(text: str) -> None:
+    """Print sentences: on a terminal, broken between words where they are longer than a line."""
+    width = terminal_width()
+    shown = as_shown_lines(text)
+    print(wrapped(shown, width) if width else shown)
 
 
 def print_line(text: str) -> None:
@@ -66,31 +73,62 @@ def json_text(value: Any) -> str:
     return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
 
 
+def terminal_width() -> int | None:
+    """Columns of the terminal that is printed on; None where there is none."""
+    console = plain_console()
+    return console.width if console.is_terminal else None
+
+
+def plain_console() -> Console:
+    """What texts are printed through that take no markup; it has some width."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.width:
+        console.width = _COLUMNS
+    return console
+
+
 def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     empty: str = "nothing",
-    kept: Collection[int] = (0,),
+    shape: TableShape | None = None,
+    *,
+    wide: bool = False,
+    hint: str = "--json",
 ) -> None:
     """Print rows under their columns; `empty` when there are none.
 
-    A terminal gets lines that fit it, and columns that do not are named below, none of those
-    `kept` (by number); a pipe gets everything.
+    A terminal gets lines that fit it, and columns that do not are named below, with the option
+    that shows them; a pipe gets everything, and so does a terminal that is to be `wide`.
     """
-    cells = [[table_cell(value) for value in row] for row in rows]
-    if not cells:
+    values = [list(row) for row in rows]
+    if not values:
         print_text(empty)
         return
-    console = Console(highlight=False)
-    console.width = console.width or _COLUMNS
-    width = console.width if console.is_terminal else None
-    layout = lay_out([*map(as_shown, columns)], cells, width, kept)
+    shape = shape or TableShape()
+    if not shape.right:
+        numbers = [at for at, column in enumerate(zip(*values, strict=True)) if are_numbers(column)]
+        shape = shape._replace(right=numbers)
+    width = None if wide else terminal_width()
+    cells = [[table_cell(value) for value in row] for row in values]
+    layout = lay_out([*map(as_shown, columns)], cells, width, shape)
     if any(columns):
-        console.out("\n".join(layout.head), style="bold", highlight=False)
+        plain_console().out("\n".join(layout.head), style="bold", highlight=False)
     print("\n".join(layout.lines))
     if layout.left_out:
-        left_out = ", ".join(layout.left_out)
-        print_text(f"\nnot shown in {width} columns (--json, or a pipe, has all): {left_out}")
+        count = len(layout.left_out)
+        print_prose(
+            f"\n{count} column{'' if count == 1 else 's'} left out"
+            f" ({', '.join(layout.left_out)}): {hint} shows {'it' if count == 1 else 'them'}"
+        )
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Tell whether these are numbers, as far as they are anything."""
+    something = [value for value in values if value is not None and value != ""]
+    return bool(something) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in something
+    )
 
 
 def print_records(
@@ -102,7 +140,8 @@ def print_records(
 
 def print_pairs(named: Iterable[tuple[str, Any]]) -> None:
     """Print names and their values, one a line."""
-    print_table(("", ""), named, kept=(0, 1))
+    shape = TableShape(kept=(0, 1), right=(-1,))
+    print_table(("", ""), named, shape=shape)
 
 
 def table_cell(value: Any) -> str:

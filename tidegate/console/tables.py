@@ -1,7 +1,8 @@
 """Rows laid out under their columns, in so many columns of a terminal: pure.
 
 No word is ever broken, so that an id or an address can be copied as it stands: a cell with several
-words goes on below, and a column that has no room even so is left out, and named.
+words goes on below, and a column that has no room even so is left out, and named. A list has one
+line a row: its cells do not go on below, and of those that may be short the beginning is shown.
 """
 
 import re
@@ -9,9 +10,11 @@ from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 _GAP = 2
+_SHORT_LEAST = 24
+"""Less of a text than this says too little."""
 _PARTS = re.compile(
     r"[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60]+|\S|\s+"
 )
@@ -26,6 +29,19 @@ class Layout(NamedTuple):
     left_out: list[str]
 
 
+class TableShape(NamedTuple):
+    """How columns are laid out, each by its number."""
+
+    kept: Collection[int] = (0,)
+    """Those that are there however narrow it is."""
+    right: Collection[int] = ()
+    """Those with numbers, which stand under each other by their last digit."""
+    short: Collection[int] = ()
+    """Those of which the beginning is enough."""
+    one_line: bool = False
+    """Whether a row is one line, rather than as many as its longest cell needs."""
+
+
 class _Column(NamedTuple):
     wanted: int
     """Terminal columns of its widest cell."""
@@ -37,26 +53,33 @@ def lay_out(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     width: int | None,
-    kept: Collection[int] = (0,),
+    shape: TableShape = TableShape(),
 ) -> Layout:
     """Lay rows out in `width` terminal columns; None: as wide as they are.
 
     From the left, each column is there that has room for its widest word beside those that are
-    there already; those `kept`, by number, always are, and the terminal folds what is too long.
+    there already; those kept always are, and the terminal folds what is too long.
     """
-    measured = [_column_needs(cells) for cells in zip(columns, *rows, strict=True)]
+    cells_by_column = enumerate(zip(columns, *rows, strict=True))
+    measured = [_column_needs(cells, number, shape) for number, cells in cells_by_column]
     if width is None:
         widths = {number: column.wanted for number, column in enumerate(measured)}
     else:
-        widths = _column_widths(measured, _columns_with_room(measured, width, kept), width)
-    lines = [line for row in rows for line in _row_lines(row, widths)]
+        there = _columns_with_room(measured, width, shape.kept)
+        widths = _column_widths(measured, there, width)
+    lines = [line for row in rows for line in _row_lines(row, widths, shape)]
     left_out = [name for number, name in enumerate(columns) if number not in widths]
-    return Layout(_row_lines(columns, widths), lines, left_out)
+    return Layout(_row_lines(columns, widths, shape), lines, left_out)
 
 
-def _column_needs(cells: Sequence[str]) -> _Column:
+def _column_needs(cells: Sequence[str], number: int, shape: TableShape) -> _Column:
+    wanted = max(map(cell_len, cells))
+    if number in shape.short:
+        return _Column(wanted, min(wanted, max(_SHORT_LEAST, cell_len(cells[0]))))
+    if shape.one_line:
+        return _Column(wanted, wanted)
     words = (cell_len(word) for cell in cells for word in _PARTS.findall(cell) if word.strip())
-    return _Column(max(map(cell_len, cells)), max(words, default=0))
+    return _Column(wanted, max(words, default=0))
 
 
 def _columns_with_room(measured: Sequence[_Column], width: int, kept: Collection[int]) -> list[int]:
@@ -82,17 +105,40 @@ def _column_widths(measured: Sequence[_Column], there: Sequence[int], width: int
     return widths
 
 
-def _row_lines(row: Sequence[str], widths: dict[int, int]) -> list[str]:
+def _row_lines(row: Sequence[str], widths: dict[int, int], shape: TableShape) -> list[str]:
     """Write one row, in as many lines as its longest cell needs."""
-    cells = [(_wrap_text(row[number], width), width) for number, width in widths.items()]
+    cells = [_cell_lines(row[number], number, width, shape) for number, width in widths.items()]
     padded_lines = []
-    for parts in zip_longest(*(lines for lines, _ in cells), fillvalue=""):
+    for parts in zip_longest(*cells, fillvalue=""):
         padded = (
-            part + " " * (width - cell_len(part))
-            for part, (_, width) in zip(parts, cells, strict=True)
+            _padded(part, width, right=number in shape.right)
+            for part, (number, width) in zip(parts, widths.items(), strict=True)
         )
         padded_lines.append((" " * _GAP).join(padded).rstrip())
     return padded_lines
+
+
+def _cell_lines(text: str, number: int, width: int, shape: TableShape) -> list[str]:
+    if number in shape.short:
+        return [shortened(text, width)]
+    return [text] if shape.one_line else _wrap_text(text, width)
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - cell_len(text))
+    return blanks + text if right else text + blanks
+
+
+def shortened(text: str, width: int) -> str:
+    """The beginning of a text, with `…` where something of it is missing."""
+    if cell_len(text) <= width:
+        return text
+    return f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break a text of several lines between its words, so that none is longer than `width`."""
+    return "\n".join(part for line in text.split("\n") for part in _wrap_text(line, width))
 
 
 def _wrap_text(text: str, width: int) -> list[str]:

@@ -8,6 +8,8 @@ credentials what is under seal, and which accounts have two sessions
 rotation    who has which master key, and a rotation that stands half-way
 buckets     what the pool keeps beside the log
 exposure    servers that do too much for anybody, and who may reach them
+fitting     sessions held against servers, doubtful ones, waits without hope
+calls       whether a call would succeed now, by the gateway
 services    pool, balancer, servers, analytics, gateway, the children of `up`
 
 What may be found, and the cures, lie in `runtime/process/findings.py`: gateways say some of it too.

@@ -13,9 +13,10 @@ from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import connect_as, nats_urls
 from runtime.process.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 from runtime.settings import SettingsError
-from tidegate.configuration import load_configuration
+from tidegate.configuration import load_configuration, names_setting
 from tidegate.console import output
-from tidegate.doctor import home, log, rotation, services, users
+from tidegate.console.tables import TableShape
+from tidegate.doctor import calls, home, log, rotation, services, users
 
 
 def doctor(*, as_json: bool = output.JSON) -> None:
@@ -39,6 +40,7 @@ async def _all_findings(environment: Environment) -> list[DoctorFinding]:
         findings += await asyncio.to_thread(lambda: list(services.process_findings(environment)))
     except SettingsError as error:
         findings.append(wrong("gateway", "gateway_absent", str(error)))
+    findings += await asyncio.to_thread(calls.call_findings)
     return findings
 
 
@@ -66,6 +68,7 @@ async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
                 client,
                 make_clock(environment.clock_offset_file),
                 made_up=_may_be_made_up(environment),
+                size_written=_is_size_written(environment),
             ),
         ]
     finally:
@@ -78,6 +81,14 @@ def _may_be_made_up(environment: Environment) -> bool:
         return load_configuration(environment).pool.provisioner.kind is None
     except SettingsError:
         return False
+
+
+def _is_size_written(environment: Environment) -> bool:
+    """Tell whether somebody wrote how many sessions there are to be; the default is nobody's."""
+    try:
+        return names_setting(environment, "pool", "min_size")
+    except SettingsError:
+        return True
 
 
 async def _log_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
@@ -104,7 +115,7 @@ def _show_findings(findings: Iterable[DoctorFinding]) -> None:
     output.print_table(
         ("area", "state", "what"),
         [(finding.area, str(finding.state), finding.message) for finding in listed],
-        kept=range(3),
+        shape=TableShape(kept=range(3)),
     )
     for finding in listed:
         if finding.code:

@@ -8,7 +8,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from contracts.subjects import EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
+from contracts.subjects import CREDENTIALS_STREAM, EVENT_STREAM, EVT_BALANCER, EVT_KEYS, evt_pool
 from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import STANDBY, EventLog
@@ -47,7 +47,7 @@ async def log_findings(
     if (info := infos[EVENT_STREAM]) is not None:
         findings += _room_findings(info, environment)
         findings += await _content_findings(client, environment, info)
-    if infos[streams.stream_configurations(0)[-1]["name"]] is not None:
+    if infos[CREDENTIALS_STREAM] is not None:
         findings.extend(await credentials.credential_findings(client, environment))
     return findings
 

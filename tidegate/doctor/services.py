@@ -33,12 +33,15 @@ from services.gateway.domain.attention import (
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
 from tidegate.doctor import buckets, exposure
+from tidegate.doctor.fitting import fitting_findings
 from tidegate.doctor.log import skew_finding
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
 _LOOK_EVERY_S = 0.2
 _NAMED = 5
+_SESSIONS_MAX = 10_000
+"""As many are held against the servers."""
 _SET_ASIDE = NamedQuery(name="audit_set_aside", parameters={"limit": _NAMED})
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
@@ -46,11 +49,17 @@ _analytics = msgspec.json.Decoder(AnalyticsReply)
 _pong = msgspec.json.Decoder(Pong | Failed)
 
 
-async def service_findings(client: Client, clock: Clock, *, made_up: bool) -> list[DoctorFinding]:
-    """Ask pool, balancer and analytics; with `made_up` also whether sessions are, and stay."""
+async def service_findings(
+    client: Client, clock: Clock, *, made_up: bool, size_written: bool = True
+) -> list[DoctorFinding]:
+    """Ask pool, balancer and analytics; with `made_up` also whether sessions are, and stay.
+
+    `size_written`: somebody wrote how many sessions there are to be.
+    """
     groups = await asyncio.gather(
-        _pool_findings(client, clock),
+        _pool_findings(client, clock, size_written=size_written),
         _balancer_findings(client, clock),
+        _fitting_findings(client),
         _analytics_findings(client),
         *([_generated_findings(client)] if made_up else []),
     )
@@ -74,7 +83,22 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
     return []
 
 
-async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
+async def _fitting_findings(client: Client) -> list[DoctorFinding]:
+    """Hold sessions against servers, where both can be asked."""
+    question = PoolStatus(sessions=True, waits=True, limit=_SESSIONS_MAX)
+    with suppress(UnansweredError):
+        pool = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        fleet = await ask_command(
+            client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S
+        )
+        if isinstance(pool, PoolStatusReply) and isinstance(fleet, BalancerStatusReply):
+            return list(fitting_findings(pool, [view.server for view in fleet.servers]))
+    return []  # who does not answer is told elsewhere
+
+
+async def _pool_findings(
+    client: Client, clock: Clock, *, size_written: bool
+) -> list[DoctorFinding]:
     """Ask the pool how it is, and hold what it says against the buckets."""
     asked_at = clock()
     try:
@@ -83,7 +107,8 @@ async def _pool_findings(client: Client, clock: Clock) -> list[DoctorFinding]:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(reply, PoolStatusReply):
         return [wrong("pool", "pool_no_leader", f"it answers {reply.code}: {reply.message}")]
-    findings = [*session_findings(reply), *await buckets.bucket_findings(client, reply)]
+    said = session_findings(reply, size_written=size_written)
+    findings = [*said, *await buckets.bucket_findings(client, reply)]
     if reply.unwritable_s:
         findings.append(unwritable_finding(reply))
     return [skew_finding("pool", reply.now, asked_at, clock()), *findings]

@@ -8,6 +8,7 @@ from contracts.pool import KeysReply
 from runtime.environment import read_environment
 from runtime.quantities import parse_seconds
 from tidegate.console import output
+from tidegate.console.tables import TableShape
 from tidegate.masterkey.keyfile import find_key_file
 from tidegate.masterkey.rotation import RotationRun, ask_keys
 
@@ -32,7 +33,7 @@ def show_keys(*, as_json: bool = output.JSON) -> None:
         (holder.process, ", ".join(holder.key_ids) or "it does not say", holder.heard_s)
         for holder in keys.holders
     ]
-    output.print_table(("process", "keys", "heard_s"), rows, kept=(0, 1))
+    output.print_table(("process", "keys", "heard_s"), rows, shape=TableShape(kept=(0, 1)))
 
 
 @app.command("rotate")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from contracts.balancer import PLAIN
-from tidegate.console import api
+from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 from tidegate.probing.asking import Probed
 
@@ -111,3 +111,18 @@ def dialect_advice(server: Compared) -> str:
         f'\n{server.server}: write `dialect = "{server.recognised}"` into its [[servers]], or now:'
         f" tidegate servers change {server.server} --dialect {server.recognised}"
     )
+
+
+def print_comparisons(
+    comparisons: Sequence[Compared],
+    measured: Sequence[Mapping[str, Any]],
+    fleet: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Print what servers are beside what they are taken for, and what was measured of them."""
+    output.print_table(COLUMNS, map(table_row, comparisons), "no servers")
+    for line in filter(None, map(dialect_advice, comparisons)):
+        output.print_line(line)
+    if measured:
+        output.print_text("")
+        rows = (measured_row(server, fleet) for server in measured)
+        output.print_table(MEASURED_COLUMNS, rows)

@@ -1,24 +1,41 @@
 """Servers, and who chooses among them, as people read of them."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tidegate.console.listing import ListedColumn
+
+
+def _load_text(view: Mapping[str, Any]) -> str:
+    return f"{view.get('connections', 0)}/{view['server'].get('max_sessions', 100)}"
+
+
 COLUMNS = (
-    "id",
-    "url",
-    "region",
-    "state",
-    "why",
-    "connections",
-    "of",
-    "avg_ms",
-    "success_rate",
-    "weight",
-    "priority",
-    "level",
-    "capabilities",
-    "dialect",
-    "serves",
+    ListedColumn("id", lambda view: view["server"]["server_id"]),
+    ListedColumn("state", lambda view: view.get("state") or view["health"]),
+    ListedColumn("url", lambda view: view["server"]["url"], short=True),
+    ListedColumn("region", lambda view: view["server"].get("region")),
+    ListedColumn("load", lambda view: view.get("connections", 0), _load_text, right=True),
+    ListedColumn(
+        "avg_ms",
+        lambda view: view.get("avg_response_ms") or None,
+        lambda view: f"{view['avg_response_ms']:.0f}",
+    ),
+    ListedColumn(
+        "success",
+        lambda view: view.get("success_rate", 1.0) if view.get("attempts") else None,
+        lambda view: f"{view['success_rate']:.0%}",
+        right=True,
+    ),
+    ListedColumn("weight", lambda view: view["server"].get("weight", 1)),
+    ListedColumn("priority", lambda view: view["server"].get("priority", 1)),
+    ListedColumn("level", lambda view: view["server"].get("level", 1)),
+    ListedColumn("capabilities", lambda view: view["server"].get("capabilities")),
+    ListedColumn("dialect", lambda view: view["server"].get("dialect", "plain")),
+    ListedColumn("serves", lambda view: view["server"].get("serves")),
+    ListedColumn("why", lambda view: view.get("words")),
 )
+"""Of a list of servers, as the balancer has them."""
 
 
 def strategies_text(answer: dict[str, Any]) -> str:
@@ -49,23 +66,8 @@ def test_text(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def server_row(view: dict[str, Any]) -> list[Any]:
-    """Write a server as a row of the table."""
-    server = view["server"]
-    return [
-        server["server_id"],
-        server["url"],
-        server.get("region"),
-        view.get("state") or view["health"],
-        view.get("words"),
-        view.get("connections", 0),
-        server.get("max_sessions", 100),
-        view.get("avg_response_ms", 0.0),
-        view.get("success_rate", 1.0) if view.get("attempts") else None,
-        server.get("weight", 1),
-        server.get("priority", 1),
-        server.get("level", 1),
-        server.get("capabilities"),
-        server.get("dialect", "plain"),
-        server.get("serves"),
-    ]
+def trouble_text(views: Iterable[Mapping[str, Any]]) -> str:
+    """Say of each server that is not simply up what it is, and why; empty where all are."""
+    return "".join(
+        f"\n{view['server']['server_id']}: {view['words']}" for view in views if view.get("words")
+    )

@@ -28,9 +28,9 @@ def end_leftovers(home: Home) -> list[str]:
     except (ValueError, KeyError, TypeError):
         return []
     nats = pids.pop("nats", 0)
-    running = {name: pid for name, pid in pids.items() if _is_ours(pid, "tidegate")}
+    running = {name: pid for name, pid in pids.items() if is_ours(pid, "tidegate")}
     _await_end(running, _SERVICES_S)
-    if _is_ours(nats, str(home.nats_conf.with_name("server.conf"))):
+    if is_ours(nats, str(home.nats_conf.with_name("server.conf"))):
         os.kill(nats, signal.SIGTERM)
         running["nats"] = nats
         _await_end({"nats": nats}, _NATS_S)
@@ -48,7 +48,7 @@ def _await_end(pids: dict[str, int], seconds: float) -> None:
             time.sleep(_LOOK_EVERY_S)
 
 
-def _is_ours(pid: int, words: str) -> bool:
+def is_ours(pid: int, words: str) -> bool:
     """Tell whether this process is ours: a number alone may have passed to another."""
     return words in _command_line(pid)
 

@@ -3,17 +3,14 @@
 import asyncio
 import os
 import secrets
-import shlex
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
 from runtime.environment import Environment
 from runtime.nats import natsserver
-from runtime.process import logs
 from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
 from tidegate.configuration import Configuration, load_configuration, names_servers
@@ -22,6 +19,8 @@ from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
 from tidegate.stack.ownservers import InForce
+from tidegate.stack.screen.screen import screen_for
+from tidegate.stack.screen.welcome import StartWords
 from tidegate.stack.stuck import restart_stuck
 from tidegate.stack.supervisor import ChildProcess, Supervisor, service_child
 
@@ -33,22 +32,6 @@ _STATISTICS_S = 10.0
 """How much longer than for all else `up` waits for analytics."""
 _NATS = "nats"
 _ANALYTICS = "analytics"
-_FROM_DEMO = """
-This is the demo: four servers that paint by themselves, and sessions made up for them. For servers
-of your own, write them and where their sessions come from into tidegate.toml, and start again:
-
-    [[servers]]
-    id = "one"
-    url = "http://127.0.0.1:8000"
-
-    [pool]
-    min_size = 1
-    [pool.provisioner]
-    kind = "file"
-    path = "sessions.txt"
-
-One credential a line in sessions.txt. The made-up sessions retire; keys and log stay.
-"""
 _HELD = """
 The configuration is held: {reason}. The servers of before are in force: {own}. Put the file
 right, or let it through by `tidegate config accept {digest}`.
@@ -73,14 +56,16 @@ class RunningStack:
             environment, port=environment.port or natsserver.free_port()
         )
         self.configuration = configuration
-        self.log = logs.configure_logs("up")
+        self.screen = screen_for(environment.home)
+        self.log = self.screen.log
         host = "127.0.0.1" if environment.host in {"0.0.0.0", "::"} else environment.host  # noqa: S104
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
-        self.supervisor = Supervisor(environment.home.run, self.url, self.log)
+        self.supervisor = Supervisor(environment.home.run, self.url, self.log, self.screen.output)
         self.shared = {
             "TIDEGATE_HOME": str(environment.home.path),
             "TIDEGATE_PORT": str(self.environment.port),
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            **self.screen.shared,
         }
         # Without one they find none either, whatever is written here while they run.
         config = environment.config.absolute() if environment.config else os.devnull
@@ -94,6 +79,7 @@ class RunningStack:
 
     async def run(self, left: list[str]) -> None:
         """Start, say where it is, wait for the end, drain. Raises `CommandError`."""
+        self.screen.begin()
         if left:
             self.log.warning("leftovers_ended", children=left)
         stop = asyncio.Event()
@@ -117,6 +103,7 @@ class RunningStack:
             with suppress(asyncio.CancelledError, Exception):
                 await starting
             await self._drain_all()
+            self.screen.end()
 
     async def _follow_settings(self) -> None:
         """Say so when the file changes what only a new start of `up` takes up."""
@@ -130,6 +117,8 @@ class RunningStack:
         """Drain the first time, kill the second."""
         if stop.is_set():
             self.supervisor.kill_all()
+        else:
+            self.screen.show_stop()
         stop.set()
 
     async def _start_all(self) -> None:
@@ -139,12 +128,14 @@ class RunningStack:
         `SettingsError` for what only shows now.
         """
         if self.environment.nats_url is None:
+            self.screen.show_progress("NATS")
             await self._start_nats()
         migrated = await migration.migrate_log(self.environment, self.configuration)
         if migrated.names:
             self.log.info("made", what=migrated.names)
         if not names_servers(self.environment):
             await ownservers.refuse_to_forget(self.environment)
+            self.screen.show_progress("the demo's servers")
             for server in demo_servers.place_servers(self.home):
                 await self._start_named(
                     demo_servers.demo_child(server, self.home, self.shared), self.demos
@@ -155,6 +146,7 @@ class RunningStack:
         else:
             self.noting = asyncio.create_task(self._note_used())
         services = ("pool", "balancer", _ANALYTICS)
+        self.screen.show_progress("pool, balancer, analytics and gateway")
         for name in services:
             await self.supervisor.start_child(service_child(name, name, environment=self.shared))
         for number in range(1, self.configuration.gateway.workers + 1):
@@ -174,7 +166,7 @@ class RunningStack:
         if behind:
             self.log.warning("without_statistics", reason=behind)
         dashboard = await self._dashboard_url()
-        print(self._start_message(migrated.dead_keys, behind, in_force, dashboard), flush=True)
+        self.screen.show_start(self._start_words(migrated.dead_keys, behind, in_force, dashboard))
 
     async def _dashboard_url(self) -> str:
         """Say where the dashboard is; whoever sits at a terminal is signed in by it."""
@@ -230,32 +222,25 @@ class RunningStack:
             self.home.nats_url.unlink(missing_ok=True)
         self.log.info("stopped")
 
-    def _start_message(
+    def _start_words(
         self,
         dead_keys: dict[str, str],
         behind: str | None,
         in_force: InForce = _AS_FOUND,
         dashboard: str = "",
-    ) -> str:
+    ) -> StartWords:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
-        key = _short_path(self.home.client_key)
-        curl = (
-            f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
-            f' $(cat {shlex.quote(key)})"'
-            " -H 'Content-Type: application/json'"
-            ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
-        )
-        return (
-            f"\nTidegate listens on {self.url}\n"
-            f"client key    {key}\n"
-            f"operator key  {_short_path(self.home.operator_key)}\n"
-            + (f"dashboard     {dashboard}\n" if dashboard else "")
-            + "\n"
-            + "".join(f"{advice}\n\n" for advice in dead_keys.values())
-            + (f"No statistics for now: {behind}\n\n" if behind else "")
-            + ("" if "client" in dead_keys else curl)
-            + "Ctrl-C stops everything.\n"
-            + self._servers_message(in_force)
+        notes = [*dead_keys.values()]
+        if behind:
+            notes.append(f"No statistics for now: {behind}")
+        return StartWords(
+            home=self.home,
+            url=self.url,
+            dashboard=dashboard,
+            notes=notes,
+            with_curl="client" not in dead_keys,
+            servers=self._servers_message(in_force),
+            demo=bool(self.demos) and not in_force.own and in_force.held is None,
         )
 
     def _servers_message(self, in_force: InForce) -> str:
@@ -264,8 +249,6 @@ class RunningStack:
         if in_force.held is not None:
             waits = in_force.held
             return _HELD.format(reason=waits.reason, own=own or "the demo's", digest=waits.digest)
-        if self.demos and not own:
-            return _FROM_DEMO
         beside = _BESIDE.format(own=own) if self.demos else ""
         written = self.configuration.pool.provisioner.kind is not None
         return beside + ("" if written else _NO_KIND)
@@ -273,9 +256,3 @@ class RunningStack:
 
 def _fixed_settings(configuration: Configuration) -> dict[str, object]:
     return {"gateway.workers": configuration.gateway.workers}
-
-
-def _short_path(path: Path) -> str:
-    """A path as one would type it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

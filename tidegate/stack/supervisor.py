@@ -31,6 +31,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.nats import natsserver
+from runtime.process.logfile import open_appended
 from runtime.process.logs import Log
 from tidegate.console import direct
 
@@ -65,8 +66,12 @@ class ChildProcess(msgspec.Struct, kw_only=True):
 class Supervisor:
     """Keeps children alive; `run.json` in the home always says which they are."""
 
-    def __init__(self, run_file: Path, url: str, log: Log) -> None:
-        """Nothing is started yet; `url` is where the gateways will listen."""
+    def __init__(self, run_file: Path, url: str, log: Log, output: Path | None = None) -> None:
+        """Nothing is started yet; `url` is where the gateways will listen.
+
+        What children print goes where this process prints, or into `output`.
+        """
+        self._output = output
         self._run_file = run_file
         self._url = url
         self._log = log
@@ -140,6 +145,7 @@ class Supervisor:
                 process.send_signal(number)
 
     async def _spawn_child(self, child: ChildProcess) -> None:
+        """Start its process, and write down that it runs."""
         environment = {
             **os.environ,
             **child.environment,
@@ -147,9 +153,14 @@ class Supervisor:
             "TIDEGATE_HEALTH_PORT": str(child.health_port if child.ready_path == _READY else 0),
         }
         # A session of its own: Ctrl-C reaches `up` alone, which ends its children in order.
-        process = await asyncio.create_subprocess_exec(
-            *child.command, env=environment, start_new_session=True
-        )
+        into = open_appended(self._output) if self._output else None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *child.command, env=environment, start_new_session=True, stdout=into, stderr=into
+            )
+        finally:
+            if into is not None:
+                os.close(into)
         child.pid = process.pid
         self._processes[child.name] = process
         self._write_run_file()
@@ -167,7 +178,9 @@ class Supervisor:
             fails = 0 if loop.time() - started > _SETTLED_S else fails
             wait_s = _BACKOFF_S[min(fails, len(_BACKOFF_S) - 1)]
             fails += 1
-            self._log.error("child_died", child=child.name, code=child.exit_code, again_in_s=wait_s)
+            # Code 0: somebody asked it to end, and it did what it had to.
+            tell = self._log.error if child.exit_code else self._log.info
+            tell("child_died", child=child.name, code=child.exit_code, again_in_s=wait_s)
             await asyncio.sleep(wait_s)
             if child.name in self._ending:
                 return

@@ -89,8 +89,13 @@ def server_name(view: ServerView) -> str:
     return f"{view.server.server_id} ({view.server.url})"
 
 
-def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
-    """Compare the pool's sessions and their units with what is wanted."""
+def session_findings(
+    reply: PoolStatusReply, *, size_written: bool = True
+) -> Iterator[DoctorFinding]:
+    """Compare the pool's sessions and their units with what is wanted.
+
+    Where nobody wrote how many that is (`size_written`), fewer are as they were meant.
+    """
     summary = (
         f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
         f" {reply.min_size} are wanted"
@@ -105,7 +110,8 @@ def session_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
     ):
         yield wrong("sessions", "no_active_session", summary)
     elif reply.sessions_active < reply.min_size:
-        yield wrong("sessions", "sessions_short", summary)
+        short = wrong if size_written else note
+        yield short("sessions", "sessions_short", summary)
     else:
         yield fine("sessions", summary)
     if reply.growth_held:

@@ -39,6 +39,16 @@ def is_ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
     return not slashes and _SLASH.search(raw_path) is not None
 
 
+def below_base(path: str, raw_path: bytes, base: str) -> dict[str, str | bytes]:
+    """Take a base path off, where a path begins with it; both as ASGI names them."""
+    raw_base = base.encode()
+    if raw_path == raw_base:
+        path, raw_path = "/", b"/"
+    elif path.startswith(base) and raw_path.startswith(raw_base + b"/"):
+        path, raw_path = path[len(base) :], raw_path[len(raw_base) :]
+    return {"path": path, "raw_path": raw_path}
+
+
 def routed_path(path: str) -> str:
     """Write a path of ours as it is led to its room: a slash at its end makes no difference."""
     return path.rstrip("/") or "/"

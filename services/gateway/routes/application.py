@@ -28,6 +28,7 @@ from services.gateway.routes import health, pages, refusals, schema
 from services.gateway.routes.admin import (
     accounts,
     configuration,
+    doctor,
     keys,
     leases,
     queue,
@@ -201,6 +202,7 @@ _ADMINISTRATION = (
     configuration.accept,
     secrets.describe_secrets,
     secrets.rotate_master_key,
+    doctor.rehearse_calls,
     signing.make_link,
     sql.sql,
     explain.explain,

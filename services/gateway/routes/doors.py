@@ -57,6 +57,7 @@ from runtime.process.health import Readiness
 from runtime.process.logs import Log
 from runtime.secrets import Sealer
 from services.gateway.accounts.inquiry import Inquiry
+from services.gateway.accounts.rehearsal import Rehearsal
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
 from services.gateway.routes.logtail import LogTail
@@ -115,6 +116,7 @@ class Doors:
     logger: Log
     inquiry: Inquiry
     trial: ServerTrial
+    rehearsal: Rehearsal
     tail: LogTail
     configured: Configured = Configured()
     patience_s: float = 2.0

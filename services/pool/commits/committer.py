@@ -112,10 +112,7 @@ class Committer:
         return await batch.asked
 
     async def answer_status(self, call: Call, asked: PoolStatus | FindSessions) -> None:
-        """Answer from memory, once this process surely leads.
-
-        Behind the append under way, if one is, for it may yet fail.
-        """
+        """Answer from memory, once this process surely leads, and behind an append under way."""
         if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return

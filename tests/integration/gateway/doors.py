@@ -133,6 +133,7 @@ async def desk(
         logger=logger,
         inquiry=Inquiry(caller),
         trial=None,  # type: ignore[arg-type] # paid calls need a whole gateway
+        rehearsal=None,  # type: ignore[arg-type] # so do those that are only tried
         tail=LogTail(log),
         patience_s=patience_s,
     )

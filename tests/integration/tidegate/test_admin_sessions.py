@@ -20,7 +20,7 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     added = (await terminal.read("sessions", "add", "-", stdin=lines))["added"]
     await terminal.shown("sessions", "drain", added[2], "--reason", "Account is closed")
 
-    listed = await terminal.read("sessions", "list", "--find", "us", "--sort", "-id")
+    listed = await terminal.read("sessions", "list", "--find", "us", "--order", "-id")
     first = await terminal.read("sessions", "list", "--find", "us", "--limit", "3")
     rest = await terminal.read("sessions", "list", "--find", "us", "--cursor", first["next"])
     drained = await terminal.read("sessions", "list", "--status", "draining", "-q", "CLOSED")
@@ -49,7 +49,7 @@ async def test_a_session_is_called_something_where_operators_look(
         "sessions", "change", added[0], "--label", "8", "--limit", "image=7"
     )
     listed = await terminal.read("sessions", "list", "--label", "spare")
-    shown = await terminal.shown("sessions", "list", "--sort", "-label", "--limit", "1")
+    shown = await terminal.shown("sessions", "list", "--order", "-label", "--limit", "1")
     await terminal.shown("sessions", "export", str(table))
 
     assert (again["changed"], again["labelled"]) == ([], [added[1]])

@@ -222,7 +222,9 @@ def test_no_line_to_paste_is_printed_with_a_key_that_was_revoked(tmp_path: Path)
     variables = {"TIDEGATE_HOME": str(tmp_path), "TIDEGATE_PORT": "8080"}
     stack = RunningStack(read_environment(variables), Configuration())
 
-    told = stack._start_message({"client": "client.key opens nothing: key_1 was revoked."}, "")
+    told = stack._start_words(
+        {"client": "client.key opens nothing: key_1 was revoked."}, ""
+    ).plain_text()
 
     assert "client.key opens nothing: key_1 was revoked.\n" in told
     assert "curl" not in told

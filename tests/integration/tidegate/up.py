@@ -18,9 +18,13 @@ WAIT_S = 90
 class Up:
     """One `tidegate up` and what it says."""
 
-    def __init__(self, home: Path, port: int, **variables: str) -> None:
+    def __init__(
+        self, home: Path, port: int, module: str = "tidegate.main", **variables: str
+    ) -> None:
+        """`module` is the command line of another version, whose code is on its path."""
         self.home = home
         self.port = port
+        self.module = module
         self.told = home.with_suffix(".log")
         self.environment = {
             **os.environ,
@@ -37,7 +41,7 @@ class Up:
         self.told.unlink(missing_ok=True)
         with self.told.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate.main", "up"],
+                [sys.executable, "-m", self.module, "up"],
                 env=self.environment,
                 cwd=self.home.parent,
                 stdout=out,
@@ -50,7 +54,7 @@ class Up:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a verb in the same home to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "tidegate.main", *arguments],
+            [sys.executable, "-m", self.module, *arguments],
             env={**self.environment, **variables},
             cwd=self.home.parent,
             capture_output=True,

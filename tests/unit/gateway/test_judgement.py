@@ -287,7 +287,7 @@ def test_exhausted_quota_is_told_with_the_time_of_the_next_day_if_that_is_known(
 def test_a_refusal_says_why_the_pool_adds_no_session() -> None:
     refused = Refused(reason=Refusal.CREDENTIALS_EXHAUSTED, held="none is bought")
 
-    assert refusal_error(refused, "image").message.endswith("is invalid; none is bought")
+    assert refusal_error(refused, "image").message.endswith("key is good; none is bought")
 
 
 def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None:
@@ -503,3 +503,13 @@ def test_start_of_a_long_answer_tells_a_result_or_none() -> None:
     assert not tells_results("", bad)
     assert not tells_results("gzip", b"no gzip")
     assert not tells_results("", b'{"data":[{"url":null')
+
+
+@pytest.mark.parametrize("said", ["", "[登录失效]: Token invalid"])
+def test_client_is_told_that_it_is_not_its_own_key_that_is_invalid(said: str) -> None:
+    error = client_error(Judgement(Verdict.LOGIN_EXPIRED, 401, message=said), None)
+    exhausted = refusal_error(Refused(reason=Refusal.CREDENTIALS_EXHAUSTED), "image")
+
+    assert "the pool's credential invalid; your own key is good" in error.message
+    assert error.message.endswith(said)
+    assert "your own key is good" in exhausted.message

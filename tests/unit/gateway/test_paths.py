@@ -3,7 +3,14 @@
 import pytest
 
 from runtime.settings import DEFAULT_SERVICES
-from services.gateway.domain.paths import PathRules, is_ambiguous, is_ours, key_in, key_in_url
+from services.gateway.domain.paths import (
+    PathRules,
+    below_base,
+    is_ambiguous,
+    is_ours,
+    key_in,
+    key_in_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,20 @@ def test_key_in_an_address_is_found_and_not_repeated(query: bytes, name: str | N
 
 def test_paths_of_a_type_are_those_of_its_configuration() -> None:
     assert PathRules(DEFAULT_SERVICES).paths_of("avatar") == ["/avatar", "/digital-human"]
+
+
+@pytest.mark.parametrize(
+    ("path", "below"),
+    [
+        ("/gate", "/"),
+        ("/gate/", "/"),
+        ("/gate/v1/models", "/v1/models"),
+        ("/gates/v1", "/gates/v1"),
+        ("/v1/gate", "/v1/gate"),
+        ("/%67ate/v1", "/%67ate/v1"),
+    ],
+)
+def test_base_path_is_taken_off_where_a_path_begins_with_it(path: str, below: str) -> None:
+    taken_off = below_base(path, path.encode(), "/gate")
+
+    assert taken_off == {"path": below, "raw_path": below.encode()}

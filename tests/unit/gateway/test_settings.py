@@ -63,3 +63,9 @@ def test_a_server_of_a_type_that_is_no_more_configured_has_the_common_patience(
 
     assert upstream.first_byte_s(ServiceType("video")) == video_s
     assert upstream.first_byte_s(ServiceType("song")) == song_s
+
+
+@pytest.mark.parametrize("text", ["gate", "/", "/gate/", "//gate", "/ga te", "/../x", "/é"])
+def test_base_path_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match='base_path: expected a path such as "/tidegate"'):
+        GatewaySection(base_path=text)

@@ -113,6 +113,7 @@ def test_check_says_what_was_checked(tmp_path: Path) -> None:
     done = typed_config(tmp_path, "check", CONFIG=str(file), POOL_MIN_SIZE="3")
     assert done.stdout == f"ok: {file} and TIDEGATE_POOL_MIN_SIZE\n"
     found = json.loads(typed_config(tmp_path, "check", "--json", CONFIG=str(file)).stdout)
+    assert found.pop("foreseen")[-1].startswith("nothing says where sessions come from")
     assert found == {"ok": True, "file": str(file), "variables": []}
 
 
@@ -328,3 +329,11 @@ def test_files_that_are_named_are_found_beside_the_configuration(
 
 def test_where_a_file_lies_is_no_other_policy() -> None:
     assert source_digest(PoolSettings(file="/here")) == source_digest(PoolSettings(file="/there"))
+
+
+@pytest.mark.parametrize("name", ["Staging", "1st", "a b", "a" * 33, "é"])
+def test_name_of_a_stack_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    done = typed_config(tmp_path, "check", STACK_NAME=name)
+
+    assert isinstance(done.exception, SettingsError)
+    assert "TIDEGATE_STACK_NAME: expected a name such as" in str(done.exception)

@@ -29,6 +29,16 @@ def wrong_line(text: str, *, as_csv: bool = False) -> str:
     return str(error.value)
 
 
+def test_tokens_may_stand_alone_on_their_lines_beside_objects() -> None:
+    text = 'token-one\n{"credential": "token-two", "region": "us"}\nhk-token-three\n'
+
+    assert credentials_in(text) == [
+        (1, Credential(credential="token-one")),
+        (2, Credential(credential="token-two", region="us")),
+        (3, Credential(credential="token-three", region="hk")),
+    ]
+
+
 def test_json_lines_are_read_with_the_numbers_of_their_lines() -> None:
     second = '{"credential": "b", "quota_timezone": "Asia/Tokyo"}'
     text = f'\ufeff{{"credential": "a"}}\n# a remark\n\n{second}'

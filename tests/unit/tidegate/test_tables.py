@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tidegate.console.tables import lay_out
+from tidegate.console.tables import TableShape, lay_out, wrapped
 
 ID = "ses_ec25afe1c098a50591f820e3"
 URL = "http://127.0.0.1:29267/prefix"
@@ -45,7 +45,7 @@ def test_first_column_is_whole_on_the_narrowest_terminal() -> None:
 
 
 def test_columns_that_are_kept_go_on_beyond_the_edge() -> None:
-    made = lay_out(["name", "value"], [["hash", "f" * 64], ["note", "a b"]], 12, kept=(0, 1))
+    made = lay_out(["name", "value"], [["hash", "f" * 64], ["note", "a b"]], 12, TableShape((0, 1)))
 
     assert made.lines == [f"hash  {'f' * 64}", "note  a b"]
     assert made.left_out == []
@@ -61,6 +61,33 @@ def test_room_goes_to_those_that_want_the_least() -> None:
     made = lay_out(["a", "b", "c"], [["x", "one two", "one two three four five six"]], 25)
 
     assert made.lines == ["x  one two  one two three", f"{' ' * 12}four five six"]
+
+
+def test_numbers_stand_under_each_other_by_their_last_digit() -> None:
+    made = lay_out(["id", "units"], [["a", "5"], ["b", "1200"]], None, TableShape(right=(1,)))
+
+    assert [*made.head, *made.lines] == ["id  units", "a       5", "b    1200"]
+
+
+def test_row_of_a_list_is_one_line_and_what_has_no_room_is_left_out() -> None:
+    shape = TableShape(one_line=True)
+    made = lay_out(["id", "models", "n"], [[ID, "one two three", "1"]], 40, shape)
+
+    assert (made.lines, made.left_out) == ([f"{ID}  1"], ["models"])
+
+
+def test_of_a_text_that_may_be_short_the_beginning_is_shown() -> None:
+    shape = TableShape(short=(1,), one_line=True)
+    reason = "即梦 said that the account is gone, and who knows"
+
+    made = lay_out(["id", "reason", "n"], [["a", reason, "1"], ["b", "", "2"]], 31, shape)
+
+    assert made.lines == ["a   即梦 said that the acco…  1", f"b   {' ' * 24}  2"]
+    assert lay_out(["id", "reason"], [["a", reason]], None, shape).lines == [f"a   {reason}"]
+
+
+def test_sentences_are_broken_between_words_and_keep_their_lines() -> None:
+    assert wrapped(f"one two\n\nthree {ID}", 9) == f"one two\n\nthree\n{ID}"
 
 
 words = st.text("ab積=-/.: ", max_size=40)

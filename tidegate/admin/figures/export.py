@@ -2,6 +2,7 @@
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, Any
 
 import typer
@@ -34,7 +35,9 @@ def export(
     order: str = typer.Option("", help="What comes first; `-units_used`: the greatest."),
     query: str = typer.Option("", help="A named query instead."),
     parameter: list[str] = typer.Option([], help="`name=value` of the named query; repeatable."),
-    form: ExportFormat = typer.Option(ExportFormat.CSV, "--format", help="What to write."),
+    form: ExportFormat | None = typer.Option(
+        None, "--format", help="What to write; by default as the file is named, else CSV."
+    ),
     file: str = typer.Option(
         files.STDOUT,
         "--output",
@@ -43,11 +46,11 @@ def export(
     ),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
 ) -> None:
-    """Write statistics into a file: CSV, JSON, NDJSON, Parquet or XLSX.
+    """Write statistics into a file: CSV, JSON, NDJSON, Parquet or XLSX, as it is named.
 
     Example: tidegate export --by day,server --measures attempts,attempt_p95_ms -o servers.csv
     """
-    form = ExportFormat.JSON if as_json else form
+    form = ExportFormat.JSON if as_json else form or format_of(file)
     if file == files.STDOUT and form in _BINARY and sys.stdout.isatty():
         raise typer.BadParameter(f"expected a file for {form}", param_hint="--output")
     asked: dict[str, Any] = {"format": form.value}
@@ -62,6 +65,19 @@ def export(
         if answer.headers.get("x-truncated") == "true":
             rows = answer.headers["x-rows"]
             output.print_note(f"cut: only the first {rows} rows, see export_rows_max")
+
+
+def format_of(file: str) -> ExportFormat:
+    """Tell what is written into a file by how it is named. Raises `typer.BadParameter`."""
+    suffix = Path(file).suffix.lower().removeprefix(".")
+    if not suffix or file == files.STDOUT:
+        return ExportFormat.CSV
+    try:
+        return ExportFormat(suffix)
+    except ValueError:
+        known = ", ".join(f".{form}" for form in ExportFormat)
+        message = f"expected a name that ends with {known}, or --format; got {file!r}"
+        raise typer.BadParameter(message, param_hint="--output") from None
 
 
 def _query_parameters(given: list[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from contracts.subjects import USERS
 from runtime.environment import Environment, Home, secret_variable
 from runtime.eventlog import EventLog, LogError, LogUnavailableError
 from runtime.nats import natsserver, streams
-from runtime.nats.connection import connect_as, nats_urls
+from runtime.nats.connection import connect_as, nats_account, nats_urls
 from runtime.secrets import new_key
 from runtime.settings import SettingsError
 from tidegate.configuration import Configuration
@@ -35,6 +35,7 @@ def write_secrets(environment: Environment) -> list[str]:
     too short.
     """
     home = environment.home
+    _refuse_another_account(environment)
     lock.make_folder(home)
     home.nats_conf.parent.mkdir(parents=True, exist_ok=True)
     home.path.chmod(0o700)
@@ -52,8 +53,23 @@ def write_secrets(environment: Environment) -> list[str]:
     written += _write_absent(home.client_key, _first_key("TIDEGATE_CLIENT_KEY", "sk-"))
     if len(natsserver.hosts_in(environment.nats_url)) > 1:
         written += _write_absent(home.nats_password("cluster"), secrets.token_urlsafe(24))
-    write_private(home.nats_conf, natsserver.accounts_text(owners.nats_passwords(home)).encode())
+    users = natsserver.accounts_text(owners.nats_passwords(home), nats_account(environment))
+    write_private(home.nats_conf, users.encode())
     return written
+
+
+def _refuse_another_account(environment: Environment) -> None:
+    """Refuse to leave the account of NATS that has the log. Raises `SettingsError`."""
+    file = environment.home.nats_conf
+    if environment.nats_url is None or not file.exists():
+        return
+    before, now = natsserver.account_in(file.read_text()), nats_account(environment)
+    if before != now:
+        raise SettingsError(
+            f"stack.name: {file} has the users of {before or 'no account of its own'}, where the"
+            f" log of this home is, and not of {now or 'none'}: expected the name to stay; if there"
+            " is no log yet, remove that file"
+        )
 
 
 async def migrate_log(environment: Environment, configuration: Configuration) -> MigrationResult:

@@ -10,6 +10,7 @@ from pathlib import Path
 from contracts.subjects import USERS
 from runtime.environment import Environment, Home, secret_variable
 from runtime.nats import natsserver
+from runtime.nats.connection import nats_account
 from runtime.secrets import merge_keys
 from runtime.settings import SettingsError
 from tidegate.stack import demo_servers
@@ -49,7 +50,9 @@ def _owner_files(
     if owner == "nats":
         cluster = natsserver.hosts_in(environment.nats_url)
         route = whole.nats_password("cluster").read_text().strip() if len(cluster) > 1 else ""
-        text = natsserver.container_configuration(nats_passwords(whole), cluster, route)
+        text = natsserver.container_configuration(
+            nats_passwords(whole), cluster, route, nats_account(environment)
+        )
         yield home.server_conf, text
         return
     yield home.config, environment.config.read_text() if environment.config else _NO_CONFIGURATION

@@ -10,7 +10,7 @@ with counted as (
         sum(units_settled) as units_settled,
         sum(units_unknown) as units_unknown,
         sum(units_expired) as units_expired,
-        count(*) filter (number = 1) as requests,
+        count(*) filter (number = 1 and is_call(path)) as requests,
         count(*) filter (outcome = 'cancelled' and error_code <> '') as unserved,
         min(granted_at) as first_at,
         max(coalesce(corrected_at, ended_at, granted_at)) as last_at

@@ -2,7 +2,7 @@
 -- A rollup is the sum over lease rows, so it changes by the rows a batch adds (sign 1) less those
 -- it takes away (sign -1): a lease that moved from open to ended, or was corrected, is in both.
 -- blamed: leases that ended by the session's own fault; answered: those whose use was recorded;
--- requests: those that were the first of their call; unserved: those given back for an error of
+-- requests: those that were the first of a call; unserved: those given back for an error of
 -- ours; calls, calls_gone, calls_failed: as in the view lease_facts. A session was last used when
 -- it was leased for what was sent, or may have been.
 create or replace temp table changed as
@@ -14,7 +14,7 @@ select quota_day::date as quota_day, session_id, service_type,
     sum(sign * (outcome = 'cancelled')::int) as cancelled,
     sum(sign * (outcome = 'expired')::int) as expired,
     sum(sign * (correction = 'reconciled')::int) as reconciled,
-    sum(sign * (number = 1)::int) as requests,
+    sum(sign * (number = 1 and is_call(path))::int) as requests,
     sum(sign * (outcome = 'cancelled' and error_code <> '')::int) as unserved,
     sum(sign * (status > 0 or outcome = 'expired' or gone)::int) as calls,
     sum(sign * (status = 0 and gone)::int) as calls_gone,

@@ -1,4 +1,4 @@
--- lease_facts: one row per lease by the dimensions of statistics; server, region, strategy and
+-- lease_facts: one row per lease of a call by the dimensions of statistics; server, region, strategy and
 -- attempt are those of its last attempt, `status` is what the client was given.
 -- failed: ended released, unknown, expired, or unserved (never sent, for an error of ours such as
 -- no_backend). call: it was the end of its client's call; gone: that client had left;
@@ -40,3 +40,4 @@ select quota_day as day,
     bytes_in,
     bytes_out
 from leases
+where is_call(path)

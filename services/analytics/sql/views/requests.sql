@@ -3,7 +3,7 @@
 select request_id, number, service_type, units_reserved as units, asked_at, gateway_id, key_id,
     path, model, client_request_id, client_address, user_agent, granted_sequence as sequence,
     granted_at as ts, 'granted' as decision, '' as reason
-from leases
+from leases where is_call(path)
 union all by name
 select request_id, number, service_type, units, asked_at, gateway_id, key_id, path, model,
     client_request_id, client_address, user_agent, sequence, ts, 'refused' as decision, reason

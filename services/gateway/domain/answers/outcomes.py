@@ -41,7 +41,7 @@ _REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     ),
     Refusal.CREDENTIALS_EXHAUSTED: (
         "upstream_credentials_exhausted",
-        "every credential of the pool is invalid",
+        "the backends call every credential of the pool invalid; your own key is good",
     ),
     Refusal.LEDGER_UNAVAILABLE: ("ledger_unavailable", "the event log takes no lease now"),
     Refusal.STALE_REQUEST: ("pool_saturated", "the request waited too long for the pool"),
@@ -134,7 +134,9 @@ def client_error(judgement: Judgement, retry_after_s: float | None) -> GatewayEr
         message = said or "the backend says the session's quota is used up"
         return GatewayError("pool_saturated", message, upstream_code=code)
     if verdict is Verdict.LOGIN_EXPIRED:
-        message = said or "the backend says the session's login expired"
+        # Whoever reads "invalid token" looks at the key that he sent himself.
+        message = "the backend calls the pool's credential invalid; your own key is good"
+        message += f": {said}" if said else ""
         return GatewayError("upstream_error", message, upstream_code=code)
     message = f"the backend answered {judgement.status}" + (f": {said}" if said else "")
     return GatewayError("upstream_outcome_unknown", message, upstream_code=code)

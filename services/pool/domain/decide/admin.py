@@ -218,7 +218,7 @@ def change_objection(command: ChangeSession) -> str | None:
 def _tier_objection(draft: Draft, session: Session, command: ChangeSession) -> str | None:
     """Say why a session as it is cannot be changed so; None when it can."""
     if session.status is SessionStatus.RETIRED and command.status is not SessionStatus.RETIRED:
-        return "the session is retired, and its credential removed: add its credential again"
+        return "the session is retired, and its credential with it: add its credential again"
     return tier_objection(draft.pool.policy, command.tier or "")
 
 

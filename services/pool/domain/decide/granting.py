@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from contracts.base import lease_id
-from contracts.pool import Granted, LeaseGranted, SessionRequested
+from contracts.pool import TRY_PATH, Granted, LeaseGranted, SessionRequested
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.index.choice import SUSPICION, Choice
 from services.pool.domain.index.shelves import (
@@ -24,6 +24,8 @@ SEND_WITHIN = timedelta(seconds=30)
 
 def kinds_wanted(pool: Pool, requested: SessionRequested, now: datetime) -> Sequence[ShelfKind]:
     """Tell in which order sessions of which kinds may do this call."""
+    if requested.path == TRY_PATH:
+        return NO_TRIALS
     tried_at = pool.evidence.tried_at
     # While no login is believed one call a minute is enough to find out that one is.
     if tried_at is not None and now - tried_at < SUSPICION and pool.all_barred:
@@ -50,6 +52,7 @@ def grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Gr
         send_by=min(now + SEND_WITHIN, choice.zone.guard_at),
         expires_at=now + policy_span(pool.policy.lease_ttl_s),
         trial=choice.trial,
+        only_tried=requested.path == TRY_PATH,
     )
     draft.emit(event)
     if requested.affinity:

@@ -16,6 +16,7 @@ import msgspec
 
 from contracts.base import KeyId, ServiceType, lease_id
 from contracts.pool import (
+    TRY_PATH,
     CancelLease,
     LeaseCancelled,
     LeaseRefused,
@@ -130,7 +131,7 @@ def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -
 
 
 def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
-    """Remember that this was refused, and journal it or count it."""
+    """Remember that this was refused, and journal it or count it; what was only tried is told."""
     event = LeaseRefused(
         request_id=requested.request_id,
         number=requested.number,
@@ -140,6 +141,8 @@ def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) ->
         retry_after_s=refused.retry_after_s,
     )
     draft.pool.remember_refused(lease_id(requested.request_id, requested.number), refused)
+    if requested.path == TRY_PATH:
+        return
     if _may_journal(draft, requested.key_id):
         _spend_budget(draft, requested.key_id)
         draft.emit(requested)

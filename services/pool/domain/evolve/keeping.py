@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, ServerId, ServiceType
 from contracts.pool import (
+    TRY_PATH,
     CheckRecorded,
     GrowthHeld,
     GrowthResumed,
@@ -108,7 +109,8 @@ def _is_all_forgotten(state: Pool, account: Account) -> bool:
 
 
 def _on_session_requested(state: Pool, event: SessionRequested) -> None:
-    note_asked(state, event.service_type)
+    if event.path != TRY_PATH:
+        note_asked(state, event.service_type)
 
 
 def _on_growth_held(state: Pool, event: GrowthHeld) -> None:

@@ -64,7 +64,8 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     state.on_rollback(_undo_grant, state, state.index, lease, session.last_used_at, session.trial)
     tally.reserved += units
     session.open_leases += 1
-    session.last_used_at = state.at
+    if not event.only_tried:
+        session.last_used_at = state.at
     state.leases[lease_id] = lease
     state.opened[lease_id] = lease
     if event.trial:

@@ -1,0 +1,159 @@
+"""What the doctor says of calls, and of sessions held against servers."""
+
+from typing import Any
+
+from contracts.balancer import Server
+from contracts.base import (
+    GatewayId,
+    KeyId,
+    LeaseId,
+    QuotaDay,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+)
+from contracts.pool import PoolStatusReply, SessionStatus, SessionView, WaitView
+from runtime.process.findings import State
+from services.gateway.domain.attention import session_findings
+from tests.unit.pool.builders import NOON
+from tidegate.doctor.calls import rehearsal_findings
+from tidegate.doctor.fitting import fitting_findings
+
+IMAGE = ServiceType("image")
+
+
+def rehearsed(**fields: Any) -> dict[str, Any]:
+    """An answer of the gateway: the call would fail for want of a server, unless said otherwise."""
+    common = {"service_type": "image", "succeeds": False, "why": "no server", "code": "no_backend"}
+    return {**common, "resets_at": None, "lease_ms": 2.4, "server_id": "one", **fields}
+
+
+def session_seen(name: str, region: str = "", **fields: Any) -> SessionView:
+    values: dict[str, Any] = {"status": SessionStatus.ACTIVE, **fields}
+    return SessionView(
+        session_id=SessionId(name),
+        region=region,
+        quota_day=QuotaDay("2025-03-01"),
+        resets_in_s=1.0,
+        used={},
+        reserved={},
+        remaining={},
+        limits={},
+        created_at=NOON,
+        **values,
+    )
+
+
+def pool_with(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
+    values: dict[str, Any] = {"remaining": {IMAGE: 1}, "sessions_active": 30, **fields}
+    return PoolStatusReply(
+        sequence=1,
+        epoch=1,
+        now=NOON,
+        sessions_total=30,
+        min_size=50,
+        max_size=500,
+        open_leases=0,
+        sessions=list(sessions),
+        **values,
+    )
+
+
+def server_of(name: str, **fields: Any) -> Server:
+    return Server(server_id=ServerId(name), url="http://127.0.0.1:1", **fields)
+
+
+def one_waiting() -> WaitView:
+    return WaitView(
+        lease_id=LeaseId("r.1"),
+        request_id=RequestId("r"),
+        service_type=IMAGE,
+        key_id=KeyId("k"),
+        gateway_id=GatewayId("g"),
+        units=1,
+        position=0,
+        waits_s=1,
+        left_s=1,
+        heard_s=0,
+    )
+
+
+def test_each_way_that_a_call_may_go_has_its_finding() -> None:
+    able = [{"capabilities": ["image"]}, {}]
+    calls = [
+        rehearsed(succeeds=True),
+        rehearsed(code="pool_quota_exhausted", resets_at="2025-03-02T00:00:00Z"),
+        rehearsed(code="pool_quota_exhausted"),
+        rehearsed(code="pool_saturated"),
+        rehearsed(),
+    ]
+
+    found = list(rehearsal_findings(calls, able))
+
+    assert [(one.state, one.code) for one in found] == [
+        (State.FINE, ""),
+        (State.FINE, ""),
+        (State.WRONG, "call_fails"),
+        (State.NOTE, "call_waits"),
+        (State.WRONG, "call_fails"),
+    ]
+    assert found[1].message == "image: nothing left until 2025-03-02T00:00:00Z"
+
+
+def test_type_that_no_server_names_is_no_fault() -> None:
+    (found,) = rehearsal_findings([rehearsed(service_type="avatar")], [{"capabilities": ["image"]}])
+
+    assert (found.state, found.code) == (State.NOTE, "service_unserved")
+
+
+def test_sessions_without_a_server_and_servers_without_a_session_are_told() -> None:
+    reply = pool_with(
+        session_seen("a", "us"),
+        session_seen("b", "hk"),
+        session_seen("gone", "sg", status=SessionStatus.RETIRED),
+    )
+    servers = [
+        server_of("one", serves=["us"]),
+        server_of("two", serves=["jp"]),
+        server_of("three", dialect="jimeng-free"),
+    ]
+
+    found = list(fitting_findings(reply, servers))
+
+    assert [(one.state, one.code, one.message) for one in found] == [
+        (State.WRONG, "sessions_unserved", "no server serves the 1 sessions of region hk"),
+        (State.NOTE, "server_without_sessions", "two takes no session that there is (hk, us)"),
+        (State.NOTE, "server_without_sessions", "three takes no session that there is (hk, us)"),
+    ]
+    assert list(fitting_findings(pool_with(session_seen("a")), servers)) == []
+
+
+def test_doubtful_sessions_are_named_up_to_five() -> None:
+    doubted = [session_seen(f"s{number}", doubts=1) for number in range(7)]
+
+    (found,) = fitting_findings(pool_with(*doubted), [server_of("one")])
+
+    assert found.code == "sessions_doubtful"
+    assert found.message.startswith("s0, s1, s2, s3, s4 and 2 more")
+
+
+def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
+    hoping = pool_with(waits=[one_waiting()])
+    without = pool_with(waits=[one_waiting()], sessions_active=0)
+    held = pool_with(waits=[one_waiting()], remaining={}, growth_held="logins fail")
+
+    assert list(fitting_findings(hoping, [])) == []
+    assert [one.code for one in fitting_findings(without, [])] == ["queue_hopeless"]
+    assert [one.message for one in fitting_findings(held, [])] == [
+        "1 requests wait for image, and logins fail"
+    ]
+
+
+def test_thirty_sessions_are_too_few_only_where_somebody_wrote_more() -> None:
+    states = {
+        written: {one.state for one in session_findings(pool_with(), size_written=written)}
+        for written in (True, False)
+    }
+
+    assert (State.WRONG in states[True], State.WRONG in states[False]) == (True, False)

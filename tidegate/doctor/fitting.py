@@ -1,0 +1,57 @@
+"""Sessions held against servers: whether each has somewhere to go, and who waits for what."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from contracts.balancer import PLAIN, Server
+from contracts.pool import PoolStatusReply, SessionStatus, SessionView, WaitView
+from runtime.process.findings import DoctorFinding, note, wrong
+
+_GONE = frozenset({SessionStatus.RETIRED, SessionStatus.DISABLED})
+_REGIONAL = frozenset({PLAIN, "jimeng", "drraw"})
+"""Dialects that know what to make of a session's region."""
+_NO_REGION = "no region"
+_NAMED = 5
+
+
+def fitting_findings(reply: PoolStatusReply, servers: Sequence[Server]) -> Iterator[DoctorFinding]:
+    """Hold the sessions that may work against the servers; `reply` has all of both."""
+    views = [view for view in reply.sessions if view.status not in _GONE]
+    regions = Counter(view.region for view in views)
+    for region, count in sorted(regions.items()):
+        if servers and not any(_serves(server, region) for server in servers):
+            message = f"no server serves the {count} sessions of region {region}"
+            yield wrong("sessions", "sessions_unserved", message)
+    for server in servers:
+        if regions and not any(_serves(server, region) for region in regions):
+            there = ", ".join(region or _NO_REGION for region in sorted(regions))
+            message = f"{server.server_id} takes no session that there is ({there})"
+            yield note("servers", "server_without_sessions", message)
+    yield from _doubt_findings(views)
+    yield from _wait_findings(reply.waits, reply)
+
+
+def _serves(server: Server, region: str) -> bool:
+    """Whether a server gets sessions of a region; those without one may go anywhere."""
+    if not region:
+        return True
+    return server.dialect in _REGIONAL and (not server.serves or region in server.serves)
+
+
+def _doubt_findings(views: Sequence[SessionView]) -> Iterator[DoctorFinding]:
+    """Tell the sessions that stand behind all others, because calls with them failed in a row."""
+    doubtful = [view.session_id for view in views if view.doubts]
+    if doubtful:
+        more = f" and {len(doubtful) - _NAMED} more" if len(doubtful) > _NAMED else ""
+        message = f"{', '.join(doubtful[:_NAMED])}{more}: failures in a row, tried after all others"
+        yield note("sessions", "sessions_doubtful", message)
+
+
+def _wait_findings(waits: Sequence[WaitView], reply: PoolStatusReply) -> Iterator[DoctorFinding]:
+    """Tell who waits for what nobody can give: no session may work that has a unit of it."""
+    for service_type, count in sorted(Counter(wait.service_type for wait in waits).items()):
+        left = reply.remaining.get(service_type, 0)
+        if not reply.sessions_active or (reply.growth_held and not left):
+            why = reply.growth_held or "no session is active"
+            message = f"{count} requests wait for {service_type}, and {why}"
+            yield wrong("sessions", "queue_hopeless", message)

@@ -1,0 +1,131 @@
+"""Where everything is, and what to do next: what `up` says once it is ready."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.text import Text
+
+from runtime.environment import Home
+from tidegate.console.tables import wrapped
+from tidegate.stack.screen.logfile import log_file
+
+_INDENT = "  "
+_NEXT = (
+    ("doctor", "what is wrong, and the cure"),
+    ("servers list", "the servers, and how they do"),
+    ("sessions list", "the sessions, and what each has left"),
+    ("--help", "everything else"),
+)
+_DEMO = """
+This is the demo: four servers that paint by themselves, and sessions made up for them. For servers
+of your own, write them and where their sessions come from into tidegate.toml, and start again:
+
+    [[servers]]
+    id = "one"
+    url = "http://127.0.0.1:8000"
+
+    [pool]
+    min_size = 1
+    [pool.provisioner]
+    kind = "file"
+    path = "sessions.txt"
+
+One credential a line in sessions.txt. The made-up sessions retire; keys and log stay.
+"""
+_DEMO_SHORT = (
+    "This is the demo: four servers that paint by themselves, and sessions made up for them."
+    " For servers of your own: `tidegate init`, and start again."
+)
+
+
+class StartWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said of a start, for a log or for a person."""
+
+    home: Home
+    url: str
+    dashboard: str = ""
+    """Its address, which may sign in whoever follows it; empty: there is none to tell."""
+    notes: Sequence[str] = ()
+    """Keys that open nothing, figures that are not there."""
+    with_curl: bool = True
+    servers: str = ""
+    """Whose servers are in force, and what that asks of whoever starts it; empty: nothing."""
+    demo: bool = False
+    """Whether there are none but the demo's."""
+
+    def plain_text(self) -> str:
+        """Where it listens, with a line that works when pasted, for a log."""
+        key = short_path(self.home.client_key)
+        curl = (
+            f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
+            f' $(cat {shlex.quote(key)})"'
+            " -H 'Content-Type: application/json'"
+            ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
+        )
+        return (
+            f"\nTidegate listens on {self.url}\n"
+            f"client key    {key}\n"
+            f"operator key  {short_path(self.home.operator_key)}\n"
+            + (f"dashboard     {self.dashboard}\n" if self.dashboard else "")
+            + "\n"
+            + "".join(f"{note}\n\n" for note in self.notes)
+            + (curl if self.with_curl else "")
+            + "Ctrl-C stops everything.\n"
+            + (_DEMO if self.demo else self.servers)
+        )
+
+    def for_terminal(self, width: int) -> Text:
+        """The same for a person at a terminal of so many columns: short, and with what is next."""
+        block = Text("\n")
+        block.append("Tidegate is up: ", style="bold green").append(self.url, style="bold")
+        block.append("\n\n")
+        places = {"client key": self.home.client_key, "operator key": self.home.operator_key}
+        for name, place in {**places, "log": log_file(self.home)}.items():
+            block.append(f"{_INDENT}{name:<14}", style="dim").append(f"{short_path(place)}\n")
+        if self.dashboard:
+            block.append(f"{_INDENT}{'dashboard':<14}", style="dim").append(f"{self.dashboard}\n")
+        for note in self.notes:
+            block.append(f"\n{wrapped(note, width)}\n", style="yellow")
+        if self.with_curl:
+            block.append("\nTry it:\n\n", style="bold")
+            block.append(self._curl_lines())
+        block.append("\nIn another terminal:\n\n", style="bold")
+        block.append(f"{_INDENT}export TIDEGATE_HOME={shlex.quote(str(self.home.path.absolute()))}")
+        block.append("\n")
+        command = own_command()
+        verbs = max(len(verb) for verb, _ in _NEXT)
+        for verb, meaning in _NEXT:
+            block.append(f"{_INDENT}{command} {verb:<{verbs}}  ").append(
+                f"{meaning}\n", style="dim"
+            )
+        words = _DEMO_SHORT if self.demo else self.servers.strip()
+        if words:
+            block.append(f"\n{wrapped(words, width)}\n")
+        return block.append("\nCtrl-C stops everything.\n")
+
+    def _curl_lines(self) -> str:
+        key = shlex.quote(short_path(self.home.client_key))
+        return (
+            f"{_INDENT}curl -s {self.url}/v1/images/generations \\\n"
+            f'{_INDENT}  -H "Authorization: Bearer $(cat {key})" \\\n'
+            f"{_INDENT}  -H 'Content-Type: application/json' \\\n"
+            f'{_INDENT}  -d \'{{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}}\'\n'
+        )
+
+
+def own_command() -> str:
+    """The command as one would type it here: by its path where the shell does not know it."""
+    beside = Path(sys.executable).with_name("tidegate")
+    if shutil.which("tidegate") or not beside.exists():
+        return "tidegate"
+    return shlex.quote(short_path(beside))
+
+
+def short_path(path: Path) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
