@@ -27,7 +27,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware moment; UTC wherever Tidegate makes one."""
-PRODUCT_VERSION = "0.1.0"
+PRODUCT_VERSION = "0.2.0"
 """What this is, as `pyproject.toml` says it."""
 NUMBER_MAX = 2**53 - 1
 """The greatest number that a command or a setting may bring: every reader of JSON keeps it exact.

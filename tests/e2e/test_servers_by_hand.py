@@ -52,7 +52,11 @@ def test_servers_are_drained_tried_and_changed_while_the_file_is_edited(
     assert "at one" in told.stdout
 
     read_json(stack, "servers", "change", "two", "--weight", "7")
+    stack.environment["TIDEGATE_API"] = stack.url()
+    shown = {server["id"]: server for server in read_json(stack, "config", "show")["servers"]}
+    assert (shown["two"]["weight"], set(shown)) == (7, {"one", "two"})
     read_json(stack, "servers", "remove", "one")
+    assert [server["id"] for server in read_json(stack, "config", "show")["servers"]] == ["two"]
     stack.configure('[balancer]\nstrategy = "round_robin"\n' + table)
     stack.eventually(
         lambda: read_json(stack, "servers", "list")["strategy"], expected="round_robin", seconds=30

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import typer
 
+from contracts.base import PRODUCT_VERSION
 from contracts.events import event_tags
 from contracts.subjects import TABLE
 from runtime.environment import VARIABLES
@@ -206,6 +208,19 @@ def test_links_within_the_runbook_lead_to_a_heading() -> None:
     }
 
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) - headings == set()
+
+
+# ------------------------------------------------------------------------------- version
+
+
+def test_version_is_one_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    released = re.findall(
+        r"^## (\d+\.\d+\.\d+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+
+    assert released[0] == project == PRODUCT_VERSION
+    assert released[-1] == "0.1.0"
 
 
 # ------------------------------------------------------------------------------ commands

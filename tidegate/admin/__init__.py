@@ -4,6 +4,6 @@ sessions  sessionlists  sessionchanges           sessions, looked for and change
 sessionfiles  sessiontests  sessioncolumns       sessions in files, their accounts, their table
 servers  keys  leases  queue                     what else there is, and its changes
 figures/                                         stats, reports, exports, SQL
-config  foreseen                                 the configuration: checked, shown, what `up` meets
+config  foreseen  running                        the configuration: checked, shown, what `up` meets
 dashboard                                        a link that signs a browser in
 """

@@ -12,6 +12,7 @@ from runtime import texts
 from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
 from tidegate.admin.foreseen import foreseen_troubles, refuse_what_up_refuses
+from tidegate.admin.running import put_in_force
 from tidegate.configuration import (
     is_demo,
     load_configuration,
@@ -71,6 +72,9 @@ def show_configuration(
 ) -> None:
     """Show the configuration in force: file, variables and defaults together, secrets hidden.
 
+    Where the stack runs, servers and strategy are those in force: what was changed by the API
+    since is in what is shown, and standard error says so. `config sources` says where each is from.
+
     A setting with a secret in it stands there as a comment, and is named on standard error: what
     is written sets all the others.
 
@@ -79,14 +83,18 @@ def show_configuration(
     here = read_environment()
     _refuse_to_destroy(here)
     tables = settings_tables(with_absolute_paths(here, load_configuration(here)))
+    demo = is_demo(here)
+    remarks = put_in_force(here, tables, demo=demo)
     if as_json:
         text = output.json_text({"environment": tidegate_variables(), **tables})
     else:
-        text = "\n".join(_file_lines(tables, demo=is_demo(here)))
+        text = "\n".join(_file_lines(tables, demo=demo))
     with files.open_output(file) as into:
         into.write(f"{text}\n".encode())
     if (hidden := list(hidden_settings(tables))) and not as_json:
         output.print_note(_hidden_text(hidden))
+    for remark in remarks:
+        output.print_note(remark)
 
 
 @app.command("sources")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from runtime.quantities import Seconds, Size
-from runtime.settings import hides_secret
+from runtime.settings import Section, hides_secret
 from runtime.texts import HIDDEN, address_shown
 from tidegate.configuration import Configuration
 
@@ -20,7 +20,12 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 def settings_tables(configuration: Configuration) -> dict[str, Any]:
     """Write every setting as the file has it, durations with their unit, secrets hidden."""
-    tables: dict[str, Any] = _plain_value("", configuration)
+    return settings_tables_of(configuration)
+
+
+def settings_tables_of(section: Section) -> dict[str, Any]:
+    """Write one table of them so."""
+    tables: dict[str, Any] = _plain_value("", section)
     return tables
 
 
