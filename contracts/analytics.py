@@ -27,6 +27,8 @@ class Statistics(Command, frozen=True, kw_only=True, tag="statistics"):
     """`<dimension>:<value>[,<value>…]`: any of these; `<dimension>:!…`: none of these."""
     order: list[str] = []
     """Measures or dimensions asked for; `-` before one puts the greatest first."""
+    compare: bool = False
+    """Whether each measure `m` is followed by `m_before`: the same of as many days before."""
     rows_max: int = 10_000
 
 

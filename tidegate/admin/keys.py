@@ -18,6 +18,9 @@ _COLUMNS = (
     ListedColumn("per_minute", lambda key: key.get("requests_per_minute") or None),
     ListedColumn("concurrency", lambda key: key.get("concurrency") or None),
     ListedColumn("weight"),
+    ListedColumn("last_seen_at"),
+    ListedColumn("calls"),
+    ListedColumn("units"),
     ListedColumn("models", short=True),
 )
 """The first that matters comes first: a narrow terminal has no room for the last."""

@@ -5,7 +5,8 @@ from typing import Any
 import typer
 
 from runtime.credentials import Credential, WrongCredential
-from tidegate.admin import sessionchanges, sessionfiles, sessionlists, sessiontests
+from tidegate.admin import sessionfiles, sessiontests
+from tidegate.admin.pool import sessionchanges, sessionlists
 from tidegate.admin.sessioncolumns import is_retired, session_columns
 from tidegate.console import api, files, listing, output
 from tidegate.console.errors import CommandError, GatewayRefusedError

@@ -39,7 +39,7 @@ from services.gateway.routes.admin import (
 )
 from services.gateway.routes.admin.sessions import adding, bulk, changing, listing
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.figures import original, reports, sql, statistics
+from services.gateway.routes.figures import lists, original, reports, sql, statistics
 from services.gateway.routes.guard import (
     BODY_BYTES_MAX,
     PARAMETERS,
@@ -188,6 +188,8 @@ _ADMINISTRATION = (
     queue.list_waits,
     queue.drop_waits,
     servers.list_servers,
+    lists.server_history,
+    lists.limits_by_day,
     servers.add_server,
     servers.change_server,
     servers.remove_server,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
-from tidegate.admin import sessionchanges, sessionlists
+from tidegate.admin.pool import sessionchanges, sessionlists
 
 pytestmark = pytest.mark.anyio
 __all__ = ["terminal"]

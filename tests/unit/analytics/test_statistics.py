@@ -109,3 +109,17 @@ def test_times_are_rounded_to_microseconds() -> None:
 
     made = statistics_statement(statistics_of(measures=[name])).sql
     assert f'round(any_value("{name}"), 3) as "{name}"' in made
+
+
+def test_what_was_before_stands_beside_each_measure() -> None:
+    asked = statistics_of(dimensions=["day", "service"], compare=True, order=["-leases"])
+
+    sql = statistics_statement(asked).sql
+
+    assert 'select "day", "service", chosen."leases", before."leases" as "leases_before"' in sql
+    assert 'full join before using ("day", "service")' in sql
+    assert sql.endswith('order by "leases" desc nulls last, "day", "service"')
+
+
+def test_without_dimensions_both_sides_are_one_row() -> None:
+    assert "from chosen cross join before" in statistics_statement(statistics_of(compare=True)).sql

@@ -41,7 +41,7 @@ def look(pool: Pool, asked: FindSessions) -> SessionsFound:
     return answer
 
 
-def names(pool: Pool, asked: FindSessions) -> list[str]:
+def found_names(pool: Pool, asked: FindSessions) -> list[str]:
     return [str(item.session_id) for item in look(pool, asked).items]
 
 
@@ -71,8 +71,8 @@ def test_what_else_is_asked_of_the_fold_is_answered_as_ever() -> None:
 
 
 def test_retired_sessions_are_a_part_of_their_own() -> None:
-    assert names(folded(*EVENTS), FindSessions(retired=True)) == ["gone"]
-    assert names(folded(*EVENTS[:2]), FindSessions(retired=True)) == []
+    assert found_names(folded(*EVENTS), FindSessions(retired=True)) == ["gone"]
+    assert found_names(folded(*EVENTS[:2]), FindSessions(retired=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_retired_sessions_are_a_part_of_their_own() -> None:
     ],
 )
 def test_those_are_named_that_fit_all_that_is_said(asked: FindSessions, there: list[str]) -> None:
-    assert names(folded(*EVENTS), asked) == there
+    assert found_names(folded(*EVENTS), asked) == there
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_those_are_named_that_fit_all_that_is_said(asked: FindSessions, there: l
 def test_they_are_sorted_by_what_is_wanted_and_then_by_place(sort: str, there: list[str]) -> None:
     pool = folded(*EVENTS)
 
-    assert names(pool, FindSessions(sort=sort)) == there
+    assert found_names(pool, FindSessions(sort=sort)) == there
     keys = [(item.key, item.place) for item in look(pool, FindSessions(sort=sort)).items]
     assert keys == sorted(keys)
-    assert names(pool, FindSessions(sort=sort, descending=True)) == there[::-1]
+    assert found_names(pool, FindSessions(sort=sort, descending=True)) == there[::-1]
 
 
 def test_what_remains_and_was_used_is_that_of_the_service_type_that_is_wanted() -> None:
@@ -162,13 +162,13 @@ def fields(asked: FindSessions) -> dict[str, object]:
 def test_only_what_comes_behind_a_key_is_named(*, descending: bool, there: list[str]) -> None:
     asked = FindSessions(sort="id", descending=descending, beyond=("three", 3))
 
-    assert names(folded(*EVENTS), asked) == there
+    assert found_names(folded(*EVENTS), asked) == there
 
 
 def test_of_equal_keys_the_place_decides_what_comes_behind() -> None:
     asked = FindSessions(sort="open_leases", beyond=(0.0, 1))
 
-    assert names(folded(*EVENTS), asked) == ["three"]
+    assert found_names(folded(*EVENTS), asked) == ["three"]
 
 
 @pytest.mark.parametrize("start", [99, None])

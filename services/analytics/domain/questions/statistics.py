@@ -53,34 +53,67 @@ def statistics_statement(asked: Statistics) -> Statement:
         message = f"from: expected a day no later than to ({asked.until}), got {asked.since}"
         raise StatisticsError(message)
     parameters |= {f"values_{place}": part.values for place, part in enumerate(filters)}
-    where = " and ".join([_WITHIN, *map(_filter_condition, range(len(filters)), filters)])
-    # Each view once, in the order of the measures: so the same question is the same SQL.
-    facts = dict.fromkeys(MEASURES[name].facts for name in measures)
-    parts = [_facts_select(view, dimensions, measures, where) for view in facts]
-    columns = [*map(_quoted_name, dimensions), *map(_shown_column, measures)]
-    ordered = ", ".join(_order_terms(asked.order, dimensions, measures))
-    return Statement(
-        f"select {', '.join(columns)}\nfrom (\n{_UNION.join(parts)}\n)\ngroup by all"
-        + (f"\norder by {ordered}" if ordered else ""),
-        parameters,
+    conditions = "".join(
+        f" and {_filter_condition(place, part)}" for place, part in enumerate(filters)
     )
+    ordered = ", ".join(_order_terms(asked.order, dimensions, measures))
+    columns = dict(zip(dimensions, map(_quoted_name, dimensions), strict=True))
+    chosen = _figures_select(columns, measures, f"{_WITHIN}{conditions}")
+    if asked.compare:
+        shifted = {name: _SHIFTED.get(name, column) for name, column in columns.items()}
+        before = _figures_select(shifted, measures, f"{_BEFORE}{conditions}")
+        chosen = _compared_select(chosen, before, dimensions, measures)
+    return Statement(chosen + (f"\norder by {ordered}" if ordered else ""), parameters)
 
 
 _TODAY = "(select day from today)"
 _UNION = "\nunion all by name\n"
 _UNTIL = f"coalesce($until::date, {_TODAY})"
-_WITHIN = f"day <= {_UNTIL} and day >= coalesce($since::date, {_UNTIL} - {_DAYS - 1})"
+_SINCE = f"coalesce($since::date, {_UNTIL} - {_DAYS - 1})"
+_LENGTH = f"({_UNTIL} - {_SINCE} + 1)::integer"
+"""In days."""
+_WITHIN = f"day <= {_UNTIL} and day >= {_SINCE}"
+_BEFORE = f"day < {_SINCE} and day >= {_SINCE} - {_LENGTH}"
+_SHIFTED = {
+    "day": f'("day" + {_LENGTH})',
+    "hour": f'("hour" + to_days({_LENGTH}))',
+}
+"""What was before stands beside what it is compared with."""
 
 
-def _facts_select(view: str, dimensions: list[str], measures: list[str], where: str) -> str:
+def _figures_select(columns: dict[str, str], measures: list[str], where: str) -> str:
+    """Put the figures of all views side by side; `columns` says of each dimension what it is."""
+    # Each view once, in the order of the measures: so the same question is the same SQL.
+    facts = dict.fromkeys(MEASURES[name].facts for name in measures)
+    parts = [_facts_select(view, columns, measures, where) for view in facts]
+    shown = ", ".join([*map(_quoted_name, columns), *map(_shown_column, measures)])
+    return f"select {shown}\nfrom (\n{_UNION.join(parts)}\n)\ngroup by all"
+
+
+def _compared_select(chosen: str, before: str, dimensions: list[str], measures: list[str]) -> str:
+    """Put beside each figure what it was before; rows that only one side has stay."""
+    names = [_quoted_name(name) for name in dimensions]
+    pairs = [
+        f'chosen.{quoted}, before.{quoted} as "{name}_before"'
+        for name, quoted in zip(measures, map(_quoted_name, measures), strict=True)
+    ]
+    joined = f"full join before using ({', '.join(names)})" if names else "cross join before"
+    shown = ", ".join([*names, *pairs])
+    parts = f"with chosen as (\n{chosen}\n), before as (\n{before}\n)"
+    return f"{parts}\nselect {shown}\nfrom chosen {joined}"
+
+
+def _facts_select(view: str, columns: dict[str, str], measures: list[str], where: str) -> str:
     """Sum up the rows of one view."""
     figures = [
         f"{MEASURES[name].expression} as {_quoted_name(name)}"
         for name in measures
         if MEASURES[name].facts == view
     ]
-    columns = ", ".join([*map(_quoted_name, dimensions), *figures])
-    return f"select {columns}\nfrom {view}\nwhere {where}\ngroup by all"
+    # A view of its own, where no name of a dimension that was shifted hides the column.
+    source = f"(from {view} where {where})"
+    named = [f"{column} as {_quoted_name(name)}" for name, column in columns.items()]
+    return f"select {', '.join([*named, *figures])}\nfrom {source}\ngroup by all"
 
 
 def _shown_column(name: str) -> str:

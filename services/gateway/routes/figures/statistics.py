@@ -9,6 +9,8 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
+from runtime.texts import as_quoted
+from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures import downloads
 from services.gateway.routes.figures.sql import ROWS_MAX, Table, as_table
@@ -28,7 +30,8 @@ MEDIA_TYPES = {
     FileFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _LISTS = ("measures", "dimensions", "order")
-_WORDS = frozenset({*_LISTS, "from", "to", "filter", "query"})
+_WORDS = frozenset({*_LISTS, "from", "to", "filter", "query", "compare"})
+_BEFORE = "before"
 
 Measures = Annotated[
     str | None, QueryParameter(description="Names of measures with commas between them.")
@@ -47,6 +50,12 @@ Filters = Annotated[
 ]
 Order = Annotated[
     str | None, QueryParameter(description="Measures or dimensions; `-` before one: greatest first")
+]
+Compare = Annotated[
+    str | None,
+    QueryParameter(
+        description="`before`: each measure is followed by what it was in as many days before."
+    ),
 ]
 Named = Annotated[
     str | None,
@@ -67,10 +76,11 @@ async def the_given(
     until: To = None,
     filters: Filters = None,
     order: Order = None,
+    compare: Compare = None,
     named: Named = None,
 ) -> Given:
     """Provide what both endpoints may be asked, as it was given (Litestar's dependency `given`)."""
-    del measures, dimensions, since, until, filters, order, named
+    del measures, dimensions, since, until, filters, order, compare, named
     return request.query_params
 
 
@@ -145,8 +155,13 @@ def _question_of(given: Given, own: str, rows_max: int = ROWS_MAX) -> Statistics
         ]
         for key in _LISTS
     }
+    compare = given.get("compare", "")
+    if compare not in {"", _BEFORE}:
+        message = f"compare: expected {_BEFORE}, got {as_quoted(compare)}"
+        raise GatewayError("invalid_request", message, "compare")
     return Statistics(
         **lists,
+        compare=bool(compare),
         since=given.get("from", ""),
         until=given.get("to", ""),
         filters=given.getall("filter", []),

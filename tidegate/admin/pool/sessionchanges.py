@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from runtime.quantities import parse_seconds
-from tidegate.admin import sessionlists
+from tidegate.admin.pool import sessionlists
 from tidegate.admin.sessioncolumns import session_columns
 from tidegate.console import api, listing, output
 from tidegate.console.listing import ListOptions
