@@ -73,7 +73,7 @@ def add_sessions(
     account: str = typer.Option(
         "", help="Account of those that name none: whose quota they use, 16 sessions at most."
     ),
-    tier: str = typer.Option("", help="Tier of those that name none, of `[tiers]`."),
+    tier: str = typer.Option("", help="Tier of those that name none."),
     label: str = typer.Option(
         "", help=f"What to call those that name nothing. {sessionlists.LABEL_HELP}"
     ),

@@ -31,7 +31,7 @@ def change_session(
         "", help="Join this account, once and for good: its quota is used from then on."
     ),
     tier: str | None = typer.Option(
-        None, help='Limits of its account, of `[tiers]`; "" takes them away.'
+        None, help='Whose limits its account has; "" takes them away.'
     ),
     reason: str = _REASON,
     as_json: bool = output.JSON,
