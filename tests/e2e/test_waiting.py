@@ -264,7 +264,7 @@ def test_a_gateway_that_stops_answers_those_who_wait(stack: Stack) -> None:
 
 
 def test_a_key_that_is_revoked_waits_no_more(stack: Stack) -> None:
-    stack.faults("one", kind="latency", latency_ms=8000)
+    stack.faults("one", kind="latency", latency_ms=20_000)
     issued = stack.api("/api/keys", "POST", json={"name": "shop"})
 
     async def revoke() -> tuple[Counter[int], Counter[int]]:
@@ -287,7 +287,7 @@ def test_a_key_that_is_revoked_waits_no_more(stack: Stack) -> None:
 
 def test_a_queue_that_is_dropped_twice_is_empty_and_everybody_is_told(stack: Stack) -> None:
     """More wait than the pool ends at once."""
-    stack.faults("one", kind="latency", latency_ms=12_000)
+    stack.faults("one", kind="latency", latency_ms=20_000)
     crowd = Crowd(stack)
 
     async def drop() -> tuple[list[int], Counter[int]]:

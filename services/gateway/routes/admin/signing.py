@@ -12,9 +12,17 @@ from services.gateway.clients.keys import Key, KeyScope, open_key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import signins
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.guard import SIGN_IN, SIGN_IN_BYTES_MAX, SIGN_IN_PATH, readers_only
+from services.gateway.routes.guard import (
+    SIGN_IN,
+    SIGN_IN_BYTES_MAX,
+    SIGN_IN_PATH,
+    known_parameters_only,
+    readers_only,
+)
 from services.gateway.signing.browser import sign_in_cookie
 from services.gateway.signing.tokens import Token
+
+_READERS = [readers_only, known_parameters_only]
 
 
 class WantedSignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +63,7 @@ class NewLink(msgspec.Struct, frozen=True, kw_only=True):
     tags=["sign-in"],
     summary="Sign in",
     request_max_body_size=SIGN_IN_BYTES_MAX,
+    guards=[known_parameters_only],
 )
 async def sign_in(
     doors: NamedDependency[Doors], request: Request[Any, Any, Any], data: JSONBody[WantedSignIn]
@@ -78,13 +87,13 @@ async def sign_in(
     )
 
 
-@get(SIGN_IN_PATH, tags=["sign-in"], summary="Who is signed in", guards=[readers_only])
+@get(SIGN_IN_PATH, tags=["sign-in"], summary="Who is signed in", guards=_READERS)
 async def show_sign_in(request: Request[Any, Any, Any]) -> SignedIn:
     """Say for which key requests are answered."""
     return _signed_in(request.state.key, request.state.get(SIGN_IN))
 
 
-@delete(SIGN_IN_PATH, status_code=200, tags=["sign-in"], summary="Sign out", guards=[readers_only])
+@delete(SIGN_IN_PATH, status_code=200, tags=["sign-in"], summary="Sign out", guards=_READERS)
 async def sign_out(
     doors: NamedDependency[Doors], request: Request[Any, Any, Any]
 ) -> Response[SignedOutReport]:
