@@ -30,9 +30,7 @@ def change_session(
     account: str = typer.Option(
         "", help="Join this account, once and for good: its quota is used from then on."
     ),
-    tier: str | None = typer.Option(
-        None, help='Whose limits its account has; "" takes them away.'
-    ),
+    tier: str | None = typer.Option(None, help='Whose limits its account has; "" takes them away.'),
     reason: str = _REASON,
     as_json: bool = output.JSON,
 ) -> None:
