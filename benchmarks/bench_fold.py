@@ -140,7 +140,7 @@ def keep_whole(leases: int) -> object:
         granted = [event for event in made.events if isinstance(event, LeaseGranted)]
         for event in granted:
             session = pool.sessions[event.session_id]
-            account = pool.open_account(session, event.quota_day, event.service_type)
+            tally = pool.open_tally(session.account, event.quota_day, event.service_type)
             kept[event.lease_id] = Lease(
                 event.lease_id,
                 event.request_id,
@@ -148,7 +148,7 @@ def keep_whole(leases: int) -> object:
                 event.service_type,
                 event.quota_day,
                 event.units,
-                account,
+                tally,
                 made.time,
                 event.send_by,
                 event.expires_at,

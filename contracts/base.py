@@ -12,6 +12,8 @@ LeaseId = NewType("LeaseId", str)
 """`<request id>.<lease number>`: see `lease_id`."""
 SessionId = NewType("SessionId", str)
 """Opaque pool id of one upstream credential; never the credential."""
+AccountId = NewType("AccountId", str)
+"""Name of what owns quota; empty: the session's own account, which has no name."""
 ServerId = NewType("ServerId", str)
 KeyId = NewType("KeyId", str)
 GatewayId = NewType("GatewayId", str)
@@ -20,7 +22,7 @@ WriterId = NewType("WriterId", str)
 ServiceType = NewType("ServiceType", str)
 """`image`, `video`, `avatar`, or one that the configuration adds."""
 QuotaDay = NewType("QuotaDay", str)
-"""ISO date in the session's quota time zone."""
+"""ISO date in the quota time zone on which the day began, at its reset hour."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -36,6 +38,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 FailedCode = Literal[
     "bad_request",
     "not_found",
+    "conflict",
     "not_leader",
     "ledger_unavailable",
     "rebuilding",
@@ -64,9 +67,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Failed(Reply, frozen=True, kw_only=True, tag="failed"):
     """The command could not be handled at all.
 
-    `code` is one of `bad_request`, `not_found`, `not_leader`, `ledger_unavailable`, `rebuilding`
-    (analytics makes its figures anew), `internal`; `message` names what was wrong and what was
-    expected.
+    `code` is one of `bad_request`, `not_found`, `conflict` (with what is so already), `not_leader`,
+    `ledger_unavailable`, `rebuilding` (analytics makes its figures anew), `internal`; `message`
+    names what was wrong and what was expected.
     """
 
     code: str

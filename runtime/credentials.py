@@ -21,7 +21,18 @@ from runtime.texts import NAME_MAX, label_objection
 REGIONS = ("us", "hk", "jp", "sg")
 _TOLD_MAX = 5
 _PREFIX = re.compile(rf"(?i)({'|'.join(REGIONS)})-")
-_FIELDS = ("credential", "region", "limits", "quota_timezone", "label")
+_FIELDS = (
+    "credential",
+    "region",
+    "limits",
+    "quota_timezone",
+    "quota_reset_hour",
+    "label",
+    "account",
+    "tier",
+    "used",
+)
+_HOUR_MAX = 23
 _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
 _COOKIES = re.compile(r"(?i)(?:set-)?cookie:|[a-z_][a-z0-9_.-]*=[^=]|.*;")
@@ -44,11 +55,17 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[ServiceType, int] = {}
     """Units a day by service type, over the type's own."""
     quota_timezone: str = ""
+    quota_reset_hour: int | None = None
+    account: str = ""
+    """Whose quota it uses, with the others of this account."""
+    tier: str = ""
+    used: dict[ServiceType, int] = {}
+    """Units of today that are used already."""
     label: str = ""
     """What operators call its session; personal data does not belong there."""
 
     @property
-    def account(self) -> tuple[str, str]:
+    def region_and_token(self) -> tuple[str, str]:
         """Tell region and token: the same behind every proxy, which is a way and no account."""
         if _PROXY.match(self.credential):
             return self.region, self.credential.rpartition("@")[2]
@@ -56,7 +73,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     def session_identity(self, identity_key: str) -> SessionId:
         """Name the session that this credential makes."""
-        return session_identity(identity_key, *self.account)
+        return session_identity(identity_key, *self.region_and_token)
 
     def credentials_by_id(self, identity_key: str) -> dict[SessionId, "Credential"]:
         """Name every session that may be this account's, and what is kept under its seal there.
@@ -109,7 +126,7 @@ def credential_of(
     services: Collection[str] | None = None,
     defaults: dict[str, str] | None = None,
 ) -> Credential:
-    """Read a JSON object: `credential`; if wanted `region`, `limits`, `quota_timezone`, `label`.
+    """Read a JSON object: `credential`, and if wanted the others of `Credential`.
 
     `us-`, `hk-`, `jp-` or `sg-` before the credential, or behind its proxy, names its region, in
     either letter case. `timezone` is `quota_timezone` by another name. `services` are the types
@@ -135,7 +152,9 @@ def credential_of(
     zone = fields.get("quota_timezone", "")
     if not isinstance(zone, str) or (zone and not is_zone(zone)):
         raise WrongCredentialError(f'{named}: expected one such as "Asia/Shanghai"')
-    _check_limits(fields.get("limits", {}), services)
+    for units in ("limits", "used"):
+        _check_units(units, fields.get(units, {}), services)
+    _check_account(fields)
     _check_label(fields.get("label", ""))
     return Credential(**{**fields, "region": region, "credential": credential})
 
@@ -232,16 +251,34 @@ def _is_behind_proxy(credential: str) -> bool:
     return bool(at and token) and _HOST.fullmatch(token) is None
 
 
-def _check_limits(limits: Any, services: Collection[str] | None) -> None:
-    if not isinstance(limits, dict) or not all(
+def _check_units(name: str, given: Any, services: Collection[str] | None) -> None:
+    if not isinstance(given, dict) or not all(
         isinstance(units, int) and not isinstance(units, bool) and 0 <= units <= NUMBER_MAX
-        for units in limits.values()
+        for units in given.values()
     ):
         raise WrongCredentialError(
-            f"limits: expected whole numbers up to {NUMBER_MAX:,} by service type"
+            f"{name}: expected whole numbers up to {NUMBER_MAX:,} by service type"
         )
-    if services is not None and not limits.keys() <= set(services):
-        raise WrongCredentialError(f"limits: expected service types ({', '.join(services)})")
+    if services is not None and not given.keys() <= set(services):
+        raise WrongCredentialError(f"{name}: expected service types ({', '.join(services)})")
+
+
+def _check_account(fields: dict[str, Any]) -> None:
+    """Refuse what is no name of an account or tier, and no hour."""
+    for name in ("account", "tier"):
+        given = fields.get(name, "")
+        if not isinstance(given, str) or not is_name(given):
+            raise WrongCredentialError(
+                f"{name}: expected up to {NAME_MAX} printable characters, no blanks around them"
+            )
+    hour = fields.get("quota_reset_hour")
+    if hour is not None and (type(hour) is not int or not 0 <= hour <= _HOUR_MAX):
+        raise WrongCredentialError(f"quota_reset_hour: expected a whole hour, 0 to {_HOUR_MAX}")
+
+
+def is_name(text: str) -> bool:
+    """Whether an account or a tier may be called so; empty for none."""
+    return len(text) <= NAME_MAX and text.isprintable() and text == text.strip()
 
 
 def _check_label(label: Any) -> None:

@@ -27,7 +27,7 @@ from services.balancer.settings import BalancerSection, ServerSection
 from services.balancer.settings import Settings as BalancerSettings
 from services.gateway.settings import GatewaySection
 from services.gateway.settings import Settings as GatewaySettings
-from services.pool.settings import PoolSection
+from services.pool.settings import PoolSection, refuse_tiers
 
 _Settings = TypeVar("_Settings", bound=Section)
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -73,6 +73,9 @@ class Configuration(Section, frozen=True, kw_only=True):
     services: dict[str, ServiceTypeSection] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_SERVICES)
     )
+    tiers: dict[str, dict[str, int]] = {}
+    """Daily limits by service type for the accounts that name a tier: own limits go before these,
+    and these before `daily_limit`. One that a session has cannot be taken out."""
     pool: PoolSection = PoolSection()
     balancer: BalancerSection = BalancerSection()
     servers: list[ServerSection] = []
@@ -84,6 +87,7 @@ class Configuration(Section, frozen=True, kw_only=True):
         """Refuse what only several tables together show."""
         BalancerSettings(balancer=self.balancer, servers=self.servers, services=self.services)
         GatewaySettings(gateway=self.gateway, services=self.services)
+        refuse_tiers(self.tiers, self.services)
 
 
 def load_configuration(environment: Environment) -> Configuration:

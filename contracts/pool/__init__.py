@@ -84,12 +84,14 @@ from contracts.pool.rotation import (
     RotateKey,
 )
 from contracts.pool.sessions import (
+    AccountChanged,
     CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionLabelled,
     SessionRecovered,
     SessionRetired,
@@ -118,6 +120,7 @@ from contracts.pool.words import (
 
 __all__ = [
     "TRY_PATH",
+    "AccountChanged",
     "AddSession",
     "AddSessions",
     "AskKeys",
@@ -188,6 +191,7 @@ __all__ = [
     "SessionCooled",
     "SessionDoubted",
     "SessionFilter",
+    "SessionJoined",
     "SessionLabelled",
     "SessionRecovered",
     "SessionRequested",

@@ -1,6 +1,7 @@
 """What operators ask of the pool, and how they change it."""
 
 from contracts.base import (
+    AccountId,
     Command,
     Count,
     GatewayId,
@@ -61,6 +62,9 @@ class SessionView(Part, frozen=True, kw_only=True):
     """What operators call it."""
     checked_at: Instant | None = None
     """When a backend was asked last whether its account lives."""
+    account: AccountId = AccountId("")
+    """Whose quota it uses, with others; empty: its own. Counts and limits are those of all."""
+    tier: str = ""
 
 
 class LeaseView(Part, frozen=True, kw_only=True):
@@ -111,9 +115,10 @@ class TypeUnits(Part, frozen=True, kw_only=True):
 
 
 class QuotaReset(Part, frozen=True, kw_only=True):
-    """When the quota day of the sessions of one time zone ends."""
+    """When the quota day of the accounts of one time zone and reset hour ends."""
 
     timezone: str
+    reset_hour: int = 0
     quota_day: QuotaDay
     resets_at: Instant
 
@@ -161,6 +166,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Sessions neither retired nor disabled: those that count towards `min_size`, `max_size`."""
     growth_held: str = ""
     """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
+    policy_trouble: str = ""
+    """Why the configured policy is not in force; empty: it is, or nobody has asked for another."""
     snapshot_trouble: str = ""
     """Why the leader had no snapshot made when one was due; empty where nothing is wrong."""
     overview: PoolOverview | None = None
@@ -175,6 +182,13 @@ class AddSession(Part, frozen=True, kw_only=True):
     region: str = ""
     limits: dict[ServiceType, Count] = {}
     quota_timezone: str = ""
+    quota_reset_hour: int | None = None
+    """None: the account's, or the policy's."""
+    account: AccountId = AccountId("")
+    """Whose quota it uses; zone, hour, limits and tier that are left out are this account's."""
+    tier: str = ""
+    used: dict[ServiceType, Count] = {}
+    """Units of today that are used at least, whoever used them."""
     label: str = ""
     """What operators call it; empty: what they called it before."""
 
@@ -187,7 +201,9 @@ class AddSessions(Command, frozen=True, kw_only=True, tag="add_sessions"):
 
 
 class ChangeSession(Command, frozen=True, kw_only=True, tag="change_session"):
-    """Set a session's status or limits; `cool_s` cools it (0 ends its cooling).
+    """Set a session's status, limits or tier; `cool_s` cools it (0 ends its cooling).
+
+    Limits and tier are those of its account. `account` has it join one: once, and for good.
 
     `used_up`: its upstream account has nothing left, so nothing is granted until its reset.
     """
@@ -195,6 +211,8 @@ class ChangeSession(Command, frozen=True, kw_only=True, tag="change_session"):
     session_id: SessionId
     status: SessionStatus | None = None
     limits: dict[ServiceType, Count] | None = None
+    tier: str | None = None
+    account: AccountId = AccountId("")
     cool_s: float | None = None
     used_up: bool = False
     label: str | None = None
@@ -225,11 +243,13 @@ class Done(Reply, frozen=True, kw_only=True, tag="done"):
     """An administrative command is in the log; `changed` names what it touched.
 
     `revived` are those of them that had been retired. `labelled` were added again, with another
-    label than they had.
+    label than they had. `refused` says of others why not.
     """
 
     changed: list[str] = []
     revived: list[str] = []
+    refused: dict[str, str] = {}
+    """Sessions that were not added though the others were, and why."""
     labelled: list[str] = []
 
 

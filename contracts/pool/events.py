@@ -17,12 +17,14 @@ from contracts.base import (
 )
 from contracts.pool.rotation import KeyRotationBegan, KeyRotationEnded
 from contracts.pool.sessions import (
+    AccountChanged,
     CredentialsRefused,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionLabelled,
     SessionRecovered,
     SessionRetired,
@@ -264,6 +266,8 @@ PoolEvent = (
     | SessionRevived
     | SessionRetired
     | SessionsForgotten
+    | SessionJoined
+    | AccountChanged
     | SessionRequested
     | LeaseQueued
     | WaitsEnded

@@ -1,6 +1,7 @@
 """Events about the sessions of the pool, and the accounts they belong to."""
 
 from contracts.base import (
+    AccountId,
     Count,
     Event,
     Instant,
@@ -60,6 +61,35 @@ class SessionRetired(Event, frozen=True, kw_only=True, tag="session_retired"):
     by: str = ""
     by_pool: bool = False
     """It was not used for `stale_threshold`: a provisioner may bring it back."""
+
+
+class SessionJoined(Event, frozen=True, kw_only=True, tag="session_joined"):
+    """From here on a session uses the quota of a named account, for good.
+
+    The first that joins brings the account its zone, limits, tier and counts; the counts and leases
+    of each later one are added, so that the account may stand above its limit afterwards.
+    """
+
+    session_id: SessionId
+    account: AccountId
+    by: str = ""
+
+
+class AccountChanged(Event, frozen=True, kw_only=True, tag="account_changed"):
+    """Somebody said of the account of a session what earlier versions know nothing of.
+
+    Fields that are None stay as they were. Of its own tag, so that no process that would pass over
+    it leads: it would grant by other limits.
+    """
+
+    session_id: SessionId
+    tier: str | None = None
+    quota_reset_hour: int | None = None
+    """At which hour of the clock in its zone its quota days begin."""
+    used: dict[ServiceType, Count] = {}
+    """At least so many units of `quota_day` are used, whoever used them."""
+    quota_day: QuotaDay = QuotaDay("")
+    by: str = ""
 
 
 class SessionsForgotten(Event, frozen=True, kw_only=True, tag="sessions_forgotten"):

@@ -69,6 +69,10 @@ class Policy(Part, frozen=True, kw_only=True):
     reset_guard_s: float = 2.0
     reconcile_after_s: float = 3600.0
     quota_timezone: str = "UTC"
+    quota_reset_hour: int = 0
+    """At which hour of the clock in its zone a quota day begins."""
+    tiers: dict[str, dict[ServiceType, Count]] = {}
+    """Daily limits of the accounts that name a tier; a type that one leaves out has its own."""
     queue_max: Count = 10_000
     """Requests that may wait for a lease."""
     queue_max_per_key: Count = 1000

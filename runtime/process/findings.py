@@ -40,6 +40,7 @@ FindingCode = Literal[
     "log_ahead",
     "pool_no_leader",
     "balancer_no_leader",
+    "policy_refused",
     "snapshot_missing",
     "standby_absent",
     "logins_refused",
@@ -163,6 +164,8 @@ CURES: dict[FindingCode, str] = {
     "pool_no_leader": "Start a pool (`tidegate pool`), and read why the last one ended in its log.",
     "balancer_no_leader": "Start a balancer (`tidegate balancer`), and read why the last one ended"
     " in its log.",
+    "policy_refused": "Write the tier that it names back, or give its sessions another one"
+    " (`tidegate sessions change --tier`): until then the pool goes by the configuration before.",
     "snapshot_missing": "Give the machine more memory, or cure what the pool's log says of it:"
     " until then a pool process that begins reads more of the log than it need.",
     "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"

@@ -11,7 +11,7 @@ while: a hook by itself, for up to a minute (`provisioners/hook.py`).
 import asyncio
 
 from contracts.base import Failed, SessionId
-from contracts.pool import AddSessions, SessionStatus
+from contracts.pool import AddSessions, Done, SessionStatus
 from runtime.credentials import Credential
 from runtime.process.logs import Log
 from services.pool import domain, generated
@@ -40,6 +40,7 @@ from services.pool.provisioners import (
 from services.pool.settings import Settings
 from services.pool.store import CredentialStore, PoolLedger
 
+_TOLD = 5
 _PAUSE_S = 0.5
 _SWEEP_EVERY_S = 10.0
 _LOOKED_AT_ONCE = 1000
@@ -225,7 +226,16 @@ class SessionKeeper:
         answer = await self._committer.submit_own(CommandBatch(admin_kind(kind), [command]))
         if isinstance(answer, Failed):
             raise ProvisionError(f"sessions were not added: {answer.message}")
-        self._logger.info("sessions_added", count=len(named), origin=kind)
+        assert isinstance(answer, Done)
+        count = len(named) - len(answer.refused)
+        if answer.refused:
+            told = "; ".join(f"{name}: {why}" for name, why in [*answer.refused.items()][:_TOLD])
+            reason = f"{len(answer.refused)} do not fit their account: {told}"
+            if not count:
+                # Asked again at once, it would name the same ones for ever.
+                raise ProvisionError(reason)
+            self._log_complaint(reason)
+        self._logger.info("sessions_added", count=count, origin=kind)
 
     def _log_complaint(self, complaint: str, event: str = "credentials_refused") -> None:
         """Say once which credentials are of no use, or why there are none to be had."""

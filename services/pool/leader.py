@@ -192,11 +192,18 @@ class PoolLeader:
             item = (configuration.policy_of(self._settings), source, "configuration")
             answer = await self._committer.submit_own(CommandBatch(POLICY, [item]))
             if isinstance(answer, Failed):
-                self._logger.warning("policy_not_applied", reason=answer.message)
+                self._note_refused(answer.message)
                 return
+        self._ledger.policy_trouble = ""
         self._keeper.apply_settings()
         self._applied = (source, self._settings.file)
         self._logger.info("policy_in_force", source=source)
+
+    def _note_refused(self, reason: str) -> None:
+        """Tell once why the policy is not applied; it is tried again at every look."""
+        if reason != self._ledger.policy_trouble:
+            self._logger.warning("policy_not_applied", reason=reason)
+        self._ledger.policy_trouble = reason
 
     def _is_held(self) -> bool:
         """Tell whether the policy of settings that name no server waits, as the balancer's does."""

@@ -1,6 +1,7 @@
 """What an operator may turn at the pool: `[pool]`, its provisioner and checks, `[services]`."""
 
 import hashlib
+from collections.abc import Collection, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -9,12 +10,19 @@ import msgspec
 
 from contracts.base import ServiceType
 from contracts.pool import Policy
+from runtime.credentials import is_name
 from runtime.quantities import Seconds
-from runtime.settings import DEFAULT_SERVICES, Section, ServiceTypeSection
-from runtime.texts import refuse_unwritable
+from runtime.settings import (
+    DEFAULT_SERVICES,
+    Section,
+    ServiceTypeSection,
+    service_type_objection,
+)
+from runtime.texts import NAME_MAX, refuse_unwritable
 
 _TIMEOUT_MAX_S = 300
 _CHECKS_MAX = 600
+HOUR_MAX = 23
 
 
 class ProvisionerSection(Section, frozen=True, kw_only=True):
@@ -102,6 +110,8 @@ class PoolSection(Section, frozen=True, kw_only=True):
     reset_guard: Seconds = Seconds(2)
     """How long before a reset nothing is granted for the ending day."""
     quota_timezone: str = "UTC"
+    quota_reset_hour: int = 0
+    """At which hour of the clock there a quota day begins; it has the date of its beginning."""
     queue_max: int = 10_000
     """Requests that may wait for a session at once, all together."""
     queue_max_per_key: int = 1000
@@ -123,6 +133,8 @@ class PoolSection(Section, frozen=True, kw_only=True):
             raise ValueError("session_concurrency: expected at least 0")
         if self.lease_ttl < 1:
             raise ValueError('lease_ttl: expected at least "1s"')
+        if not 0 <= self.quota_reset_hour <= HOUR_MAX:
+            raise ValueError(f"quota_reset_hour: expected a whole hour, 0 to {HOUR_MAX}")
         if not 0 <= self.reset_guard < 3600:  # noqa: PLR2004 (an hour of the day at most)
             raise ValueError('reset_guard: expected less than "1h"')
         try:
@@ -141,6 +153,7 @@ class Settings(Section, frozen=True, kw_only=True):
     services: dict[str, ServiceTypeSection] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_SERVICES)
     )
+    tiers: dict[str, dict[str, int]] = {}
     demo: bool = False
     """Nobody named a server: the demo's own are the servers. Not written in any file."""
     serverless: bool = False
@@ -156,6 +169,20 @@ class Settings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what only the names of a table show."""
         refuse_unwritable(self.services)
+        refuse_tiers(self.tiers, self.services)
+
+
+def refuse_tiers(tiers: Mapping[str, Mapping[str, int]], services: Collection[str]) -> None:
+    """Refuse tiers that cannot be. Raises `ValueError`."""
+    for tier, limits in tiers.items():
+        if not tier or not is_name(tier):
+            raise ValueError(
+                f"tiers: expected names of 1 to {NAME_MAX} printable characters, got {tier!r}"
+            )
+        if objection := service_type_objection(limits, services):
+            raise ValueError(f"tiers: [tiers.{tier}]: {objection}")
+        if any(units < 0 for units in limits.values()):
+            raise ValueError(f"tiers: [tiers.{tier}]: expected numbers of at least 0")
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -172,6 +199,11 @@ def policy_of(settings: Settings) -> Policy:
         reset_guard_s=float(pool.reset_guard),
         reconcile_after_s=float(pool.reconcile_after),
         quota_timezone=pool.quota_timezone,
+        quota_reset_hour=pool.quota_reset_hour,
+        tiers={
+            tier: {ServiceType(name): units for name, units in limits.items()}
+            for tier, limits in settings.tiers.items()
+        },
         queue_max=pool.queue_max,
         queue_max_per_key=pool.queue_max_per_key,
         refresh_threshold=pool.refresh_threshold,

@@ -61,8 +61,8 @@ class PoolLedger:
     def __init__(self) -> None:
         """Start at the log's beginning."""
         self.state = Pool()
-        self.snapshot_trouble = ""
-        """Why no snapshot of it was made when one was due; empty when one was."""
+        self.policy_trouble = self.snapshot_trouble = ""
+        """Why the configured policy is not in force, and why no snapshot was made when due."""
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
         """Take one envelope of the subject into the state."""

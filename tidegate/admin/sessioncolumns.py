@@ -31,6 +31,8 @@ def session_columns(sessions: Iterable[Mapping[str, Any]]) -> list[ListedColumn]
         ListedColumn("reserved", lambda session: _some(session.get("reserved", {}))),
         ListedColumn("used", lambda session: _some(session.get("used", {}))),
         ListedColumn("quota_day"),
+        ListedColumn("account", lambda session: session.get("account")),
+        ListedColumn("tier", lambda session: session.get("tier")),
         ListedColumn("cooling_s", lambda session: session.get("cooling_s") or None),
         ListedColumn("doubts", lambda session: session.get("doubts") or None),
         ListedColumn("stale", text=lambda session: "yes" if session.get("stale") else ""),

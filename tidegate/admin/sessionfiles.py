@@ -36,6 +36,8 @@ EXPORTED = (
     "label",
     "status",
     "region",
+    "account",
+    "tier",
     "origin",
     "created_at",
     "last_used_at",
@@ -44,8 +46,10 @@ EXPORTED = (
     "reason",
 )
 _BY_SERVICE = {"limits": "limit", "used": "used", "reserved": "reserved", "remaining": "remaining"}
-_LIMIT = "limit_"
-_FIELDS = ("credential", "region", "timezone", "label", "limits")
+_UNITS = {"limit_": "limits", "used_": "used"}
+"""Columns of units, by what stands before the service type, and the fields that they make."""
+_HOUR = "quota_reset_hour"
+_FIELDS = ("credential", "region", "timezone", "label", "account", "tier")
 _SHOWN_MAX = 20
 SessionFields = dict[str, Any]
 Line = tuple[int, Credential | WrongCredential]
@@ -121,11 +125,12 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, SessionFields | Wrong
     """Read the rows of a CSV by their line. Raises `CommandError` for other columns."""
     reader = csv.reader(io.StringIO(text), strict=True)
     columns = [name.strip() for name in next(reader, [])]
-    are_known = [name in _FIELDS[:-1] or name.startswith(_LIMIT) for name in columns]
+    are_known = [name in (*_FIELDS, _HOUR) or name.startswith(tuple(_UNITS)) for name in columns]
     if "credential" not in columns or not all(are_known) or len(set(columns)) < len(columns):
         raise CommandError(
-            f"{file}, line 1: expected the columns credential, and of region, timezone, label"
-            " and limit_<service type> those that are wanted"
+            f"{file}, line 1: expected the columns credential, and of region, timezone, {_HOUR},"
+            " label, account, tier, limit_<service type> and used_<service type> those that are"
+            " wanted"
         )
     try:
         for row in reader:
@@ -145,15 +150,19 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, SessionFields | Wrong
 
 def _from_row(row: dict[str, str]) -> SessionFields | WrongCredential:
     """Read what a row says; an empty cell says nothing."""
-    limits: dict[str, int] = {}
+    said: SessionFields = {name: value for name, value in row.items() if name in _FIELDS and value}
     for column, value in row.items():
-        if not column.startswith(_LIMIT) or not value:
+        if column in _FIELDS or not value:
             continue
         if not (value.isascii() and value.isdecimal()):
             return WrongCredential(f"{column}: expected a whole number")
-        limits[column.removeprefix(_LIMIT)] = int(value)
-    plain = {name: value for name, value in row.items() if name in _FIELDS and value}
-    return {**plain, **({"limits": limits} if limits else {})}
+        if column == _HOUR:
+            said[_HOUR] = int(value)
+            continue
+        before = next(prefix for prefix in _UNITS if column.startswith(prefix))
+        units = said.setdefault(_UNITS[before], {})
+        units[column.removeprefix(before)] = int(value)
+    return said
 
 
 def as_session(credential: Credential) -> SessionFields:

@@ -70,6 +70,10 @@ def add_sessions(
     *,
     region: str = typer.Option("", help="Region of those that name none: us, hk, jp or sg."),
     timezone: str = typer.Option("", help="Quota time zone of those that name none."),
+    account: str = typer.Option(
+        "", help="Account of those that name none: whose quota they use, 16 sessions at most."
+    ),
+    tier: str = typer.Option("", help="Tier of those that name none."),
     label: str = typer.Option(
         "", help=f"What to call those that name nothing. {sessionlists.LABEL_HELP}"
     ),
@@ -82,9 +86,14 @@ def add_sessions(
     Example: tidegate sessions add credentials.txt --timezone Asia/Shanghai
     """
     data = sessionfiles.data_of(file)
-    lines = sessionfiles.session_lines(
-        data, file, defaults={"region": region, "timezone": timezone, "label": label}
-    )
+    said = {
+        "region": region,
+        "timezone": timezone,
+        "label": label,
+        "account": account,
+        "tier": tier,
+    }
+    lines = sessionfiles.session_lines(data, file, defaults=said)
     _send_sessions(lines, file, as_json=as_json)
 
 
@@ -92,7 +101,8 @@ def add_sessions(
 def import_sessions(
     file: str = typer.Argument(
         help="A credential a line, or JSON lines, or CSV when it is named so: credential, region,"
-        " timezone, label, limits (CSV: limit_<service type>); `-` is standard input."
+        " timezone, quota_reset_hour, label, account, tier, limits and used today (CSV:"
+        " limit_<service type>, used_<service type>); `-` is standard input."
     ),
     *,
     as_csv: bool = typer.Option(False, "--csv", help="It is CSV, whatever its name."),

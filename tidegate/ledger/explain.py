@@ -129,8 +129,9 @@ def _session_text(lease: StoryPart) -> str:
 def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:
     """Write a lease: its grant, its attempts, how it ended and what was counted."""
     trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
+    whose = f"session {lease['session_id']}{_account_text(lease)}"
     yield (
-        f"{lease['granted_at']}  granted: session {_session_text(lease)}, {lease['units_reserved']}"
+        f"{lease['granted_at']}  granted: {whose}, {lease['units_reserved']}"
         f" of {lease['service_type']} on {lease['quota_day']}{trial} (sequence"
         f" {lease['granted_sequence']})"
     )
@@ -203,3 +204,9 @@ def _pair_line(indent: str, row: StoryPart, names: tuple[str, ...]) -> Iterator[
     given = {name: row[name] for name in names if row.get(name)}
     if given:
         yield indent + ", ".join(f"{name} {value}" for name, value in given.items())
+
+
+def _account_text(lease: dict[str, Any]) -> str:
+    """Say whose quota it was, and of which tier, where that is not the session's own."""
+    said = [f"{name} {lease[name]}" for name in ("account", "tier") if lease.get(name)]
+    return f" ({', '.join(said)})" if said else ""

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 from contracts.subjects import evt_pool
@@ -71,11 +72,12 @@ def replay_summary(replayed: Replayed) -> dict[str, Any]:
     pool = replayed.pool
     used: Counter[tuple[str, str]] = Counter()
     reserved: Counter[tuple[str, str]] = Counter()
-    for session in pool.sessions.values():
-        for day, accounts in session.days.items():
-            for service_type, account in accounts.items():
-                used[day, service_type] += account.used
-                reserved[day, service_type] += account.reserved
+    own = (session.account for session in pool.sessions.values() if not session.account.name)
+    for account in chain(own, pool.accounts.values()):
+        for day, tallies in account.days.items():
+            for service_type, tally in tallies.items():
+                used[day, service_type] += tally.used
+                reserved[day, service_type] += tally.reserved
     return {
         "sequence": pool.sequence,
         "epoch": pool.epoch,

@@ -28,6 +28,9 @@ def settings_page() -> str:
         text += f"\n## {table_heading(path)}\n\n{doc_sentence(section)}\n\n"
         columns = ("setting", "type", "default", "variable", "meaning")
         text += markdown_table(columns, _setting_rows(path, section))
+    for name, meaning in field_docs(Configuration).items():
+        # Tables whose names and settings are the operator's own.
+        text += f"\n## `[{name}.<name>]`\n\n{meaning}\n"
     return text
 
 

@@ -21,6 +21,7 @@ from services.analytics.domain.moments import LogPlace, Routes
 from services.analytics.domain.rows import ConfigRow, KeyRow
 from services.analytics.domain.states import EntityJournal, States, as_json
 
+_HOUR_MAX = 23
 _DESCRIPTIONS = {
     "min_size": "sessions the pool keeps at least",
     "max_size": "sessions the pool keeps at most",
@@ -29,6 +30,7 @@ _DESCRIPTIONS = {
     "reset_guard_s": "seconds before a reset in which nothing is granted",
     "reconcile_after_s": "seconds past its deadline until a doubtful lease may be reconciled",
     "quota_timezone": "time zone in which quota days begin",
+    "quota_reset_hour": "hour of the clock there at which they begin",
 }
 
 
@@ -104,6 +106,14 @@ class Config:
         row = self.rows.get("quota_timezone")
         return row.value if row else "UTC"
 
+    @property
+    def quota_reset_hour(self) -> int:
+        """At which hour of the clock there they begin."""
+        row = self.rows.get("quota_reset_hour")
+        hour = int(row.value) if row else 0
+        # A log may hold any number; the pool, too, reads what is no hour as midnight.
+        return hour if 0 <= hour <= _HOUR_MAX else 0
+
     def begin_batch(self) -> None:
         """Begin a batch: nothing has changed in it yet."""
         self.changed = set()
@@ -111,7 +121,7 @@ class Config:
     def replace_policy(self, event: PolicyChanged, place: LogPlace) -> None:
         """Put the new policy in the place of the old one."""
         values = msgspec.structs.asdict(event.policy)
-        limits = values.pop("daily_limits")
+        limits, tiers = values.pop("daily_limits"), values.pop("tiers")
         # The names of before as well: a limit that is gone has a row to be deleted.
         before = self.rows.keys()
         self.rows = {
@@ -122,6 +132,11 @@ class Config:
             name = f"daily_limit.{service_type}"
             meaning = "units per session and quota day"
             self.rows[name] = ConfigRow(key=name, value=str(limit), description=meaning)
+        for tier, own in tiers.items():
+            for service_type, limit in own.items():
+                name = f"tier.{tier}.{service_type}"
+                meaning = "units per quota day of an account of this tier"
+                self.rows[name] = ConfigRow(key=name, value=str(limit), description=meaning)
         self.changed |= self.rows.keys() | before
         self._journal.record_event(event, "", place)
 

@@ -1,7 +1,7 @@
 """Envelopes in, batches of columns out: the one place that knows which event goes where."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
@@ -95,6 +95,7 @@ class RowFold:
         self.config = Config(self._journal)
         self.config.rows = {row.key: row for row in restored.config}
         self._zone: tzinfo = zone_named(self.config.quota_timezone)
+        self._reset_at = timedelta(hours=self.config.quota_reset_hour)
         # Nothing is forgotten before the first envelope says what time it is.
         self._now = 0
         self.sequence = after
@@ -114,7 +115,8 @@ class RowFold:
         An event that is `PASSED_OVER` leaves no trace.
         """
         ts = as_micros(envelope.time)
-        day = as_instant(ts).astimezone(self._zone).date().isoformat()
+        # By the clock on the wall, which is what the hour of a reset is read from.
+        day = (as_instant(ts).astimezone(self._zone) - self._reset_at).date().isoformat()
         # Subjects have writers of their own, whose clocks differ: it never goes back.
         self._now = max(self._now, ts)
         self.sequence = sequence
@@ -253,6 +255,7 @@ class RowFold:
         self.config.replace_policy(event, place)
         # Days begin elsewhere from here on; what is written keeps the days it has.
         self._zone = zone_named(self.config.quota_timezone)
+        self._reset_at = timedelta(hours=self.config.quota_reset_hour)
 
     def _leave_out(self, event: Any, place: LogPlace, why: str) -> None:
         """Leave an event out, and say so unless others are only tried without it."""

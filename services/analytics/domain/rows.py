@@ -184,6 +184,9 @@ class SessionRow(Row, kw_only=True):
     cooling_until: Moment | None = None
     suspected_at: Moment | None = None
     reason: str = ""
+    account: str = ""
+    """Whose limits, zone and tier it has, with others; empty: its own."""
+    tier: str = ""
     label: str = ""
     """What operators call it."""
 

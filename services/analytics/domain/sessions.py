@@ -3,10 +3,12 @@
 from typing import Any
 
 from contracts.pool import (
+    AccountChanged,
     SessionAdded,
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionLabelled,
     SessionRecovered,
     SessionRetired,
@@ -28,6 +30,8 @@ class SessionStates(States[SessionRow]):
     def __init__(self, journal: EntityJournal) -> None:
         """Know no session."""
         super().__init__(journal)
+        self._members: dict[str, list[str]] | None = None
+        """The sessions of each account that has a name, once anybody asked."""
         self.routes: Routes = {
             SessionAdded: self._on_session_added,
             SessionChanged: self._on_session_changed,
@@ -38,6 +42,8 @@ class SessionStates(States[SessionRow]):
             SessionSuspected: self._on_session_suspected,
             SessionDoubted: self._on_session_doubted,
             SessionRecovered: self._on_session_recovered,
+            SessionJoined: self._on_session_joined,
+            AccountChanged: self._on_account_changed,
         }
 
     def _on_session_added(self, event: SessionAdded, place: LogPlace) -> None:
@@ -64,8 +70,48 @@ class SessionStates(States[SessionRow]):
         if event.status in _SET_BY_HAND:
             changes |= {"status": event.status.value, "suspected_at": None}
         if event.limits is not None:
-            changes["limits"] = as_json(event.limits)
+            self._change_account(event.session_id, place, limits=as_json(event.limits))
         self.change_row(event, event.session_id, place, **changes)
+
+    def _on_session_joined(self, event: SessionJoined, place: LogPlace) -> None:
+        """Enter a session in an account; one that is in one already only leaves an event row."""
+        row = self.rows.get(event.session_id)
+        changes: dict[str, Any] = {}
+        if row is not None and event.account and not row.account:
+            members = self._members_of(event.account)
+            changes["account"] = event.account
+            if members:
+                first = self.rows[members[0]]
+                shared = ("limits", "tier", "quota_timezone")
+                changes |= {name: getattr(first, name) for name in shared}
+            members.append(event.session_id)
+        self.change_row(event, event.session_id, place, **changes)
+
+    def _on_account_changed(self, event: AccountChanged, place: LogPlace) -> None:
+        if event.tier is not None:
+            self._change_account(event.session_id, place, tier=event.tier)
+        self.change_row(event, event.session_id, place)
+
+    def _members_of(self, account: str) -> list[str]:
+        """List the sessions of an account, to which more may be added."""
+        if self._members is None:
+            self._members = {}
+            for name, row in self.rows.items():
+                if row.account:
+                    self._members.setdefault(row.account, []).append(name)
+        return self._members.setdefault(account, [])
+
+    def _change_account(self, session_id: str, place: LogPlace, **changes: Any) -> None:
+        """Change the rows of all that use the account of a session."""
+        row = self.rows.get(session_id)
+        if row is None:
+            return
+        for name in self._members_of(row.account) if row.account else [session_id]:
+            member = self.rows[name]
+            member.changed_at = place.ts
+            for column, value in changes.items():
+                setattr(member, column, value)
+            self.changed.add(name)
 
     def _on_session_labelled(self, event: SessionLabelled, place: LogPlace) -> None:
         self.change_row(event, event.session_id, place, label=event.label)

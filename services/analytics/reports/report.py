@@ -17,7 +17,10 @@ from services.analytics.store import QuestionError, Readers
 
 _ROWS_MAX = 1000
 _DAYS = {ReportPeriod.DAILY: 1, ReportPeriod.WEEKLY: 7}
-_TODAY = "select day, zone, now from today"
+_TODAY = (
+    "select day, if(reset_hour = 0, zone, format('{} from {:02d}:00', zone, reset_hour)), now"
+    " from today"
+)
 _WRITERS: dict[ReportFormat, Callable[[Report], str]] = {
     ReportFormat.HTML: page.as_page,
     ReportFormat.MARKDOWN: markdown.as_markdown,

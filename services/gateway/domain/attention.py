@@ -116,6 +116,8 @@ def session_findings(
         yield fine("sessions", summary)
     if reply.growth_held:
         yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
+    if reply.policy_trouble:
+        yield wrong("configuration", "policy_refused", reply.policy_trouble)
     leases = f"{reply.open_leases} open leases, {reply.waiting} requests wait for one"
     yield fine("pool", f"leads since epoch {reply.epoch}, {leases}")
     if reply.waiting > reply.queue_max * _MANY > 0:

@@ -26,6 +26,7 @@ ErrorCode = Literal[
     "read_only_key",
     "cross_site_refused",
     "not_found",
+    "conflict",
     "method_not_allowed",
     "host_not_allowed",
     "request_too_large",
@@ -102,6 +103,13 @@ _KINDS = (
         "a sign-in, or a request by cookie, that cannot be taken for the dashboard's own",
     ),
     ErrorKind("not_found", 404, "not_found_error", "unknown path or id"),
+    ErrorKind(
+        "conflict",
+        409,
+        "invalid_request_error",
+        "it does not go with what is so already, and will not when it is tried again",
+        should_retry=False,
+    ),
     ErrorKind("method_not_allowed", 405, "invalid_request_error", "the path has other methods"),
     ErrorKind(
         "host_not_allowed",

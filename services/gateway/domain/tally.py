@@ -22,7 +22,7 @@ class _Counted(msgspec.Struct):
     until: datetime
 
 
-class Tally:
+class RefusalCounts:
     """One count for each sort of call; `count_refusal` each, then `take_due` at times.
 
     The minute of a sort begins with the first of it that `is_counting` does not know yet.

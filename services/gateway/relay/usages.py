@@ -27,7 +27,7 @@ from runtime.nats.bus import Bus
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.logs import Log
 from services.gateway.domain.errors import GatewayError
-from services.gateway.domain.tally import EVERY, Tally
+from services.gateway.domain.tally import EVERY, RefusalCounts
 
 UNACKNOWLEDGED_MAX = 10_000
 """A gateway with more usages on its hands stops leasing."""
@@ -56,7 +56,7 @@ class Outbox:
         self._usages: dict[LeaseId, UsageRecorded] = {}
         self._cancellations: dict[tuple[RequestId, int], CancelLease] = {}
         self._refused: list[CallsRefused] = []
-        self._tally = Tally(gateway_id)
+        self._tally = RefusalCounts(gateway_id)
         self._timeout_s = _TIMEOUT_S
         self._awake = asyncio.Event()
         self._empty = asyncio.Event()

@@ -277,6 +277,8 @@ def _as_answer(kind: type[_Answer], answer: Any, service: str) -> _Answer:
         name, colon, _ = answer.message.partition(": ")
         param = name if colon and name.isidentifier() else None
         raise GatewayError("invalid_request", answer.message, param)
+    if answer.code == "conflict":
+        raise GatewayError("conflict", answer.message, answer.message.partition(": ")[0])
     if answer.code == "not_found":
         raise GatewayError("not_found", answer.message)
     if answer.code == "rebuilding":

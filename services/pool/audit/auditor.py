@@ -7,7 +7,7 @@ from contracts.base import LeaderElected, LeaseId
 from contracts.envelope import Envelope
 from contracts.pool import LeaseExpired, LeaseGranted, LeaseRenewed, PoolCheckpointed
 from services.pool.audit.chain import Chain
-from services.pool.audit.recount import AccountKey, Recount, Totals
+from services.pool.audit.recount import OwnedUnits, Recount, Totals, UnitKey
 from services.pool.audit.version2 import VERSION_2, SecondVersion
 from services.pool.domain.canonical import HASH_VERSION, state_hash
 from services.pool.domain.decide.upkeep import SWEPT_MAX
@@ -82,14 +82,14 @@ class Auditor:
     def finish_audit(self) -> list[Violation]:
         """Compare the two ways of counting, and return where they differ."""
         differences = [
-            Violation(ViolationKind.RECOUNT_DIFFERS, f"{session_id}", message, self.pool.sequence)
-            for (day, session_id, service_type), totals in self._recount.totals.items()
-            if (message := self._count_difference((day, session_id, service_type), totals))
+            Violation(ViolationKind.RECOUNT_DIFFERS, owned.owner.name, message, self.pool.sequence)
+            for owned in self._recount.owned_units()
+            if (message := self._count_difference(owned))
         ]
         self.violations += differences
         return differences
 
-    def unit_totals(self) -> dict[AccountKey, Totals]:
+    def unit_totals(self) -> dict[UnitKey, Totals]:
         """Units by (quota day, session, service type): for DuckDB and the demo's ledger."""
         return self._recount.totals
 
@@ -125,17 +125,16 @@ class Auditor:
                 violations.append(Violation(ViolationKind.NEVER_ENDED, lease_id, message, sequence))
         return violations
 
-    def _count_difference(self, key: AccountKey, totals: Totals) -> str | None:
+    def _count_difference(self, owned: OwnedUnits) -> str | None:
         """Say how fold and recount differ; days that have left the fold are not compared."""
-        day, session_id, service_type = key
-        account = self.pool.sessions[session_id].days.get(day, {}).get(service_type)
-        if account is None:
-            return None
-        if (account.used, account.reserved) == (totals.used, totals.reserved):
+        day, service_type = owned.quota_day, owned.service_type
+        account = self.pool.sessions[owned.owner.members[0]].account
+        tally = account.days.get(day, {}).get(service_type)
+        if tally is None or (tally.used, tally.reserved) == (owned.used, owned.reserved):
             return None
         return (
-            f"{service_type} on {day}: the fold has {account.used} used and {account.reserved} "
-            f"reserved, the recount {totals.used} and {totals.reserved}"
+            f"{service_type} on {day}: the fold has {tally.used} used and {tally.reserved} "
+            f"reserved, the recount {owned.used} and {owned.reserved}"
         )
 
 

@@ -2,35 +2,39 @@
 
 The fold adds and subtracts reservations and uses. Here every lease lies in exactly one pile, an
 end moves it to another, and the sums of the piles are the truth; a mistake in one of the two
-ways of counting shows as a difference.
+ways of counting shows as a difference. Where sessions share an account the fold adds their counts
+once, when one joins; here each keeps its piles, and the account is their sum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from contracts.base import LeaseId, QuotaDay, RequestId, ServiceType, SessionId
+from contracts.base import AccountId, LeaseId, QuotaDay, RequestId, ServiceType, SessionId
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import (
+    AccountChanged,
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
     LeaseReconciled,
     Outcome,
+    Policy,
     PolicyChanged,
     QuotaObserved,
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionJoined,
     SessionSuspected,
     UsageRecorded,
 )
 from services.pool.domain.ended import KEPT
 from services.pool.domain.violations import Violation, ViolationKind
 
-AccountKey = tuple[QuotaDay, SessionId, ServiceType]
+UnitKey = tuple[QuotaDay, SessionId, ServiceType]
 _RESERVED, _RECONCILED = "reserved", "reconciled"
 
 
@@ -47,6 +51,8 @@ class Totals(msgspec.Struct):
     cancelled: int = 0
     reconciled: int = 0
     """Found used by a reconciliation; no longer among `unknown` or `expired`."""
+    told: int = 0
+    """By an operator, beyond what leases had used by then: of no lease, and not in `used`."""
 
     @property
     def used(self) -> int:
@@ -57,7 +63,7 @@ class Totals(msgspec.Struct):
 class Pile(msgspec.Struct, eq=False):
     """Where a lease's units lie."""
 
-    key: AccountKey
+    key: UnitKey
     units: int
     """As reserved."""
     name: str = _RESERVED
@@ -66,13 +72,35 @@ class Pile(msgspec.Struct, eq=False):
     reported: bool = False
 
 
+class Owner(msgspec.Struct, eq=False):
+    """An account."""
+
+    name: str
+    """Of one without a name, its session's id."""
+    limits: dict[ServiceType, int]
+    members: list[SessionId]
+    tier: str = ""
+    is_named: bool = False
+
+
+class OwnedUnits(msgspec.Struct, frozen=True):
+    """What an account has used and reserved of a type on a day."""
+
+    owner: Owner
+    quota_day: QuotaDay
+    service_type: ServiceType
+    used: int
+    reserved: int
+
+
 class Recount:
     """The independent count; `count_event` takes every event in order."""
 
     def __init__(self) -> None:
-        self.totals: dict[AccountKey, Totals] = {}
-        self._policy: dict[ServiceType, int] = {}
-        self._limits: dict[SessionId, dict[ServiceType, int]] = {}
+        self.totals: dict[UnitKey, Totals] = {}
+        self._policy = Policy(daily_limits={})
+        self._owners: dict[SessionId, Owner] = {}
+        self._accounts: dict[AccountId, Owner] = {}
         self._leases: dict[LeaseId, Pile] = {}
         self._numbers: dict[tuple[RequestId, int], LeaseId] = {}
         self._penalised: dict[RequestId, tuple[SessionId, datetime]] = {}
@@ -82,6 +110,8 @@ class Recount:
             PolicyChanged: self._on_policy_changed,
             SessionAdded: self._on_session_added,
             SessionChanged: self._on_session_changed,
+            SessionJoined: self._on_session_joined,
+            AccountChanged: self._on_account_changed,
             LeaseGranted: self._on_lease_granted,
             UsageRecorded: self._on_usage_recorded,
             LeaseCancelled: self._on_lease_cancelled,
@@ -105,15 +135,62 @@ class Recount:
         self._violations.clear()
         return violations
 
+    def owned_units(self) -> Iterator[OwnedUnits]:
+        """Tell what every account has used and reserved, by day and type."""
+        for day, session_id, service_type in self.totals:
+            owner = self._owners[session_id]
+            having = (name for name in owner.members if (day, name, service_type) in self.totals)
+            if next(having) == session_id:
+                yield self._units_of(owner, day, service_type)
+
+    def _units_of(self, owner: Owner, day: QuotaDay, service_type: ServiceType) -> OwnedUnits:
+        """Sum what the sessions of an account have."""
+        totals = [
+            kept
+            for name in owner.members
+            if (kept := self.totals.get((day, name, service_type))) is not None
+        ]
+        used = sum(kept.used + kept.told for kept in totals)
+        return OwnedUnits(owner, day, service_type, used, sum(kept.reserved for kept in totals))
+
+    def _limit_of(self, owner: Owner, service_type: ServiceType) -> int:
+        policy = self._policy
+        by_tier = policy.tiers.get(owner.tier, {}).get(service_type)
+        otherwise = policy.daily_limits.get(service_type, 0) if by_tier is None else by_tier
+        return owner.limits.get(service_type, otherwise)
+
     def _on_policy_changed(self, event: PolicyChanged) -> None:
-        self._policy = event.policy.daily_limits
+        self._policy = event.policy
 
     def _on_session_added(self, event: SessionAdded) -> None:
-        self._limits.setdefault(event.session_id, event.limits)
+        own = Owner(event.session_id, event.limits, [event.session_id])
+        self._owners.setdefault(event.session_id, own)
 
     def _on_session_changed(self, event: SessionChanged) -> None:
-        if event.limits is not None and event.session_id in self._limits:
-            self._limits[event.session_id] = event.limits
+        if event.limits is not None and event.session_id in self._owners:
+            self._owners[event.session_id].limits = event.limits
+
+    def _on_session_joined(self, event: SessionJoined) -> None:
+        own = self._owners.get(event.session_id)
+        # What cannot be is the fold's to tell.
+        if own is None or own.is_named or not event.account:
+            return
+        own.name, own.is_named = event.account, True
+        owner = self._accounts.setdefault(event.account, own)
+        if owner is not own:
+            owner.members.append(event.session_id)
+            self._owners[event.session_id] = owner
+
+    def _on_account_changed(self, event: AccountChanged) -> None:
+        owner = self._owners.get(event.session_id)
+        if owner is None:
+            return
+        owner.tier = owner.tier if event.tier is None else event.tier
+        for service_type, units in event.used.items():
+            used = self._units_of(owner, event.quota_day, service_type).used
+            key = (event.quota_day, event.session_id, service_type)
+            if units > used:
+                self.totals.setdefault(key, Totals()).told += units - used
 
     def _on_lease_granted(self, event: LeaseGranted) -> None:
         """Lay a lease's units on the reserved pile; name a second one, or one too many."""
@@ -122,13 +199,13 @@ class Recount:
         if event.lease_id in self._leases or earlier != event.lease_id:
             message = f"{event.request_id} number {event.number} was granted before"
             self._violations.append((ViolationKind.GRANTED_TWICE, event.lease_id, message))
-        if event.lease_id in self._leases or event.session_id not in self._limits:
+        if event.lease_id in self._leases or event.session_id not in self._owners:
             return
         key = (event.quota_day, event.session_id, event.service_type)
-        totals = self.totals.setdefault(key, Totals())
-        taken = totals.reserved + totals.used
-        policy = self._policy.get(event.service_type, 0)
-        limit = self._limits[event.session_id].get(event.service_type, policy)
+        self.totals.setdefault(key, Totals())
+        owner = self._owners[event.session_id]
+        owned = self._units_of(owner, event.quota_day, event.service_type)
+        taken, limit = owned.used + owned.reserved, self._limit_of(owner, event.service_type)
         if taken + event.units > limit:
             message = f"{taken} + {event.units} units of {limit} on {event.quota_day}"
             self._violations.append((ViolationKind.OVERSOLD, event.lease_id, message))
@@ -201,7 +278,7 @@ class Recount:
             self._move_units(pile, _RECONCILED, min(event.units, pile.units))
 
     def _on_penalty(self, event: SessionCooled | SessionSuspected | QuotaObserved) -> None:
-        if event.request_id and event.session_id in self._limits:
+        if event.request_id and event.session_id in self._owners:
             first = (event.session_id, self._at)
             other, at = self._penalised.setdefault(event.request_id, first)
             # The pool remembers no longer, and no request lasts as long.

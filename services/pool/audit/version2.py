@@ -5,8 +5,8 @@ keeps less of them, for somewhat longer. What that fold had of them is followed 
 and the rest is read from ours: every field by its name, for what records have gained since is not
 in this form.
 
-The form cannot be rendered of a ledger that version 2 could not have had. Nothing of that kind is
-in the log yet; the first event that brings it ends the comparing in `is_comparable`.
+The form cannot be rendered of a ledger that version 2 could not have had: the first event that
+says of an account what that version knew nothing of ends the comparing.
 """
 
 import hashlib
@@ -20,12 +20,14 @@ import msgspec
 from contracts.base import LeaseId, RequestId, SessionId
 from contracts.events import AnyEvent, UnknownEvent
 from contracts.pool import (
+    AccountChanged,
     LeaseCancelled,
     LeaseExpired,
     LeaseGranted,
     Policy,
     QuotaObserved,
     SessionCooled,
+    SessionJoined,
     SessionSuspected,
     UsageRecorded,
 )
@@ -48,11 +50,8 @@ _POLICY = (
     "quota_timezone",
 )
 """The fields of a policy that version 2 stands for."""
-_LATER = {
-    field.name: field.default
-    for field in msgspec.structs.fields(Policy)
-    if field.name not in _POLICY
-}
+_PLAIN = Policy(daily_limits={})
+_LATER = {name: getattr(_PLAIN, name) for name in Policy.__struct_fields__ if name not in _POLICY}
 """Those that came later, as they are left out."""
 
 
@@ -75,14 +74,8 @@ class SecondVersion:
         self._forbidden: dict[LeaseId, datetime] = {}
         self._penalised: dict[RequestId, SessionId] = {}
         self._leaving: deque[_Leaving] = deque()
-
-    @property
-    def is_comparable(self) -> bool:
-        """Whether the ledger is one that version 2 could have had.
-
-        Here is the place to say no: as soon as a session names an account.
-        """
-        return True
+        self.is_comparable = True
+        """Whether the ledger is one that version 2 could have had."""
 
     def drop_due(self, at: datetime) -> None:
         """Let go of what that fold let go of by `at`."""
@@ -103,6 +96,8 @@ class SecondVersion:
                     self._forbidden[event.lease_id] = at
                     self._let_leave(self._forbidden, event.lease_id, at)
                 self._note_end(event.lease_id, at)
+            case SessionJoined() | AccountChanged():
+                self.is_comparable = False
             case SessionCooled() | SessionSuspected() | QuotaObserved():
                 request_id = event.request_id
                 known = event.session_id in self._pool.sessions
@@ -169,11 +164,23 @@ class _HashedSession(msgspec.Struct):
     days: Any
 
 
+_OF_ACCOUNT = ("limits", "quota_timezone", "days")
+
+
 def _session_records(sessions: Mapping[SessionId, Session]) -> dict[SessionId, _HashedSession]:
-    return {
-        name: msgspec.convert(session, _HashedSession, from_attributes=True)
-        for name, session in sessions.items()
-    }
+    return {name: _session_record(session) for name, session in sessions.items()}
+
+
+def _session_record(session: Session) -> _HashedSession:
+    """Take what that version had of a session: its account was a part of it."""
+    account = session.account
+    owned = {name: getattr(account, name) for name in _OF_ACCOUNT}
+    return _HashedSession(
+        **{
+            name: owned[name] if name in owned else getattr(session, name)
+            for name in _HashedSession.__struct_fields__
+        }
+    )
 
 
 def _lease_records(leases: Mapping[LeaseId, Lease]) -> dict[LeaseId, list[Any]]:

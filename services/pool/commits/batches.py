@@ -55,6 +55,7 @@ def _admin_reply(answers: list[Any]) -> Reply:
     """Make one answer of the parts that a long command was cut into."""
     changed: list[str] = []
     revived: list[str] = []
+    refused: dict[str, str] = {}
     labelled: list[str] = []
     for answer in answers:
         if not isinstance(answer, Done):
@@ -63,7 +64,8 @@ def _admin_reply(answers: list[Any]) -> Reply:
         changed += answer.changed
         revived += answer.revived
         labelled += answer.labelled
-    return Done(changed=changed, revived=revived, labelled=labelled)
+        refused |= answer.refused
+    return Done(changed=changed, revived=revived, labelled=labelled, refused=refused)
 
 
 LEASE = CommandKind(
@@ -133,9 +135,7 @@ BULK = CommandKind(
 """Items are `BulkChange`."""
 POLICY = CommandKind(
     "policy",
-    lambda state, wanted, now: Decision(
-        domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now), Done()
-    ),
+    lambda state, wanted, now: domain.decide_policy(state, wanted[0], wanted[1], wanted[2], now),
     _admin_reply,
     lambda _items, why: Failed(code="ledger_unavailable", message=why),
 )

@@ -13,11 +13,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import msgspec
 from nats.errors import Error as NatsError
 
 from contracts.base import Failed, Reply
-from contracts.pool import FindSessions, Granted, PoolStatus, PoolStatusReply
+from contracts.pool import FindSessions, Granted, PoolStatus
 from runtime.clock import Clock
 from runtime.eventlog import FenceError, LogUnavailableError
 from runtime.leadership import Leadership
@@ -25,6 +24,7 @@ from runtime.nats.broker import Call, send_reply
 from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
+from services.pool.commits import questions
 from services.pool.commits.batches import LEASE, CommandBatch, unavailable_refusal
 from services.pool.commits.deliveries import Deliveries
 from services.pool.commits.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
@@ -116,11 +116,7 @@ class Committer:
         if self._appending or not self._leadership.recently_proved:
             self._put_off(partial(self.answer_status, call, asked))
             return
-        log, ledger, now = self._writer, self._ledger, self.log_now()
-        answer = domain.answer_question(ledger.state, asked, now, log.link.sequence, log.epoch)
-        if isinstance(answer, PoolStatusReply):
-            own = {"unwritable_s": log.unwritable_s, "snapshot_trouble": ledger.snapshot_trouble}
-            answer = msgspec.structs.replace(answer, **own)
+        answer = questions.answer_of(self._ledger, self._writer, asked, self.log_now())
         await self._publish_answer(call, answer)
 
     def finish_term(self) -> None:

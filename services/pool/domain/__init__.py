@@ -17,7 +17,7 @@ overview        the pool as a whole, without a look at every session
 canonical       `state_hash`
 evidence        what calls have shown, to compare with
 quota           quota days in their time zones
-records         session, lease, account
+records         session, account, lease
 upkeep          what was asked for, who joined lately, whether growth is held
 ended           what is remembered of leases whose end is certain
 violations      what can be wrong with a history

@@ -3,8 +3,9 @@
 Only what the events alone determine is in it. Leases whose end is certain are in it by the number
 and the digest of each span of them, and by what they left in the accounts: to lay out each of a
 million of them would hold the leader up for seconds (ADR 11, ADR 35). Every field of the records
-is in it. Whoever changes the form, be it by a field of a record, raises `HASH_VERSION`: hashes are
-compared between equal versions only. The form before this one is the audit's (`audit/version2`).
+is in it, and an account in each session that uses it. Whoever changes the form, be it by a field of
+a record, raises `HASH_VERSION`: hashes are compared between equal versions only. The form before
+this one is the audit's (`audit/version2`).
 """
 
 import hashlib
@@ -22,9 +23,9 @@ from services.pool.domain.upkeep import Upkeep
 
 HASH_VERSION = 3
 _encoder = msgspec.json.Encoder(order="deterministic")
-_REFERENCES = ("session", "account")
+_REFERENCES = ("session", "tally")
 LEASE_FIELDS = tuple(name for name in Lease.__struct_fields__ if name not in _REFERENCES)
-"""What a lease holds beside its session and that one's account, in order."""
+"""What a lease holds beside its session and its account's tally, in order."""
 
 
 def canonical_json(state: Pool) -> bytes:

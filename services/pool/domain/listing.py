@@ -88,7 +88,7 @@ def session_test(state: Pool, wanted: SessionFilter, now: datetime) -> Callable[
     def fits(session: Session) -> bool:
         if statuses and session_status(session, now) not in statuses:
             return False
-        if service_type and state.daily_limit(session, service_type) <= 0:
+        if service_type and session.account.daily_limit(state.policy, service_type) <= 0:
             return False
         own = labels.get(session.session_id, "")
         if label and own != label:
@@ -99,7 +99,16 @@ def session_test(state: Pool, wanted: SessionFilter, now: datetime) -> Callable[
 
 
 def _mentions(session: Session, label: str, text: str) -> bool:
-    said = (session.session_id, label, session.region, session.origin, session.reason)
+    account = session.account
+    said = (
+        session.session_id,
+        label,
+        session.region,
+        session.origin,
+        session.reason,
+        account.name,
+        account.tier,
+    )
     return any(text in one.casefold() for one in said)
 
 
@@ -149,8 +158,8 @@ def _sort_keys(state: Pool, asked: FindSessions, now: datetime) -> dict[str, _Ke
         return left.get(name, 0) if name else sum(left.values())
 
     def used(session: Session) -> float:
-        accounts = session.days.get(index.zone_of(session).day, {})
-        return sum(kept.used for of, kept in accounts.items() if name in {"", of})
+        tallies = session.account.days.get(index.zone_of(session).day, {})
+        return sum(kept.used for of, kept in tallies.items() if name in {"", of})
 
     def last_used(session: Session) -> float:
         at = state.used_at.get(session.session_id)

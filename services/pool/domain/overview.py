@@ -28,7 +28,12 @@ def pool_overview(state: Pool, now: datetime) -> PoolOverview:
             for name in state.policy.daily_limits
         ],
         resets=[
-            QuotaReset(timezone=zone.name, quota_day=zone.day, resets_at=zone.resets_at)
+            QuotaReset(
+                timezone=zone.name,
+                reset_hour=zone.reset_hour,
+                quota_day=zone.day,
+                resets_at=zone.resets_at,
+            )
             for zone in _zones_in_use(state, index, now)
         ],
         in_doubt_leases=len(doubtful),
@@ -59,8 +64,8 @@ def _sessions_by_status(state: Pool, index: Index) -> dict[str, int]:
 
 def _zones_in_use(state: Pool, index: Index, now: datetime) -> list[Zone]:
     """List the zones of sessions, and the pool's own, which need have none; first resets first."""
-    own = state.policy.quota_timezone
-    zones = list(index.zones.values())
-    if own not in index.zones:
-        zones.append(zone_at(own, now, policy_span(state.policy.reset_guard_s)))
-    return sorted(zones, key=lambda zone: (zone.resets_at, zone.name))
+    policy, zones = state.policy, list(index.zones.by_name.values())
+    own = policy.quota_timezone, policy.quota_reset_hour
+    if own not in index.zones.by_name:
+        zones.append(zone_at(*own, now, policy_span(policy.reset_guard_s)))
+    return sorted(zones, key=lambda zone: (zone.resets_at, zone.name, zone.reset_hour))

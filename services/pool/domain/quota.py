@@ -1,4 +1,8 @@
-"""Quota days: calendar dates in a quota time zone, and the instants at which they change."""
+"""Quota days: calendar dates in a quota time zone, and the instants at which they change.
+
+A day begins at the reset hour of the clock there, by default at midnight, and has the date on which
+it began.
+"""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
@@ -9,9 +13,10 @@ import msgspec
 from contracts.base import QuotaDay
 
 KEPT_DAYS = 16
-"""Days of counts a session keeps; leases leave the fold after 8, so none misses its own."""
+"""Days of counts an account keeps; leases leave the fold after 8, so none misses its own."""
 
 
+HOUR_MAX = 23
 _SPAN_MAX_S = 366 * 86_400.0
 
 
@@ -27,10 +32,11 @@ def is_stale(since: datetime, threshold_s: float, now: datetime) -> bool:
 
 
 class Zone(msgspec.Struct, eq=False):
-    """One quota time zone at one moment: its day, when that ends, when granting for it ends."""
+    """A time zone and reset hour at one moment: the day, when that ends, when granting ends."""
 
     name: str
     clock: tzinfo
+    reset_hour: int
     day: QuotaDay
     resets_at: datetime
     guard_at: datetime
@@ -45,25 +51,27 @@ def zone_named(name: str) -> tzinfo | None:
         return None
 
 
-def zone_at(name: str, now: datetime, guard: timedelta) -> Zone:
-    """Build the zone as of `now`; a name that means nothing counts in UTC."""
-    zone = Zone(name, zone_named(name) or UTC, QuotaDay(""), now, now)
+def zone_at(name: str, reset_hour: int, now: datetime, guard: timedelta) -> Zone:
+    """Build the zone as of `now`; a name that means nothing counts in UTC, an hour at midnight."""
+    hour = reset_hour if 0 <= reset_hour <= HOUR_MAX else 0
+    zone = Zone(name, zone_named(name) or UTC, hour, QuotaDay(""), now, now)
     turn_zone(zone, now, guard)
     return zone
 
 
 def turn_zone(zone: Zone, now: datetime, guard: timedelta) -> None:
     """Bring `zone` to the day of `now`."""
-    today = now.astimezone(zone.clock).date()
-    # A midnight that a change of the clocks skips is read with the offset before it (PEP 495,
-    # fold=0): that is the instant of the change, where the new date begins.
-    midnight = datetime.combine(today + timedelta(days=1), time(), zone.clock)
+    local = now.astimezone(zone.clock)
+    today = local.date() if local.hour >= zone.reset_hour else local.date() - timedelta(days=1)
+    # An hour that a change of the clocks skips is read with the offset before it (PEP 495,
+    # fold=0): that is the instant of the change, where the new day begins.
+    reset = datetime.combine(today + timedelta(days=1), time(zone.reset_hour), zone.clock)
     zone.day = QuotaDay(today.isoformat())
-    zone.resets_at = midnight.astimezone(UTC)
+    zone.resets_at = reset.astimezone(UTC)
     if zone.resets_at <= now:
-        # The hour before a midnight that comes twice: the date has already changed once.
-        midnight += timedelta(days=1)
-        zone.resets_at = midnight.astimezone(UTC)
+        # The hour before one that comes twice: the day has already changed once.
+        reset += timedelta(days=1)
+        zone.resets_at = reset.astimezone(UTC)
         zone.day = QuotaDay((today + timedelta(days=1)).isoformat())
     assert zone.resets_at > now
     zone.guard_at = zone.resets_at - guard

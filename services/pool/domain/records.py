@@ -1,4 +1,4 @@
-"""What the fold keeps: a session, its quota per day and type, a lease.
+"""What the fold keeps: a session, the account whose quota it uses, a lease.
 
 Records are mutable and slotted: the fold changes them in place, behind the undo journal of
 `state.Pool`. Nothing here refers back to the pool, so no record is part of a cycle.
@@ -8,8 +8,17 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.base import KeyId, LeaseId, QuotaDay, RequestId, ServerId, ServiceType, SessionId
-from contracts.pool import Outcome, SessionStatus
+from contracts.base import (
+    AccountId,
+    KeyId,
+    LeaseId,
+    QuotaDay,
+    RequestId,
+    ServerId,
+    ServiceType,
+    SessionId,
+)
+from contracts.pool import Outcome, Policy, SessionStatus
 
 OPEN = "open"
 """State of a lease that has not ended; afterwards it is the value of its `Outcome`."""
@@ -17,13 +26,38 @@ UNCERTAIN = frozenset({Outcome.UNKNOWN, Outcome.EXPIRED})
 """Ends after which its units stay used until somebody knows what became of them."""
 
 
-class DayAccount(msgspec.Struct, eq=False, gc=False):
-    """Units of one session, quota day and service type."""
+class Tally(msgspec.Struct, eq=False, gc=False):
+    """Units of one account, quota day and service type."""
 
     used: int = 0
     reserved: int = 0
     closed: bool = False
     """The upstream's own count is used up: nothing is left, whatever ours says."""
+
+
+Days = dict[QuotaDay, dict[ServiceType, Tally]]
+
+
+class Account(msgspec.Struct, eq=False, kw_only=True):
+    """What owns quota: of one session, or by its name of several (`Pool.members`)."""
+
+    name: AccountId = AccountId("")
+    """Empty: it is the own account of the one session that refers to it."""
+    limits: dict[ServiceType, int] = {}
+    """Overrides of the daily limits; replaced as a whole, never changed in place."""
+    tier: str = ""
+    quota_timezone: str = ""
+    """Empty: the policy's."""
+    quota_reset_hour: int | None = None
+    """None: the policy's."""
+    days: Days = {}
+
+    def daily_limit(self, policy: Policy, service_type: ServiceType) -> int:
+        """Tell the limit in force: its own, else its tier's, else the type's."""
+        limit = self.limits.get(service_type)
+        if limit is None and self.tier:
+            limit = policy.tiers.get(self.tier, {}).get(service_type)
+        return policy.daily_limits.get(service_type, 0) if limit is None else limit
 
 
 class KeyFailure(msgspec.Struct, frozen=True):
@@ -45,11 +79,8 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
 
     session_id: SessionId
     created_at: datetime
+    account: Account
     region: str = ""
-    limits: dict[ServiceType, int] = {}
-    """Overrides of the policy's daily limits; replaced as a whole, never changed in place."""
-    quota_timezone: str = ""
-    """Empty: the policy's."""
     origin: str = ""
     status: SessionStatus = SessionStatus.ACTIVE
     """`active`, `draining`, `disabled` or `retired`; cooling and suspicion stand beside it."""
@@ -65,7 +96,6 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     trial: LeaseId = LeaseId("")
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
-    days: dict[QuotaDay, dict[ServiceType, DayAccount]] = {}
     failures: tuple[KeyFailure, ...] = ()
     """Since its last success, the last of each of two keys at most, the later one last."""
     accusers: tuple[Accuser, ...] = ()
@@ -105,7 +135,7 @@ class Lease(msgspec.Struct, eq=False, gc=False):
     service_type: ServiceType
     quota_day: QuotaDay
     units: int
-    account: DayAccount
+    tally: Tally
     granted_at: datetime
     send_by: datetime
     expires_at: datetime

@@ -37,6 +37,7 @@ from typing import Any, TypeVarTuple
 import msgspec
 
 from contracts.base import (
+    AccountId,
     LeaseId,
     QuotaDay,
     ServerId,
@@ -51,7 +52,14 @@ from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import WaitingLine
 from services.pool.domain.leading.memory import RefusalMemory
 from services.pool.domain.quota import oldest_kept
-from services.pool.domain.records import Accusation, DayAccount, Lease, QueuedLease, Session
+from services.pool.domain.records import (
+    Account,
+    Accusation,
+    Lease,
+    QueuedLease,
+    Session,
+    Tally,
+)
 from services.pool.domain.upkeep import Upkeep
 from services.pool.domain.violations import Violation, ViolationKind
 
@@ -82,6 +90,10 @@ class Pool:
         self.policy = Policy(daily_limits={})
         self.policy_source: str | None = None
         self.sessions: dict[SessionId, Session] = {}
+        self.accounts: dict[AccountId, Account] = {}
+        """Those that have a name."""
+        self.members: dict[AccountId, tuple[SessionId, ...]] = {}
+        """The sessions of each of them."""
         self.session_ids: list[SessionId] = []
         """Of all of them, as they were added: each has its place for good."""
         self.labels: dict[SessionId, str] = {}
@@ -98,17 +110,15 @@ class Pool:
         """What is left of all other leases, of ids never to be granted, and of penalties."""
         self.accusations: dict[ServerId, tuple[Accusation, ...]] = {}
         """Recent suspicions by the server that voiced them, cleared by its next success."""
-        self.evidence = Evidence()
+        self.evidence, self.upkeep = Evidence(), Upkeep()
         self.departures: deque[Departure] = deque()
         """When which of the leases with an end leaves the fold, in order."""
         self.standing = dict.fromkeys(SessionStatus, 0)
-        self.epoch = 0
-        self.leader = WriterId("")
+        self.epoch, self.leader = 0, WriterId("")
         self.used_at: dict[SessionId, datetime] = {}
         """When each session was last leased for a call that was sent, or may have been."""
         self.rotation: KeyRotation | None = None
         """The last rotation of the master key that began."""
-        self.upkeep = Upkeep()
         self.violations: list[Violation] = []
         self.unknown: dict[str, int] = {}
         """Events skipped, by tag: of a later version, or of another service."""
@@ -219,11 +229,6 @@ class Pool:
         """Places held: by every session that is neither retired nor disabled."""
         return self.size - self.standing[SessionStatus.DISABLED]
 
-    def daily_limit(self, session: Session, service_type: ServiceType) -> int:
-        """Tell the daily limit in force."""
-        own = session.limits.get(service_type)
-        return self.policy.daily_limits.get(service_type, 0) if own is None else own
-
     def index_at(self, now: datetime) -> Index:
         """Bring the index to `now`, building it when there is none."""
         index = self.index
@@ -240,23 +245,21 @@ class Pool:
 
     # ------------------------------------------------------------ changes while folding
 
-    def open_account(
-        self, session: Session, day: QuotaDay, service_type: ServiceType
-    ) -> DayAccount:
-        """Find the account, opening it, and letting the oldest days go, when it is the first."""
-        accounts = session.days.get(day)
-        if accounts is None:
-            accounts = {}
-            self.on_rollback(setattr, session, "days", session.days)
+    def open_tally(self, account: Account, day: QuotaDay, service_type: ServiceType) -> Tally:
+        """Find the tally, opening it, and letting the oldest days go, when it is the first."""
+        tallies = account.days.get(day)
+        if tallies is None:
+            tallies = {}
+            self.on_rollback(setattr, account, "days", account.days)
             # The days kept go into a map of their own: the old one is what a rollback puts back.
-            oldest = oldest_kept(day) if session.days else day
-            session.days = {kept: counts for kept, counts in session.days.items() if kept >= oldest}
-            session.days[day] = accounts
-        account = accounts.get(service_type)
-        if account is None:
-            account = DayAccount()
-            self.put_entry(accounts, service_type, account)
-        return account
+            oldest = oldest_kept(day) if account.days else day
+            account.days = {kept: counts for kept, counts in account.days.items() if kept >= oldest}
+            account.days[day] = tallies
+        tally = tallies.get(service_type)
+        if tally is None:
+            tally = Tally()
+            self.put_entry(tallies, service_type, tally)
+        return tally
 
     def drop_later(self, lease_id: LeaseId) -> None:
         """Let a lease of uncertain end leave the fold in 8 days."""

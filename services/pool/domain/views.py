@@ -18,11 +18,11 @@ from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import Wait
 from services.pool.domain.overview import pool_overview
 from services.pool.domain.quota import is_stale
-from services.pool.domain.records import OPEN, UNCERTAIN, DayAccount, Lease, Session
+from services.pool.domain.records import OPEN, UNCERTAIN, Lease, Session, Tally
 from services.pool.domain.state import Pool
 
 _KEPT = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
-_NOTHING: dict[ServiceType, DayAccount] = {}
+_NOTHING: dict[ServiceType, Tally] = {}
 
 
 def pool_status(
@@ -123,9 +123,10 @@ def session_status(session: Session, now: datetime) -> SessionStatus:
 def _session_view(state: Pool, index: Index, session: Session, now: datetime) -> SessionView:
     """Show a session with its counts of the quota day it is in."""
     zone = index.zone_of(session)
-    accounts = session.days.get(zone.day, _NOTHING)
+    account = session.account
+    tallies = account.days.get(zone.day, _NOTHING)
     names = state.policy.daily_limits
-    counts = {name: accounts.get(name) or DayAccount() for name in names}
+    counts = {name: tallies.get(name) or Tally() for name in names}
     cooling = session.cooling_until
     return SessionView(
         session_id=session.session_id,
@@ -136,7 +137,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         used={name: counts[name].used for name in names},
         reserved={name: counts[name].reserved for name in names},
         remaining=index.units_left_by_type(session),
-        limits={name: state.daily_limit(session, name) for name in names},
+        limits={name: account.daily_limit(state.policy, name) for name in names},
         open_leases=session.open_leases,
         cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
         reason=session.reason or _doubt_text(session),
@@ -146,6 +147,8 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         doubts=session.doubts,
         label=state.labels.get(session.session_id, ""),
         checked_at=session.checked_at,
+        account=account.name,
+        tier=account.tier,
         stale=session.status in _KEPT
         and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
-from contracts.base import SessionId
+from contracts.base import AccountId, SessionId
 from contracts.pool import AddSession
 from runtime.credentials import Credential
 
@@ -65,8 +65,8 @@ def unique_credentials(credentials: Iterable[Credential]) -> Iterator[Credential
     """Let each account through once."""
     seen: set[tuple[str, str]] = set()
     for credential in credentials:
-        if credential.account not in seen:
-            seen.add(credential.account)
+        if credential.region_and_token not in seen:
+            seen.add(credential.region_and_token)
             yield credential
 
 
@@ -90,5 +90,9 @@ def session_addition(session_id: SessionId, credential: Credential) -> AddSessio
         region=credential.region,
         limits=credential.limits,
         quota_timezone=credential.quota_timezone,
+        quota_reset_hour=credential.quota_reset_hour,
+        account=AccountId(credential.account),
+        tier=credential.tier,
+        used=credential.used,
         label=credential.label,
     )

@@ -22,7 +22,8 @@ from services.pool.snapshots.bucket import (
     SnapshotBucket,
     SnapshotManifest,
 )
-from services.pool.snapshots.form import FORMAT, UnreadableSnapshotError, decode_pool
+from services.pool.snapshots.form import decode_pool
+from services.pool.snapshots.formats import FORMAT, UnreadableSnapshotError
 
 
 class Booted(NamedTuple):

@@ -17,7 +17,7 @@ from contracts.base import Instant
 from contracts.envelope import Link
 from contracts.subjects import SHARD, SNAPSHOTS_BUCKET, SNAPSHOTS_STREAM
 from runtime.eventlog import EventLog, LogError, LogUnavailableError
-from services.pool.snapshots.form import FORMAT
+from services.pool.snapshots.formats import FORMAT
 
 KEPT = 3
 _CHUNK_BYTES = 512 * 1024

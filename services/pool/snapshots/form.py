@@ -1,13 +1,14 @@
 """The ledger as bytes, and back: every field that the events determine, none of the leader's own.
 
 Sessions are laid out as the records they are, so that a field that they gain is in it, and has its
-default where an older snapshot lacks it. Marks of ended leases, nearly all that there is, lie in
+default where an older snapshot lacks it. An account that has a name is laid out once, and in its
+sessions is no more than the name. Marks of ended leases, nearly all that there is, lie in
 one run of bytes for each word: 16 bytes a lease. What cannot be read so any more has a new
-`FORMAT`, and an upcaster from the one before.
+`FORMAT`, and an upcaster from the one before (`formats`).
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,26 +38,20 @@ from services.pool.domain.evidence import Charge, Evidence, KeySuccess
 from services.pool.domain.records import (
     OPEN,
     UNCERTAIN,
+    Account,
     Accusation,
-    DayAccount,
     Lease,
     QueuedLease,
     Session,
+    Tally,
 )
 from services.pool.domain.state import Departure
 from services.pool.domain.upkeep import Bought, Joined, Upkeep
-
-FORMAT = 1
-UPCASTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From the format that is named to the next one: the state as it was decoded, without types."""
-
-
-class UnreadableSnapshotError(Exception):
-    """The bytes are no snapshot that this version reads; the message says why."""
+from services.pool.snapshots.formats import FORMAT, UPCASTERS, UnreadableSnapshotError
 
 
 class SavedLease(msgspec.Struct, frozen=True, kw_only=True):
-    """A lease that is whole; its session and that one's account by their names."""
+    """A lease that is whole; its session by its name, and its tally by that one's account."""
 
     lease_id: LeaseId
     request_id: RequestId
@@ -117,6 +112,8 @@ class SavedPool(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     leader: WriterId
     sessions: list[Session]
+    accounts: list[Account] = []
+    """Those that have a name."""
     leases: list[SavedLease]
     departures: list[tuple[datetime, LeaseId]]
     spans: list[SavedSpan]
@@ -143,7 +140,8 @@ def encode_pool(state: Pool) -> bytes:
         policy_source=state.policy_source,
         epoch=state.epoch,
         leader=state.leader,
-        sessions=list(state.sessions.values()),
+        sessions=[*map(_saved_session, state.sessions.values())],
+        accounts=list(state.accounts.values()),
         leases=[_saved_lease(lease) for lease in state.leases.values()],
         departures=[(leaving.due_at, leaving.lease_id) for leaving in state.departures],
         spans=[
@@ -159,10 +157,7 @@ def encode_pool(state: Pool) -> bytes:
             **{name: getattr(state.evidence, name) for name in Evidence.__slots__}
         ),
         upkeep=SavedUpkeep(
-            asked_at=state.upkeep.asked_at,
-            joined=list(state.upkeep.joined),
-            bought=state.upkeep.bought,
-            held=state.upkeep.held,
+            **{**msgspec.structs.asdict(state.upkeep), "joined": list(state.upkeep.joined)}
         ),
         queued=state.queued,
         rotation=state.rotation,
@@ -191,7 +186,11 @@ def _pool_of(saved: SavedPool) -> Pool:
     state = Pool()
     state.policy, state.policy_source = saved.policy, saved.policy_source
     state.epoch, state.leader = saved.epoch, saved.leader
+    state.accounts = {account.name: account for account in saved.accounts}
     for session in saved.sessions:
+        if shared := session.account.name:
+            session.account = state.accounts[shared]
+            state.members[shared] = (*state.members.get(shared, ()), session.session_id)
         state.sessions[session.session_id] = session
         state.session_ids.append(session.session_id)
         state.standing[session.lasting_status()] += 1
@@ -202,10 +201,8 @@ def _pool_of(saved: SavedPool) -> Pool:
         spans = state.ended.minted if span.minted else state.ended.undated
         spans[span.name] = _restored_span(span)
     state.ended.settle_due()
-    state.accusations = saved.accusations
-    state.used_at = saved.used_at
-    state.refusals.refused = saved.refused
-    state.violations = saved.violations
+    state.accusations, state.used_at = saved.accusations, saved.used_at
+    state.refusals.refused, state.violations = saved.refused, saved.violations
     for name in Evidence.__slots__:
         setattr(state.evidence, name, getattr(saved.evidence, name))
     kept = saved.upkeep
@@ -213,6 +210,12 @@ def _pool_of(saved: SavedPool) -> Pool:
     state.queued = saved.queued
     state.rotation, state.labels = saved.rotation, saved.labels
     return state
+
+
+def _saved_session(session: Session) -> Session:
+    if not (name := session.account.name):
+        return session
+    return msgspec.structs.replace(session, account=Account(name=name))
 
 
 def _saved_lease(lease: Lease) -> SavedLease:
@@ -225,11 +228,11 @@ def _saved_lease(lease: Lease) -> SavedLease:
 def _restore_lease(state: Pool, saved: SavedLease) -> None:
     """Put a lease where it belongs, by its state."""
     session = state.sessions[saved.session_id]
-    account = session.days.get(saved.quota_day, {}).get(saved.service_type)
-    if account is None:
-        # Of a day that its session keeps no counts of any more: nobody reads these.
+    tally = session.account.days.get(saved.quota_day, {}).get(saved.service_type)
+    if tally is None:
+        # Of a day that its account keeps no counts of any more: nobody reads these.
         reserved = saved.units if saved.state == OPEN else 0
-        account = DayAccount(used=saved.charged, reserved=reserved)
+        tally = Tally(used=saved.charged, reserved=reserved)
     lease = Lease(
         saved.lease_id,
         saved.request_id,
@@ -237,7 +240,7 @@ def _restore_lease(state: Pool, saved: SavedLease) -> None:
         saved.service_type,
         saved.quota_day,
         saved.units,
-        account,
+        tally,
         saved.granted_at,
         saved.send_by,
         saved.expires_at,

@@ -26,7 +26,8 @@ from runtime.process.logs import Log
 from services.pool.domain import HASH_VERSION, fold_envelope, state_hash
 from services.pool.snapshots.booting import Booted, boot_pool
 from services.pool.snapshots.bucket import KeptSnapshot, SnapshotBucket, SnapshotManifest
-from services.pool.snapshots.form import FORMAT, encode_pool
+from services.pool.snapshots.form import encode_pool
+from services.pool.snapshots.formats import FORMAT
 
 USER = "snapshotter"
 MEMORY_SHORT, NOTHING_NEW = 3, 4

@@ -251,7 +251,7 @@ async def test_of_what_retired_long_ago_the_name_alone_is_kept(
         await set_every_status(nats_client, room, SessionStatus.RETIRED)
 
         offset[0] = 16 * 86_400.0
-        await until(lambda: not room.parts.ledger.state.sessions[answer.session_id].days)
+        await until(lambda: not room.parts.ledger.state.sessions[answer.session_id].account.days)
 
         assert await events(nats_client, SessionsForgotten) == [
             SessionsForgotten(session_ids=[answer.session_id])

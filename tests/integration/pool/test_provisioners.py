@@ -172,7 +172,7 @@ async def test_file_is_followed_and_a_retired_session_stays_so(
         one, two = (session_identity(KEYS[1], *pair) for pair in (("us", "one"), ("", "two")))
         sessions = room.parts.ledger.state.sessions
 
-        assert (sessions[one].region, sessions[two].limits) == ("us", {"image": 3})
+        assert (sessions[one].region, sessions[two].account.limits) == ("us", {"image": 3})
         retired = ChangeSession(session_id=one, status=SessionStatus.RETIRED, by="me")
         await administer(nats_client, retired)
         file.write_text(file.read_text() + "three\n")

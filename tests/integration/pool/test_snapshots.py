@@ -20,7 +20,7 @@ from services.pool.domain import HASH_VERSION, state_hash
 from services.pool.snapshots import bucket as buckets
 from services.pool.snapshots.booting import Booted, boot_pool
 from services.pool.snapshots.bucket import KeptSnapshot, NoBucketError, SnapshotBucket
-from services.pool.snapshots.form import FORMAT
+from services.pool.snapshots.formats import FORMAT
 from services.pool.snapshots.making import UnfitError, fold_log, keep_snapshot
 from tests.integration.pool.room import (
     audit_log,

@@ -24,7 +24,8 @@ from runtime.secrets import Sealer
 from services.pool.domain import HASH_VERSION, Pool, fold_envelope, state_hash
 from services.pool.snapshots.booting import boot_pool
 from services.pool.snapshots.bucket import SnapshotBucket, SnapshotManifest
-from services.pool.snapshots.form import FORMAT, encode_pool
+from services.pool.snapshots.form import encode_pool
+from services.pool.snapshots.formats import FORMAT
 from tests.e2e.stack import Stack
 from tests.unit.pool.builders import (
     IMAGE,

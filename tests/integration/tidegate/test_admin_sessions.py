@@ -129,3 +129,35 @@ async def test_one_session_or_those_that_fit_are_expected(
 async def test_waits_are_ended_by_what_is_said_of_them(terminal: Terminal) -> None:
     assert await terminal.shown("queue", "drop", "--type", "image") == "0 waits ended\n"
     assert await terminal.read("queue", "drop", "--all") == {"dropped": 0}
+
+
+async def test_sessions_share_an_account_from_the_file_or_by_joining(terminal: Terminal) -> None:
+    table = (
+        "credential,account,quota_reset_hour,used_image,limit_video\n"
+        "a,jimeng-7,8,4,\nb,jimeng-7,,,3\nc,,,,\nd,jimeng-7,x,,\n"
+    )
+    imported = await terminal.refused("sessions", "import", "-", "--csv", stdin=table)
+    listed = (await terminal.read("sessions", "list"))["data"]
+    alone = next(one["session_id"] for one in listed if "account" not in one)
+    late = (await terminal.read("sessions", "add", "-", stdin="e\n"))["added"][0]
+
+    assert "line 3: limits: expected {}, as account 'jimeng-7' has it, got {'video': 3}" in imported
+    assert "line 5: quota_reset_hour: expected a whole number" in imported
+    (first,) = (one for one in listed if "account" in one)
+    assert (first["account"], first["used"]["image"]) == ("jimeng-7", 4)
+    refused = await terminal.refused("sessions", "change", alone, "--account", "jimeng-7")
+    assert "quota_reset_hour: expected 8, as account 'jimeng-7' has it, got 0" in refused
+    joined = await terminal.read("sessions", "change", alone, "--account", "mine")
+    assert joined["account"] == "mine"
+    assert (await terminal.read("sessions", "change", late, "--account", "mine"))[
+        "account"
+    ] == "mine"
+    again = await terminal.refused("sessions", "change", late, "--account", "other")
+    assert "account: the session uses 'mine', and never leaves it" in again
+    assert "tier" not in await terminal.read("sessions", "change", late, "--tier", "")
+    assert "tier: expected one of [tiers] (there are none), got 'vip'" in await terminal.refused(
+        "sessions", "change", late, "--tier", "vip"
+    )
+    found = await terminal.read("sessions", "list", "--find", "mine")
+    assert [one["session_id"] for one in found["data"]] == [alone, late]
+    assert "jimeng-7" in await terminal.shown("sessions", "list")

@@ -98,7 +98,7 @@ def double_refund() -> Iterator[None]:
         if not is_refunded(state, event):
             on_usage_recorded(state, event)
             return
-        days = state.sessions[event.session_id].days
+        days = state.sessions[event.session_id].account.days
         account = days[max(days)].get(event.service_type)
         if account is not None:
             state.set_field(account, "used", account.used - 1)

@@ -33,11 +33,13 @@ from contracts.gateway import (
     ViewerKeyIssued,
 )
 from contracts.pool import (
+    AccountChanged,
     CredentialsRefused,
     SessionAdded,
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionLabelled,
     SessionRecovered,
     SessionRetired,
@@ -45,6 +47,7 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
+from services.analytics.domain.fold import Remembered, RowFold
 from services.analytics.domain.moments import as_micros
 from services.analytics.domain.rows import KeyRow, ServerRow, SessionRow
 from tests.moments import NOON
@@ -56,6 +59,53 @@ SOON, LATER = NOON + timedelta(minutes=1), NOON + timedelta(hours=1)
 def session_row(*events: Any) -> SessionRow:
     row: SessionRow = rows_of(batch_of(Story().tell(session(), *events)), "sessions")[0]
     return row
+
+
+def rows_by_id(*events: Any) -> dict[str, SessionRow]:
+    rows: list[SessionRow] = rows_of(batch_of(Story().tell(*events)), "sessions")
+    return {row.session_id: row for row in rows}
+
+
+def in_account(session_id: str, account: str = "a") -> SessionJoined:
+    return SessionJoined(session_id=session_id, account=account)
+
+
+def test_what_is_said_of_an_account_holds_for_every_session_of_it() -> None:
+    rows = rows_by_id(
+        SessionAdded(session_id="s1", limits={"image": 3}, quota_timezone="Asia/Tokyo"),
+        SessionAdded(session_id="s2"),
+        SessionAdded(session_id="s3"),
+        in_account("s1"),
+        in_account("s2"),
+        in_account("s2", "b"),
+        in_account("nobody"),
+        AccountChanged(session_id="s2", tier="vip", used={"image": 1}, quota_day="2026-01-01"),
+        AccountChanged(session_id="s2"),
+        AccountChanged(session_id="nobody", tier="vip"),
+        SessionChanged(session_id="s1", limits={"image": 4}),
+        SessionChanged(session_id="s3", limits={"image": 5}),
+    )
+
+    assert {
+        name: (row.account, row.tier, row.limits, row.quota_timezone) for name, row in rows.items()
+    } == {
+        "s1": ("a", "vip", '{"image":4}', "Asia/Tokyo"),
+        "s2": ("a", "vip", '{"image":4}', "Asia/Tokyo"),
+        "s3": ("", "", '{"image":5}', ""),
+    }
+
+
+def test_who_was_remembered_in_an_account_is_still_in_it() -> None:
+    story = Story().tell(session(), in_account("s1"))
+    fold = RowFold(Remembered(sessions=rows_of(batch_of(story), "sessions")))
+    later = Story().tell(SessionAdded(session_id="s2"), in_account("s2"))
+    later.tell(AccountChanged(session_id="s2", tier="vip"))
+
+    for sequence, subject, envelope in later.envelopes():
+        fold.fold_envelope(sequence, subject, envelope)
+    rows = rows_of(fold.next_batch(), "sessions")
+
+    assert [(row.session_id, row.tier) for row in rows] == [("s1", "vip"), ("s2", "vip")]
 
 
 def cooled(until: Any, by: str = "") -> SessionCooled:

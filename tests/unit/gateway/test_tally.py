@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from contracts.base import GatewayId, KeyId, ServiceType
 from contracts.pool import CallsRefused
-from services.gateway.domain.tally import Tally
+from services.gateway.domain.tally import RefusalCounts
 from tests.moments import NOON
 
 KEY, NOTHING = KeyId("k"), ServiceType("")
 
 
-def counted(*seconds: float, code: str = "rate_limit_exceeded", key: KeyId = KEY) -> Tally:
-    tally = Tally(GatewayId("g"))
+def counted(*seconds: float, code: str = "rate_limit_exceeded", key: KeyId = KEY) -> RefusalCounts:
+    tally = RefusalCounts(GatewayId("g"))
     for at in seconds:
         tally.count_refusal((key, NOTHING, code), 429, NOON + timedelta(seconds=at))
     return tally
@@ -51,7 +51,7 @@ def test_nothing_is_told_before_its_minute_is_over_unless_everything_is() -> Non
 
 
 def test_a_minute_begins_with_the_first_call_and_ends_when_it_is_taken() -> None:
-    tally = Tally(GatewayId("g"))
+    tally = RefusalCounts(GatewayId("g"))
     sort = KEY, NOTHING, "invalid_request"
     begun = [tally.is_counting(sort)]
 

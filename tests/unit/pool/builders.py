@@ -222,27 +222,38 @@ def lease_named(request: str = "r1", number: int = 1) -> LeaseId:
     return lease_id(RequestId(request), number)
 
 
-def placed(index: Index) -> dict[str, dict[str, Any]]:
+def placed(index: Index) -> tuple[int, dict[str, int], dict[str, dict[str, Any]]]:
     """The index as plain values; sessions that stand nowhere are left out."""
-    return {
-        session_id: {
-            name: (
-                placing.shelf.kind,
-                placing.shelf.zone.name,
-                placing.shelf.zone.day,
-                placing.shelf.rarity,
-                placing.left,
-            )
-            for name, placing in placings.items()
-        }
-        for session_id, placings in index._placings.items()
-        if placings
-    }
+    groups = [(account, *pair) for account, pair in index._places._groups.items()]
+    having = {name: index.accounts_having(name) for name in index._policy.daily_limits}
+    return (
+        index.accounts_active,
+        having,
+        {
+            session_id: {
+                name: (
+                    placing.shelf.kind,
+                    placing.shelf.zone.clock,
+                    placing.shelf.zone.day,
+                    placing.shelf.rarity,
+                    placing.left,
+                )
+                for name, placing in group.placed.items()
+            }
+            for _, *groups_of_account in groups
+            for group in groups_of_account
+            for session_id in group.members
+            if group.placed
+        },
+    )
 
 
 def whole(pool: Pool) -> tuple[bytes, list[Any], dict[str, list[Any]]]:
     """The ledger as it is hashed, and one by one what the hash has sums of."""
     ended = pool.ended
+    for lease in pool.leases.values():
+        tallies = lease.session.account.days.get(lease.quota_day, {})
+        assert tallies.get(lease.service_type, lease.tally) is lease.tally
     ended_spans = [
         (name, span, dict(kept.marks), dict(kept.penalties), kept.digest, kept.last_at)
         for name, spans in (("minted", ended.minted), ("undated", ended.undated))
@@ -250,7 +261,7 @@ def whole(pool: Pool) -> tuple[bytes, list[Any], dict[str, list[Any]]]:
     ]
     return (
         canonical_json(pool),
-        [*ended_spans, ended.due_at],
+        [*ended_spans, ended.due_at, pool.members],
         {
             lease.lease_id: [
                 lease.session.session_id,

@@ -223,11 +223,12 @@ def test_a_session_is_retired_once_and_comes_back_by_its_credential_alone() -> N
 def test_a_policy_is_journalled_once_per_source() -> None:
     pool, policy = Pool(), Policy(daily_limits={IMAGE: 3})
 
-    assert decide_policy(pool, policy, "a", "configuration", NOON) == [
+    assert decide_policy(pool, policy, "a", "configuration", NOON).events == [
         PolicyChanged(policy=policy, source="a")
     ]
-    assert decide_policy(pool, Policy(daily_limits={}), "a", "configuration", NOON) == []
-    assert len(decide_policy(pool, policy, "b", "configuration", NOON)) == 1
+    again = decide_policy(pool, Policy(daily_limits={}), "a", "configuration", NOON)
+    assert again.events == []
+    assert len(decide_policy(pool, policy, "b", "configuration", NOON).events) == 1
 
 
 def test_a_lower_limit_holds_for_the_very_next_grant() -> None:
@@ -286,7 +287,7 @@ def test_leases_of_a_session_that_is_used_up_end_as_ever() -> None:
     ended = decide_end(pool, end, NOON)
 
     assert ended.answer is EndAnswer.JOURNALLED
-    assert pool.sessions[ONE].days[TODAY][IMAGE].used == end.units
+    assert pool.sessions[ONE].account.days[TODAY][IMAGE].used == end.units
     log.write([*before, *closing, *ended.events])
     assert audited(log).violations == []
 

@@ -370,7 +370,7 @@ def test_totals_tell_what_became_of_every_unit() -> None:
 
 def test_a_fold_that_counts_otherwise_than_the_recount_is_convicted() -> None:
     auditor = audited(written(LEASE))
-    auditor.pool.sessions[ONE].days[TODAY][IMAGE].used = 5
+    auditor.pool.sessions[ONE].account.days[TODAY][IMAGE].used = 5
 
     (violation,) = auditor.finish_audit()
 

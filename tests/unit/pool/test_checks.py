@@ -122,7 +122,7 @@ def test_a_check_that_finds_a_login_expired_makes_a_suspect_and_no_more() -> Non
     ]
     assert record(pool, dead, after(300)) == [dead]
     assert pool.sessions[ONE].lasting_status() is SessionStatus.SUSPECT
-    assert (pool.ended.minted, pool.sessions[ONE].days) == ({}, {})
+    assert (pool.ended.minted, pool.sessions[ONE].account.days) == ({}, {})
 
 
 @pytest.mark.parametrize("judged", ["unknown", "of a later version"])

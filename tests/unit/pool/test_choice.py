@@ -11,9 +11,9 @@ from services.pool.domain import Pool, decide_cancel, decide_end, sweep_overdue
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.index.choice import Index
 from services.pool.domain.index.deadlines import Deadlines
-from services.pool.domain.index.shelves import Shelf, ShelfKind
+from services.pool.domain.index.shelves import Group, Shelf, ShelfKind
 from services.pool.domain.quota import Zone, turn_zone, zone_at
-from services.pool.domain.records import DayAccount, Lease, Session
+from services.pool.domain.records import Account, Lease, Session, Tally
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -25,6 +25,7 @@ from tests.unit.pool.builders import (
     folded,
     grant,
     lease_granted,
+    placed,
     policy_changed,
     session_added,
     usage,
@@ -83,7 +84,7 @@ def test_limits_that_change_what_is_rare_change_what_is_kept() -> None:
     changed = SessionChanged(session_id=SessionId("films"), limits=films)
     evolve(pool, changed, NOON, 2)
 
-    assert shelves_of(pool.index_at(NOON)) == shelves_of(rebuilt(pool, NOON))
+    assert placed(pool.index_at(NOON)) == placed(rebuilt(pool, NOON))
     assert grant(pool, VIDEO, "v1").session_id == "films"
 
 
@@ -147,23 +148,6 @@ def test_a_new_quota_day_refills_only_the_zones_in_which_it_began() -> None:
 # -------------------------------------------------------------------- index and records
 
 
-def shelves_of(index: Index) -> dict[str, dict[str, tuple[ShelfKind, str, int, int]]]:
-    """Where every session stands, by service type."""
-    return {
-        session_id: {
-            service_type: (
-                placing.shelf.kind,
-                placing.shelf.zone.day,
-                placing.shelf.rarity,
-                placing.left,
-            )
-            for service_type, placing in placed.items()
-        }
-        for session_id, placed in index._placings.items()
-        if placed
-    }
-
-
 def rebuilt(pool: Pool, now: datetime) -> Index:
     return Index(pool.sessions, pool.opened, pool.policy, now)
 
@@ -178,8 +162,8 @@ def test_the_index_kept_up_to_date_equals_one_built_anew() -> None:
     evolve(pool, disabled, NOON, 2)
     now = after(86_400)
 
-    assert shelves_of(pool.index_at(NOON)) == shelves_of(rebuilt(pool, NOON))
-    assert shelves_of(pool.index_at(now)) == shelves_of(rebuilt(pool, now))
+    assert placed(pool.index_at(NOON)) == placed(rebuilt(pool, NOON))
+    assert placed(pool.index_at(now)) == placed(rebuilt(pool, now))
 
 
 def test_a_choice_looks_at_no_more_sessions_than_it_avoids() -> None:
@@ -190,9 +174,9 @@ def test_a_choice_looks_at_no_more_sessions_than_it_avoids() -> None:
             looked.append(item)
             return super().__contains__(item)
 
-    shelf = Shelf(ShelfKind.FREE, zone_at("UTC", NOON, GUARD), 0)
+    shelf = Shelf(ShelfKind.FREE, zone_at("UTC", 0, NOON, GUARD), 0)
     for number in range(1000):
-        shelf.put_session(SessionId(f"s{number}"), 10)
+        shelf.put_group(Group(ShelfKind.FREE, (SessionId(f"s{number}"),), {}), 10)
     avoid = Watched({SessionId("s0"), SessionId("s1")})
 
     assert shelf.first_session(3, avoid) == "s2"
@@ -200,17 +184,18 @@ def test_a_choice_looks_at_no_more_sessions_than_it_avoids() -> None:
 
 
 def test_a_shelf_of_avoided_sessions_is_as_good_as_empty() -> None:
-    shelf = Shelf(ShelfKind.FREE, zone_at("UTC", NOON, GUARD), 0)
-    shelf.put_session(SessionId("s0"), 3)
+    shelf = Shelf(ShelfKind.FREE, zone_at("UTC", 0, NOON, GUARD), 0)
+    group = Group(ShelfKind.FREE, (SessionId("s0"),), {}, counts=True)
+    placing = shelf.put_group(group, 3)
 
     assert shelf.first_session(1, [SessionId("s0")]) is None
-    shelf.take_session(SessionId("s0"), 3)
-    assert (shelf.tops, shelf.units) == ([], 0)
+    shelf.take_group(group, placing)
+    assert (shelf.tops, shelf.units, shelf.accounts) == ([], 0, 0)
 
 
 def open_lease(number: int, seconds: float) -> Lease:
     lease = lease_granted(request=f"r{number}")
-    session = Session(session_id=SessionId("one"), created_at=NOON)
+    session = Session(session_id=SessionId("one"), created_at=NOON, account=Account())
     return Lease(
         lease.lease_id,
         lease.request_id,
@@ -218,7 +203,7 @@ def open_lease(number: int, seconds: float) -> Lease:
         IMAGE,
         TODAY,
         1,
-        DayAccount(),
+        Tally(),
         NOON,
         NOON,
         after(seconds),
@@ -270,14 +255,14 @@ def test_a_deadline_moved_by_the_log_itself_is_the_one_that_counts() -> None:
 def test_a_quota_day_ends_at_local_midnight(zone: str, now: str, day: str, resets_at: str) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
 
-    found = zone_at(zone, moment, GUARD)
+    found = zone_at(zone, 0, moment, GUARD)
 
     assert (found.day, found.resets_at.isoformat()[:16]) == (QuotaDay(day), resets_at)
     assert found.guard_at == found.resets_at - GUARD
 
 
 def test_quota_days_follow_each_other_without_gap_whatever_the_clocks_do() -> None:
-    zone: Zone = zone_at("America/St_Johns", datetime(2010, 11, 5, tzinfo=UTC), GUARD)
+    zone: Zone = zone_at("America/St_Johns", 0, datetime(2010, 11, 5, tzinfo=UTC), GUARD)
     days = [zone.day]
     for _ in range(4):
         turn_zone(zone, zone.resets_at, GUARD)

@@ -138,7 +138,7 @@ class Leading(RuleBasedStateMachine):
             stale_threshold_s=40_000.0,
         )
         self.pool.begin()
-        self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now)
+        self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now).events
         self.add(["one", "two"], 0)
 
     def refolded(self) -> Pool:
@@ -304,7 +304,7 @@ class Leading(RuleBasedStateMachine):
             stale_threshold_s=4000.0,
         )
         source = f"{image} {concurrency}"
-        self.pending += decide_policy(self.pool, policy, source, "configuration", self.now)
+        self.pending += decide_policy(self.pool, policy, source, "configuration", self.now).events
 
     @rule(name=_names, judged=st.sampled_from(("alive", "dead", "unknown")))
     def check(self, name: str, judged: str) -> None:
@@ -359,7 +359,7 @@ class Leading(RuleBasedStateMachine):
     @invariant()
     def no_account_holds_more_than_is_due(self) -> None:
         for session in self.pool.sessions.values():
-            for accounts in session.days.values():
+            for accounts in session.account.days.values():
                 for account in accounts.values():
                     assert account.used >= 0
                     assert account.reserved >= 0

@@ -27,7 +27,7 @@ from services.pool.domain import (
 )
 from services.pool.domain.decide.upkeep import SWEPT_MAX
 from services.pool.domain.evolve.fold import evolve
-from services.pool.domain.records import DayAccount
+from services.pool.domain.records import Tally
 from tests.unit.pool.builders import (
     IMAGE,
     NOON,
@@ -56,7 +56,7 @@ def leased_pool(*events: PoolEvent) -> Pool:
 
 
 def account(pool: Pool) -> tuple[int, int]:
-    known: DayAccount = pool.sessions[SessionId("one")].days[TODAY][IMAGE]
+    known: Tally = pool.sessions[SessionId("one")].account.days[TODAY][IMAGE]
     return known.used, known.reserved
 
 
@@ -338,13 +338,13 @@ def test_a_session_keeps_the_counts_of_sixteen_days() -> None:
         *(lease_granted(request=day, quota_day=day) for day in days),
     )
 
-    assert list(pool.sessions[SessionId("one")].days) == days[1:]
+    assert list(pool.sessions[SessionId("one")].account.days) == days[1:]
 
 
 def test_a_quota_day_that_is_no_date_folds_all_the_same() -> None:
     pool = leased_pool(lease_granted(request="r2", quota_day="someday"))
 
-    assert set(pool.sessions[SessionId("one")].days) == {TODAY, "someday"}
+    assert set(pool.sessions[SessionId("one")].account.days) == {TODAY, "someday"}
 
 
 def test_a_grant_taken_back_leaves_no_trace() -> None:

@@ -428,7 +428,7 @@ def test_a_lease_of_yesterday_takes_nothing_from_today() -> None:
 
     decide_end(pool, usage(first), after(1, MIDNIGHT))
 
-    days = pool.sessions[SessionId("one")].days
+    days = pool.sessions[SessionId("one")].account.days
     assert days[first.quota_day][AVATAR].used == 1
     assert (days[second.quota_day][AVATAR].used, second.remaining[AVATAR]) == (0, 0)
 

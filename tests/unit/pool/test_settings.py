@@ -32,6 +32,7 @@ def test_checks_are_made_as_often_as_they_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("section", "named"),
     [
+        ({"quota_reset_hour": 24}, "quota_reset_hour: expected a whole hour, 0 to 23"),
         ({"min_size": -1}, "min_size: expected at least 0"),
         ({"min_size": 5, "max_size": 4}, "max_size: expected at least 1, and no less than"),
         ({"min_size": 0, "max_size": 0}, "max_size"),
@@ -69,3 +70,23 @@ def test_same_content_has_the_same_source_and_other_content_another() -> None:
     assert source_digest(read({"services": {"music": {"daily_limit": 3}}})) != source_digest(
         read({})
     )
+
+
+def test_tiers_are_tables_of_limits_by_service_type() -> None:
+    policy = policy_of(read({"tiers": {"vip": {"image": 50}}, "pool": {"quota_reset_hour": 8}}))
+
+    assert (policy.tiers, policy.quota_reset_hour) == ({"vip": {"image": 50}}, 8)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "named"),
+    [
+        ({"vip": {"tea": 1}}, r"tiers: \[tiers.vip\]: expected service types .*, got 'tea'"),
+        ({"vip": {"image": -1}}, r"tiers: \[tiers.vip\]: expected numbers of at least 0"),
+        ({"": {}}, "tiers: expected names of 1 to 64 printable characters"),
+        ({" vip": {}}, "tiers: expected names of 1 to 64 printable characters"),
+    ],
+)
+def test_tiers_that_cannot_be_are_refused_by_name(tiers: Any, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        read({"tiers": tiers})

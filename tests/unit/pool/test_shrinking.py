@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from contracts.base import SessionId
+from contracts.base import AccountId, SessionId
 from contracts.events import AnyEvent
 from contracts.pool import (
     PoolEvent,
     PoolStatus,
+    SessionJoined,
     SessionRetired,
     SessionRevived,
     SessionsForgotten,
@@ -25,7 +27,7 @@ from services.pool.domain import (
     stale_sessions,
 )
 from services.pool.domain.evolve.fold import evolve
-from services.pool.domain.records import Session
+from services.pool.domain.records import Account, Session
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -181,6 +183,14 @@ def test_one_that_has_nothing_left_of_a_type_may_go_for_its_sake() -> None:
     assert retirements(pool, after(2 * DAY_S)) == []
 
 
+def test_one_whose_account_others_use_takes_nothing_along() -> None:
+    sharing = [SessionJoined(session_id=SessionId(name), account=AccountId("a")) for name in "xy"]
+    others = [provisioned("x"), provisioned("y"), session_added("z")]
+    pool = shrinking(*others, *sharing, share=1.0)
+
+    assert len(retirements(pool)) == 1
+
+
 def test_what_was_stale_may_be_so_no_more() -> None:
     pool = shrinking(provisioned("one"))
     names = stale_names(pool)
@@ -223,8 +233,7 @@ def test_of_one_that_retired_long_ago_only_what_identifies_it_is_kept() -> None:
         session_id=ONE,
         created_at=NOON,
         region="us",
-        limits={IMAGE: 3},
-        quota_timezone="Asia/Tokyo",
+        account=left.account,
         origin="admin",
         status=SessionStatus.RETIRED,
     )
@@ -232,6 +241,9 @@ def test_of_one_that_retired_long_ago_only_what_identifies_it_is_kept() -> None:
     assert {name: getattr(left, name) for name in fields} == {
         name: getattr(kept, name) for name in fields
     }
+    assert msgspec.to_builtins(left.account) == msgspec.to_builtins(
+        Account(limits={IMAGE: 3}, quota_timezone="Asia/Tokyo")
+    )
     assert decide_forget(pool, [ONE], LONG_AFTER).events == []
 
 
@@ -242,7 +254,7 @@ def test_one_that_was_forgotten_comes_back_as_it_was_made() -> None:
     evolve(pool, SessionRevived(session_id=ONE), LONG_AFTER, 3)
 
     session = pool.sessions[ONE]
-    assert (session.status, session.limits) == (SessionStatus.ACTIVE, {AVATAR: 1})
+    assert (session.status, session.account.limits) == (SessionStatus.ACTIVE, {AVATAR: 1})
     assert pool.index_at(LONG_AFTER).units_left_by_type(session)[AVATAR] == 1
 
 
@@ -257,4 +269,4 @@ def test_a_log_that_forgets_what_is_there_changes_nothing(events: list[AnyEvent]
     pool = folded(session_added("one"), *events, SessionsForgotten(session_ids=[ONE]))
 
     assert pool.sessions[ONE].created_at == NOON
-    assert bool(pool.sessions[ONE].days.get(TODAY)) is bool(events)
+    assert bool(pool.sessions[ONE].account.days.get(TODAY)) is bool(events)

@@ -25,14 +25,13 @@ from contracts.pool import (
 from services.pool.domain import Pool, decide_lease, state_hash
 from services.pool.domain.evolve.fold import evolve
 from services.pool.domain.records import Lease
-from services.pool.snapshots import form
+from services.pool.snapshots import formats
 from services.pool.snapshots.form import (
-    FORMAT,
     SavedLease,
-    UnreadableSnapshotError,
     decode_pool,
     encode_pool,
 )
+from services.pool.snapshots.formats import FORMAT, UnreadableSnapshotError
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -171,7 +170,7 @@ def test_a_snapshot_of_the_first_format_is_read_for_ever() -> None:
 
 
 def test_each_field_of_a_lease_is_kept() -> None:
-    kept = {*SavedLease.__struct_fields__, "session", "account"}
+    kept = {*SavedLease.__struct_fields__, "session", "tally"}
 
     assert kept == {*Lease.__struct_fields__, "session_id"}
 
@@ -204,7 +203,7 @@ def test_an_earlier_format_is_read_by_its_upcaster(monkeypatch: pytest.MonkeyPat
     plain["ancient"] = plain.pop("policy")
     earlier = msgspec.msgpack.encode(plain)
     monkeypatch.setitem(
-        form.UPCASTERS, FORMAT - 1, lambda plain: {**plain, "policy": plain["ancient"]}
+        formats.UPCASTERS, FORMAT - 1, lambda plain: {**plain, "policy": plain["ancient"]}
     )
 
     again = decode_pool(earlier, FORMAT - 1)

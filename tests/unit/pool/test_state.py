@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from contracts.base import KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
+from contracts.base import AccountId, KeyId, LeaderElected, RequestId, ServerId, SessionId, WriterId
 from contracts.pool import (
+    AccountChanged,
     CheckRecorded,
     CredentialsRefused,
     GrowthHeld,
@@ -19,6 +20,7 @@ from contracts.pool import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionRecovered,
     SessionRetired,
     SessionRevived,
@@ -75,6 +77,9 @@ REFUSED = CredentialsRefused(suspects=2, disabled=0)
 COOLED = SessionCooled(
     session_id=ONE, until=after(60), reason="rate_limited", request_id=RequestId("r1")
 )
+TWO = SessionId("two")
+JOINED_TWO = SessionJoined(session_id=TWO, account=AccountId("a"))
+JOINED = SessionJoined(session_id=ONE, account=AccountId("a"))
 CLOSED = QuotaObserved(
     session_id=ONE, service_type=IMAGE, quota_day=TODAY, request_id=RequestId("r1")
 )
@@ -157,6 +162,14 @@ def test_an_index_built_from_what_was_taken_back_goes_with_it() -> None:
         ([], RETIRED),
         ([RETIRED], SessionRevived(session_id=ONE)),
         ([LEASE, usage(LEASE), RETIRED], SessionsForgotten(session_ids=[ONE])),
+        ([], SessionJoined(session_id=ONE, account=AccountId("a"))),
+        ([JOINED_TWO, LEASE, EXPIRED, lease_granted(request="r2")], JOINED),
+        ([JOINED_TWO, LEASE, usage(LEASE), CLOSED], JOINED),
+        ([JOINED_TWO, lease_granted("two", quota_day="2024-01-01")], JOINED),
+        ([JOINED_TWO, JOINED, LEASE], usage(LEASE)),
+        ([JOINED_TWO, JOINED], CLOSED),
+        ([], AccountChanged(session_id=ONE, tier="vip", quota_reset_hour=8)),
+        ([JOINED_TWO], AccountChanged(session_id=TWO, used={IMAGE: 3}, quota_day=TODAY)),
         ([], COOLED),
         ([], SUSPECTED),
         ([SUSPECTED], SUSPECTED_TOO),

@@ -385,7 +385,7 @@ def test_a_wait_that_becomes_vain_ends() -> None:
     pool = busy()
     ask_to_wait(pool, "r1")
     lease = pool.leases[lease_named("busy")]
-    lease.account.closed = True
+    lease.tally.closed = True
     pool.place_session(lease.session)
 
     events = tend(pool, 1)

@@ -1,5 +1,6 @@
 """Files of sessions: what is wrong is named by its line, and never repeated."""
 
+import msgspec
 import pytest
 
 from contracts.base import ServiceType
@@ -57,6 +58,18 @@ def test_csv_is_read_by_its_columns() -> None:
     ]
 
 
+def test_accounts_tiers_and_what_was_used_are_read_of_lines_and_columns() -> None:
+    line = '{"credential": "a", "account": "x", "tier": "vip", "used": {"image": 2}}'
+    table = "credential,account,tier,quota_reset_hour,used_image\na,x,vip,8,2\nb,,,,\n"
+    a = Credential(credential="a", account="x", tier="vip", used={IMAGE: 2})
+
+    assert credentials_in(line) == [(1, a)]
+    assert credentials_in(table, as_csv=True) == [
+        (2, msgspec.structs.replace(a, quota_reset_hour=8)),
+        (3, Credential(credential="b")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -66,6 +79,10 @@ def test_csv_is_read_by_its_columns() -> None:
         ("sessionid=hush", "credential: expected the session's value alone"),
         ('"hush"', "credential: expected the session's value alone"),
         ("hush\0", "credential: expected 1 to 4096 visible"),
+        ('{"credential": "a", "account": " hush"}', "account: expected up to 64 printable"),
+        ('{"credential": "a", "tier": 1}', "tier: expected up to 64 printable"),
+        ('{"credential": "a", "quota_reset_hour": 24}', "quota_reset_hour: expected a whole hour"),
+        ('{"credential": "a", "used": {"image": -1}}', "used: expected whole numbers"),
         ("{hush", "expected a credential, or a JSON object"),
         ('["hush"]', "expected a JSON object"),
         ('{"region": "us"}', "credential: expected 1 to 4096 visible"),

@@ -27,20 +27,31 @@ def change_session(
     limit: list[str] = typer.Option(
         [], help="Units a day of a service type, such as image=50; with one, all others go."
     ),
+    account: str = typer.Option(
+        "", help="Join this account, once and for good: its quota is used from then on."
+    ),
+    tier: str | None = typer.Option(None, help='Whose limits its account has; "" takes them away.'),
     reason: str = _REASON,
     as_json: bool = output.JSON,
 ) -> None:
-    """Call a session something, or limit it otherwise than its service types are.
+    """Call a session something, limit it, give it a tier, or have it use an account's quota.
 
-    Example: tidegate sessions change ses_0a1b2c3d4e5f --label "account 7"
+    What it has used is added to the account's; zone and reset hour must be the same, limits and
+    tier, too, where it has any. Limits and tier are those of all sessions of the account.
+
+    Example: tidegate sessions change ses_0a1b2c3d4e5f --label "account 7" --tier vip
     """
-    if label is None and not limit:
-        raise typer.BadParameter("expected --label or --limit")
+    if label is None and tier is None and not limit and not account:
+        raise typer.BadParameter("expected --label, --limit, --account or --tier")
     body: dict[str, Any] = {"reason": reason}
     if label is not None:
         body["label"] = label
     if limit:
         body["limits"] = dict(map(sessionlists.read_limit, limit))
+    if account:
+        body["account"] = account
+    if tier is not None:
+        body["tier"] = tier
     _change_session(session_id, body, as_json=as_json)
 
 

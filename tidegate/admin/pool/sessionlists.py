@@ -22,7 +22,8 @@ TEXT = typer.Option(
     "",
     "--find",
     "-q",
-    help="Only with this in id, label, region, origin or reason, in any letter case.",
+    help="Only with this in id, label, region, origin, reason, account or tier, in any letter"
+    " case.",
 )
 ORDER = typer.Option(
     "added",

@@ -21,8 +21,10 @@ asked as (
 granted as (
     select request_id, list(l order by l.number) as leases
     from (
-        select leases.*, coalesce(label, '') as session_label
-        from leases left join (select session_id, label from ledger.sessions) using (session_id)
+        select leases.*, coalesce(label, '') as session_label, coalesce(account, '') as account,
+            coalesce(tier, '') as tier
+        from leases
+        left join (select session_id, label, account, tier from ledger.sessions) using (session_id)
     ) as l where request_id in (select request_id from found) group by all
 ),
 tried as (

@@ -2,7 +2,7 @@
 -- section 110 table: Sessions most used
 -- $since, $until (date): quota days, the second one excluded.
 select usage_by_day.session_id as session, any_value(label) as label,
-    any_value(region) as region,
+    any_value(region) as region, any_value(account) as account, any_value(tier) as tier,
     whole(sum(units_used)) as units_used,
     whole(sum(settled)) as settled,
     whole(sum(released + unknown + expired)) as failed,

@@ -1,23 +1,30 @@
 -- report_utilisation: how much of the quota that there was has been used.
 -- section 60 table: Use of the quota
--- There were as many units as sessions had on each day by the limits they have now.
+-- There were as many units as accounts had on each day by the limits they have now: of an account
+-- that several sessions use, once, from when the first was added to when the last one retired.
 -- $since, $until (date): quota days, the second one excluded.
 with there as (
-    select limits,
-        least($until, coalesce(retired_day, $until)) - greatest($since, added_day) as days
+    select coalesce(nullif(account, ''), session_id) as account,
+        any_value(limits) as limits,
+        any_value(tier) as tier,
+        max(least($until, coalesce(retired_day, $until))) - min(greatest($since, added_day)) as days
     from ledger.sessions
     where added_day is not null and status <> 'disabled'
+    group by 1
 ),
 had as (
     select service_type as service,
         whole(sum(days::hugeint * coalesce(
             try_cast(json_transform(session.limits, '"MAP(VARCHAR, VARCHAR)"')[service_type]
                 as bigint),
+            try_cast(of_tier.value as bigint),
             try_cast(config.value as bigint),
             0
         ))) as units
     from (from there where days > 0) as session
     cross join service_types
+    left join ledger.config as of_tier
+        on of_tier.key = 'tier.' || session.tier || '.' || service_type
     left join ledger.config as config on config.key = 'daily_limit.' || service_type
     group by service_type
 ),

@@ -12,12 +12,15 @@ select session_id,
     added_at as created_at,
     last_used_at as last_used,
     leases as request_count,
-    json_object('region', region, 'origin', origin, 'limits', limits::json, 'reason', reason)
+    json_object('region', region, 'origin', origin, 'limits', limits::json, 'reason', reason,
+        'account', account, 'tier', tier)
         as metadata,
     changed_at as updated_at,
     status as state,
     region,
     origin,
+    account,
+    tier,
     label,
     retired_at,
     cooling_until

@@ -55,6 +55,7 @@ blame     whom a verdict blames, and what follows for it
 keeping/  how many sessions are lacking, which retire unused, which are asked after
 upkeep    renewals, cancellations, deadlines, checkpoints
 admin     what operators, provisioners and the configuration may change
+accounts/ which account a session may use, what may be said of it
 bulk      the same for all sessions that fit
 rotation  when a rotation of the master key begins and ends
 bounds    what a command may bring into the log

@@ -13,7 +13,6 @@ from contracts.pool import (
     Policy,
     PolicyChanged,
     PoolAdmin,
-    PoolEvent,
     ReconcileLease,
     RecordCheck,
     SessionAdded,
@@ -25,6 +24,18 @@ from contracts.pool import (
     SessionStatus,
 )
 from runtime.texts import as_quoted, label_objection
+from services.pool.domain.decide.accounts.joining import (
+    addition_objection,
+    join_account,
+    joining_objection,
+    name_objection,
+)
+from services.pool.domain.decide.accounts.telling import (
+    change_account,
+    hour_objection,
+    tier_objection,
+    tiers_objection,
+)
 from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
@@ -36,6 +47,7 @@ from services.pool.domain.state import Pool
 
 COOL_S_MAX = 366 * 86_400.0
 _OPERATOR = "operator"
+_USED = f"used: expected numbers of at most {NUMBER_MAX:,}"
 _LIMITS = f"limits: expected numbers of at most {NUMBER_MAX:,}"
 
 
@@ -58,14 +70,17 @@ def decide_admin(state: Pool, command: PoolAdmin, now: datetime, origin: str = "
     return _reconcile_lease(draft, command)
 
 
-def decide_policy(
-    state: Pool, policy: Policy, source: str, by: str, now: datetime
-) -> list[PoolEvent]:
-    """Put `policy` in force, unless it comes from the source that the last one came from."""
+def decide_policy(state: Pool, policy: Policy, source: str, by: str, now: datetime) -> Decision:
+    """Put `policy` in force, unless it comes from the source that the last one came from.
+
+    One that lacks a tier which is in use is refused: what is in force stays so.
+    """
     draft = Draft(state, now)
     if source != state.policy_source:
+        if objection := tiers_objection(state, policy):
+            return _admin_failure(objection)
         draft.emit(PolicyChanged(policy=policy, source=source, by=by))
-    return draft.events
+    return Decision(draft.events, Done())
 
 
 def _admin_failure(message: str, code: FailedCode = "bad_request") -> Decision:
@@ -73,7 +88,10 @@ def _admin_failure(message: str, code: FailedCode = "bad_request") -> Decision:
 
 
 def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
-    """Add every session of the command, or none when one of them is wrong."""
+    """Add the sessions of the command, none when one of them is wrong by itself.
+
+    One that does not fit its account is refused by name, and the others are added.
+    """
     for item in command.items:
         if not item.session_id:
             return _admin_failure("session_id: expected an id")
@@ -83,10 +101,21 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             )
         if too_great(item.limits.values()):
             return _admin_failure(_LIMITS)
-        objection = label_objection(item.label)
+        if too_great(item.used.values()):
+            return _admin_failure(_USED)
+        objection = (
+            label_objection(item.label)
+            or name_objection(item.account)
+            or hour_objection(item.quota_reset_hour)
+        )
         if objection:
             return _admin_failure(objection)
+    refused: dict[str, str] = {}
     for item in command.items:
+        objection = addition_objection(draft.pool, item)
+        if objection:
+            refused[str(item.session_id)] = objection
+            continue
         _add_session(draft, item, command.by, origin)
         if item.label:
             _label_session(draft, item.session_id, item.label, command.by)
@@ -101,30 +130,40 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
         for event in draft.events
         if isinstance(event, SessionLabelled) and event.session_id not in changed
     ]
-    return Decision(draft.events, Done(changed=changed, revived=revived, labelled=labelled))
+    done = Done(changed=changed, revived=revived, labelled=labelled, refused=refused)
+    return Decision(draft.events, done)
 
 
 def _add_session(draft: Draft, item: AddSession, by: str, origin: str) -> None:
-    """Add or revive one session; one that is there only gets its new ciphertext, elsewhere."""
-    session = draft.pool.sessions.get(item.session_id)
+    """Add or revive one session; one that is there gets its new ciphertext, elsewhere.
+
+    Whichever it is, it joins the account that is named for it.
+    """
+    pool = draft.pool
+    session = pool.sessions.get(item.session_id)
+    # What the account is to have is said of it by the first that uses it.
+    is_first = session is None and item.account not in pool.accounts
     if session is None:
+        account = pool.accounts.get(item.account)
         added = SessionAdded(
             session_id=item.session_id,
             region=item.region,
-            limits=item.limits,
-            quota_timezone=item.quota_timezone,
+            limits=item.limits if account is None else account.limits,
+            quota_timezone=item.quota_timezone if account is None else account.quota_timezone,
             origin=origin,
             by=by,
         )
         draft.emit(added)
-        return
-    if session.status is not SessionStatus.RETIRED:
-        return
-    draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
-    # A revival keeps the limits that the session had.
-    if item.limits and item.limits != session.limits:
-        limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
-        draft.emit(limits)
+    elif session.status is SessionStatus.RETIRED:
+        draft.emit(SessionRevived(session_id=item.session_id, origin=origin, by=by))
+        # A revival keeps the limits that the session had.
+        if item.limits and item.limits != session.account.limits:
+            limits = SessionChanged(session_id=item.session_id, limits=item.limits, by=by)
+            draft.emit(limits)
+    session = pool.sessions[item.session_id]
+    join_account(draft, session, item.account, by)
+    hour = item.quota_reset_hour if is_first else None
+    change_account(draft, session, by, tier=item.tier or None, reset_hour=hour, used=item.used)
 
 
 def _label_session(draft: Draft, session_id: SessionId, label: str, by: str) -> None:
@@ -138,16 +177,16 @@ def change_session(draft: Draft, command: ChangeSession) -> Decision:
     session = draft.pool.sessions.get(command.session_id)
     if session is None:
         return _admin_failure(f"session_id: there is no session {command.session_id}", "not_found")
-    objection = change_objection(command)
+    objection = change_objection(command) or _tier_objection(draft, session, command)
     if objection:
         return _admin_failure(objection)
-    status, cool_s = command.status, command.cool_s
-    if session.status is SessionStatus.RETIRED and status is not SessionStatus.RETIRED:
-        return _admin_failure(
-            "the session is retired, and its credential with it: add its credential again"
-        )
+    if objection := joining_objection(draft.pool, session, command.account):
+        return _admin_failure(objection, "conflict")
+    cool_s = command.cool_s
     by = command.by or _OPERATOR
+    join_account(draft, session, command.account, by)
     _change_status(draft, session, command, by)
+    change_account(draft, session, by, tier=command.tier, used={})
     if cool_s is not None:
         cooled = SessionCooled(
             session_id=session.session_id,
@@ -176,14 +215,21 @@ def change_objection(command: ChangeSession) -> str | None:
     return label_objection(command.label or "")
 
 
+def _tier_objection(draft: Draft, session: Session, command: ChangeSession) -> str | None:
+    """Say why a session as it is cannot be changed so; None when it can."""
+    if session.status is SessionStatus.RETIRED and command.status is not SessionStatus.RETIRED:
+        return "the session is retired, and its credential with it: add its credential again"
+    return tier_objection(draft.pool.policy, command.tier or "")
+
+
 def _close_day_of_all(draft: Draft, session: Session, by: str) -> None:
     """Nothing is left of any service type on this quota day."""
     pool = draft.pool
     day = pool.index_at(draft.now).zone_of(session).day
     for service_type in pool.policy.daily_limits:
-        if pool.daily_limit(session, service_type) > 0:
-            account = session.days.get(day, {}).get(service_type)
-            close_day(draft, session, service_type, day, account, by=by)
+        if session.account.daily_limit(pool.policy, service_type) > 0:
+            tally = session.account.days.get(day, {}).get(service_type)
+            close_day(draft, session, service_type, day, tally, by=by)
 
 
 def _change_status(draft: Draft, session: Session, command: ChangeSession, by: str) -> None:
@@ -195,7 +241,7 @@ def _change_status(draft: Draft, session: Session, command: ChangeSession, by: s
             draft.emit(SessionRetired(session_id=session_id, reason=reason, by=by))
         status = None
     # What is so already is no event: said twice, a command changes nothing.
-    if limits == session.limits:
+    if limits == session.account.limits:
         limits = None
     if status is not None or limits is not None:
         changed = SessionChanged(

@@ -23,7 +23,7 @@ from contracts.pool import (
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.evidence import COMPARED_FOR
 from services.pool.domain.evolve.sessions import RISK_CONTROL
-from services.pool.domain.records import DayAccount, Lease, Session
+from services.pool.domain.records import Lease, Session, Tally
 
 RATE_LIMITED_S = 60.0
 """Cool-down after a 429 that names no `Retry-After`."""
@@ -55,7 +55,7 @@ def blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial
             _cool_session(draft, lease, seconds, RISK_CONTROL)
         case Verdict.QUOTA_EXHAUSTED:
             session, day, request_id = lease.session, lease.quota_day, lease.request_id
-            close_day(draft, session, lease.service_type, day, lease.account, request_id=request_id)
+            close_day(draft, session, lease.service_type, day, lease.tally, request_id=request_id)
         case Verdict.LOGIN_EXPIRED:
             server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
             if was_trial and _is_convicted(draft, lease.session, server_id):
@@ -126,16 +126,16 @@ def close_day(
     session: Session,
     service_type: ServiceType,
     day: QuotaDay,
-    account: DayAccount | None,
+    tally: Tally | None,
     *,
     request_id: RequestId = _NO_REQUEST,
     by: str = "",
 ) -> None:
     """Believe the upstream's own count: nothing of this type is left on this day.
 
-    `account` is the session's of both; None while there is none. Open leases end as ever.
+    `tally` is its account's of both; None while there is none. Open leases end as ever.
     """
-    if account is None or not account.closed:
+    if tally is None or not tally.closed:
         observed = QuotaObserved(
             session_id=session.session_id,
             service_type=service_type,

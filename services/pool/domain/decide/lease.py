@@ -59,10 +59,10 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     earlier = _earlier_answer(draft, requested) or _as_waiting(draft, wanted)
     if earlier is not None:
         return Decision(draft.events, earlier)
-    reason = unfit_reason(state, requested)
+    index = state.index_at(now)
+    reason = unfit_reason(state, index, requested)
     if reason is not None:
         return _refusal(draft, requested, refusal_for(reason))
-    index = state.index_at(now)
     choice = index.choose_session(
         requested.service_type,
         requested.units,

@@ -45,7 +45,7 @@ _RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
 _SECOND = timedelta(seconds=1)
 MESSAGES = {
     Refusal.UNKNOWN_SERVICE: "there is no such service type",
-    Refusal.TOO_MANY_UNITS: "expected at least 1 unit and at most the daily limit",
+    Refusal.TOO_MANY_UNITS: "expected at least 1 unit and at most the highest daily limit",
     Refusal.QUOTA_EXHAUSTED: "no session has an unreserved unit today",
     Refusal.CREDENTIALS_EXHAUSTED: "every session is disabled or suspect",
     Refusal.SATURATED: "all sessions are busy, cooling, draining, or still being made",
@@ -58,11 +58,15 @@ def refusal_for(reason: Refusal, retry_after_s: float = 0.0) -> Refused:
     return Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
 
 
-def unfit_reason(state: Pool, requested: SessionRequested) -> Refusal | None:
+def unfit_reason(state: Pool, index: Index, requested: SessionRequested) -> Refusal | None:
     """Say what no session could ever grant."""
     limit = state.policy.daily_limits.get(requested.service_type)
     if limit is None:
         return Refusal.UNKNOWN_SERVICE
+    if requested.units > 1:
+        # While no account is active nobody knows which will be.
+        highest = index.highest_limit(requested.service_type)
+        limit = limit if highest is None else highest
     # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
     if not 1 <= requested.units <= max(limit, 1):
         return Refusal.TOO_MANY_UNITS

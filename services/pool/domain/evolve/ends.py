@@ -35,8 +35,8 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     assert charged <= lease.units or charged <= 0
     # One call takes all of it back: every request comes through here.
     state.on_rollback(_undo_end, state, state.index, lease, session.trial)
-    lease.account.reserved -= lease.units
-    lease.account.used += charged
+    lease.tally.reserved -= lease.units
+    lease.tally.used += charged
     session.open_leases -= 1
     assert session.open_leases >= 0
     lease.state = outcome
@@ -61,8 +61,8 @@ def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) ->
     """Take an end back: the lease is open again."""
     session = lease.session
     assert lease.state != OPEN
-    lease.account.reserved += lease.units
-    lease.account.used -= lease.charged
+    lease.tally.reserved += lease.units
+    lease.tally.used -= lease.charged
     session.open_leases += 1
     session.trial = trial
     lease.state = OPEN
@@ -83,7 +83,7 @@ def _correct_end(state: Pool, lease: Lease, charged: int) -> None:
     if state.index is not None:
         # Registered first: the session is put back once the account is as it was.
         state.on_rollback(state.index.place_session, lease.session)
-    state.set_field(lease.account, "used", lease.account.used + charged - lease.charged)
+    state.set_field(lease.tally, "used", lease.tally.used + charged - lease.charged)
     state.set_field(lease, "charged", charged)
     state.place_session(lease.session)
 

@@ -17,15 +17,13 @@ from contracts.pool import (
     SessionsForgotten,
     SessionStatus,
 )
-from services.pool.domain.records import Session
+from services.pool.domain.records import Account, Session
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import PROVISIONER, RECENTLY, REMADE, Bought, Joined
 
 _GRAIN = timedelta(minutes=1)
 _SUCCESS_GRAIN = timedelta(seconds=30)
-_NO_DAYS: dict[Any, Any] = {}
 _FORGOTTEN: dict[str, Any] = {
-    "days": _NO_DAYS,
     "last_used_at": None,
     "cooling_until": None,
     "risks": 0,
@@ -94,7 +92,20 @@ def _on_sessions_forgotten(state: Pool, event: SessionsForgotten) -> None:
             continue
         for name, value in _FORGOTTEN.items():
             state.set_field(session, name, value)
+        if _is_all_forgotten(state, session.account):
+            state.set_field(session.account, "days", {})
         state.drop_entry(state.used_at, session.session_id)
+
+
+def _is_all_forgotten(state: Pool, account: Account) -> bool:
+    """Whether no session uses an account any more: what one used counts for the others."""
+    if not account.name:
+        return True
+    members = map(state.sessions.__getitem__, state.members[account.name])
+    return all(
+        session.status is SessionStatus.RETIRED and session.retired_at is None
+        for session in members
+    )
 
 
 def _on_session_requested(state: Pool, event: SessionRequested) -> None:

@@ -29,14 +29,18 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         return
     if state.queued:
         state.drop_entry(state.queued, lease_id)
-    account = state.open_account(session, event.quota_day, event.service_type)
-    taken, limit = account.used + account.reserved, state.daily_limit(session, event.service_type)
+    account = session.account
+    tally = state.open_tally(account, event.quota_day, event.service_type)
+    taken, limit = (
+        tally.used + tally.reserved,
+        account.daily_limit(state.policy, event.service_type),
+    )
     # From here on what is wrong is noted, and the lease opened all the same: somebody was told of
     # it, and may be using it.
     if taken + units > limit:
         message = f"{taken} + {units} units of {limit} on {event.quota_day}"
         state.note_violation(ViolationKind.OVERSOLD, lease_id, message)
-    if account.closed:
+    if tally.closed:
         message = f"{event.service_type} was used up upstream on {event.quota_day}"
         state.note_violation(ViolationKind.GRANTED_AFTER_EXHAUSTION, lease_id, message)
     if mark is Mark.FORBIDDEN:
@@ -50,7 +54,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         event.service_type,
         event.quota_day,
         units,
-        account,
+        tally,
         state.at,
         event.send_by,
         event.expires_at,
@@ -58,7 +62,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
     )
     # One call takes all of it back: every request comes through here.
     state.on_rollback(_undo_grant, state, state.index, lease, session.last_used_at, session.trial)
-    account.reserved += units
+    tally.reserved += units
     session.open_leases += 1
     if not event.only_tried:
         session.last_used_at = state.at
@@ -78,7 +82,7 @@ def _undo_grant(
     """Take a grant back."""
     session = lease.session
     assert lease.state == OPEN
-    lease.account.reserved -= lease.units
+    lease.tally.reserved -= lease.units
     session.open_leases -= 1
     assert session.open_leases >= 0
     session.last_used_at = last_used_at

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base import LeaseId, RequestId, ServerId, SessionId
 from contracts.pool import (
+    AccountChanged,
     CheckRecorded,
     CredentialsRefused,
     PolicyChanged,
@@ -14,6 +15,7 @@ from contracts.pool import (
     SessionChanged,
     SessionCooled,
     SessionDoubted,
+    SessionJoined,
     SessionLabelled,
     SessionRecovered,
     SessionRetired,
@@ -21,6 +23,7 @@ from contracts.pool import (
     SessionStatus,
     SessionSuspected,
 )
+from services.pool.domain.evolve.accounts import on_account_changed, on_session_joined
 from services.pool.domain.evolve.blame import (
     clear_doubts,
     drop_accusations,
@@ -31,7 +34,7 @@ from services.pool.domain.evolve.blame import (
 )
 from services.pool.domain.evolve.keeping import forget_types, note_check, note_joined
 from services.pool.domain.index.choice import SUSPICION
-from services.pool.domain.records import Accusation, Session
+from services.pool.domain.records import Account, Accusation, Session
 from services.pool.domain.state import Pool
 from services.pool.domain.violations import ViolationKind
 
@@ -57,9 +60,8 @@ def _on_session_added(state: Pool, event: SessionAdded) -> None:
     session = Session(
         session_id=event.session_id,
         created_at=state.at,
+        account=Account(limits=event.limits, quota_timezone=event.quota_timezone),
         region=event.region,
-        limits=event.limits,
-        quota_timezone=event.quota_timezone,
         origin=event.origin,
     )
     # Rolling back SessionAdded drops the whole index, which cannot forget a session; it is rebuilt
@@ -89,7 +91,7 @@ def _on_session_changed(state: Pool, session: Session, event: SessionChanged) ->
         state.note_violation(ViolationKind.IMPOSSIBLE_CHANGE, session.session_id, message)
     state.set_field(session, "reason", event.reason)
     if event.limits is not None:
-        state.set_field(session, "limits", event.limits)
+        state.set_field(session.account, "limits", event.limits)
         # How much of each type the pool can do has changed, and with it which types are rare.
         state.set_field(state, "index", None)
 
@@ -170,8 +172,8 @@ def _on_session_recovered(state: Pool, session: Session, event: SessionRecovered
 
 def _on_quota_observed(state: Pool, session: Session, event: QuotaObserved) -> None:
     _note_penalty(state, event.request_id, session)
-    account = state.open_account(session, event.quota_day, event.service_type)
-    state.set_field(account, "closed", True)
+    tally = state.open_tally(session.account, event.quota_day, event.service_type)
+    state.set_field(tally, "closed", True)
 
 
 def _on_session_event(state: Pool, event: Any) -> None:
@@ -225,6 +227,8 @@ _ON_SESSION: dict[type, Callable[[Pool, Session, Any], None]] = {
     SessionRetired: _on_session_retired,
     SessionCooled: _on_session_cooled,
     SessionDoubted: on_session_doubted,
+    SessionJoined: on_session_joined,
+    AccountChanged: on_account_changed,
     SessionSuspected: _on_session_suspected,
     SessionRecovered: _on_session_recovered,
     QuotaObserved: _on_quota_observed,

@@ -19,23 +19,21 @@ from contracts.base import LeaseId, ServiceType, SessionId
 from contracts.pool import Policy, SessionStatus
 from services.pool.domain.index.avoidance import Avoided
 from services.pool.domain.index.deadlines import Deadlines
+from services.pool.domain.index.places import Places, group_with
 from services.pool.domain.index.shelves import (
     COUNTABLE,
-    GRANTABLE,
     Placing,
     Shelf,
     ShelfKind,
 )
-from services.pool.domain.index.supply import rank_types, supply_with
-from services.pool.domain.quota import Zone, policy_span, turn_zone, zone_at
-from services.pool.domain.records import DayAccount, Lease, Session
+from services.pool.domain.index.zones import Zones
+from services.pool.domain.quota import Zone
+from services.pool.domain.records import Account, Lease, Session
 
 SUSPICION = timedelta(seconds=60)
 """How long a suspect waits for its trial, and how long its accusation counts for another's."""
 _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
 """The latest moment of a log of which this is reckoned with: the calendar ends soon after."""
-_NOTHING: dict[ServiceType, DayAccount] = {}
-_NOWHERE: dict[ServiceType, Placing] = {}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -58,34 +56,36 @@ class Index:
     ) -> None:
         """Build it: O(sessions + open leases)."""
         self.now = now
-        self.gains = 0
-        """Counts whenever a session has come to have more to grant than before."""
         self.deadlines = Deadlines(opened)
-        self.zones: dict[str, Zone] = {}
+        self.zones = Zones(policy, now)
         self._sessions = sessions
         self._policy = policy
-        self._guard = policy_span(policy.reset_guard_s)
-        self._shelves: dict[tuple[ServiceType, str, ShelfKind, int], Shelf] = {}
-        self._order: dict[ServiceType, list[Shelf]] = {}
-        self._placings: dict[SessionId, dict[ServiceType, Placing]] = {}
+        self._places = Places(policy, self.zones)
         self._waking: list[tuple[datetime, SessionId]] = []
         self.wakes: dict[SessionId, datetime] = {}
-        self._next_reset: datetime | None = None
-        self._supply = dict.fromkeys(policy.daily_limits, 0)
         for session in sessions.values():
-            self._supply = supply_with(self._supply, self._policy, session)
-        self._rarest_first = rank_types(self._supply)
+            self._places.enter_account(session.account)
+        self._places.rank_types()
         for session in sessions.values():
             self.place_session(session)
 
+    @property
+    def gains(self) -> int:
+        """Count how often a session has come to have more to grant than before."""
+        return self._places.gains
+
     def is_reordered_by(self, session: Session) -> bool:
         """Whether a new session changes which types are rare: then the index is built anew."""
-        return rank_types(supply_with(self._supply, self._policy, session)) != self._rarest_first
+        return self._places.is_reordered_by(session.account)
 
     def add_session(self, session: Session) -> None:
         """Place a new session, by which it `is_reordered_by` not."""
-        self._supply = supply_with(self._supply, self._policy, session)
+        self._places.enter_account(session.account)
         self.place_session(session)
+
+    def drop_account(self, account: Account) -> None:
+        """Forget the own account of a session that is about to use another."""
+        self._places.drop_account(account)
 
     def advance_to(self, now: datetime) -> None:
         """Let time pass: cool-downs and suspicions end, quota days begin."""
@@ -96,41 +96,12 @@ class Index:
             if self.wakes.get(session_id) == due:
                 del self.wakes[session_id]
                 self.place_session(self._sessions[session_id])
-        if self._next_reset is not None and now >= self._next_reset:
-            self._turn_days()
+        if turned := self.zones.turn_days(now):
+            self._places.turn_days(turned)
 
     def place_session(self, session: Session) -> None:
         """Put `session` where its record says it belongs now."""
-        zone = self._zone_of(session)
-        kind = self._kind_of(session)
-        # Of those that rest or wait for a trial none is chosen for what else it can do.
-        ranked = kind is ShelfKind.FREE or kind is ShelfKind.DOUBTFUL
-        session_id = session.session_id
-        accounts = session.days.get(zone.day, _NOTHING)
-        placed = self._placings.get(session_id)
-        if placed is None:
-            placed = self._placings[session_id] = {}
-        rarity = 0
-        for service_type in self._rarest_first:
-            left = 0 if kind is None else self._session_units(session, accounts, service_type)
-            old = placed.get(service_type)
-            if left <= 0 or kind is None:
-                if old is not None:
-                    old.shelf.take_session(session_id, old.left)
-                    del placed[service_type]
-                continue
-            shelf = self._open_shelf(service_type, zone, kind, rarity if ranked else 0)
-            # Types come rarest first: this counts those before this one that it has left.
-            rarity += 1
-            if old is not None:
-                # As it was: it keeps its turn among its equals.
-                if old.shelf is shelf and old.left == left:
-                    continue
-                old.shelf.take_session(session_id, old.left)
-            if kind in GRANTABLE and (old is None or old.left < left or old.shelf.kind is not kind):
-                self.gains += 1
-            shelf.put_session(session_id, left)
-            placed[service_type] = Placing(shelf, left)
+        self._places.place_session(session, self._kind_of(session))
 
     def choose_session(
         self,
@@ -150,10 +121,10 @@ class Index:
         if avoid_regions:
             avoid = Avoided(avoid, avoid_regions, self._sessions)
         if preferred is not None and preferred not in avoid:
-            placing = self._placings.get(preferred, _NOWHERE).get(service_type)
+            placing = self._placing_of(preferred, service_type)
             if placing is not None and self._is_free(placing, units):
                 return Choice(self._sessions[preferred], placing.shelf.zone, trial=False)
-        order = self._best_shelves(service_type)
+        order = self._places.best_shelves(service_type)
         for shelf in [shelf for kind in kinds for shelf in order if shelf.kind is kind]:
             if shelf.zone.guard_at > self.now:
                 session_id = shelf.first_session(units, avoid)
@@ -161,6 +132,13 @@ class Index:
                     session = self._sessions[session_id]
                     return Choice(session, shelf.zone, shelf.kind is ShelfKind.TRIAL)
         return None
+
+    def _placing_of(self, session_id: SessionId, service_type: ServiceType) -> Placing | None:
+        session = self._sessions.get(session_id)
+        if session is None:
+            return None
+        group = group_with(self._places.groups_of(session.account), session_id)
+        return None if group is None else group.placed.get(service_type)
 
     def _is_free(self, placing: Placing, units: int) -> bool:
         free = placing.shelf.kind is ShelfKind.FREE and placing.left >= units
@@ -170,7 +148,7 @@ class Index:
         self, service_type: ServiceType, kinds: Container[ShelfKind] = COUNTABLE
     ) -> list[Shelf]:
         """List where the sessions of these kinds stand that have an unreserved unit today."""
-        return [shelf for shelf in self._best_shelves(service_type) if shelf.kind in kinds]
+        return [shelf for shelf in self._places.best_shelves(service_type) if shelf.kind in kinds]
 
     def has_units(
         self, service_type: ServiceType, units: int, kinds: Container[ShelfKind] = COUNTABLE
@@ -179,29 +157,43 @@ class Index:
         shelves = self.countable_shelves(service_type, kinds)
         return any(shelf.first_session(units, ()) is not None for shelf in shelves)
 
+    def accounts_having(self, service_type: ServiceType) -> int:
+        """Count the accounts that have an unreserved unit today, and a countable session."""
+        return sum(shelf.accounts for shelf in self.countable_shelves(service_type))
+
+    def is_last_of_account(self, session: Session) -> bool:
+        """Whether no other session that is countable uses the account of one that is."""
+        groups = self._places.groups_of(session.account)
+        return sum(len(group.members) for group in groups if group.kind in COUNTABLE) == 1
+
     def units_left(self, service_type: ServiceType) -> int:
-        """Sum the unreserved units of all countable sessions today."""
+        """Sum the unreserved units today of all accounts that have a countable session."""
         return sum(shelf.units for shelf in self.countable_shelves(service_type))
 
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
         """Tell what `session` has left today of every service type."""
-        accounts = session.days.get(self._zone_of(session).day, _NOTHING)
-        return {
-            name: self._session_units(session, accounts, name) for name in self._policy.daily_limits
-        }
+        return self._places.units_left_by_type(session.account)
+
+    def highest_limit(self, service_type: ServiceType) -> int | None:
+        """Tell the highest daily limit of an account that is active; None: none is."""
+        return self._places.active.highest_of(service_type)
+
+    @property
+    def accounts_active(self) -> int:
+        """Count the accounts that have a countable session."""
+        return self._places.active.count
 
     def zone_of(self, session: Session) -> Zone:
         """Tell which zone's quota day counts for `session`."""
-        return self._zone_of(session)
+        return self.zones.zone_of(session.account)
 
     def guard_ends_at(self) -> datetime | None:
         """Tell the earliest reset that is so near that its zone grants nothing."""
-        near = [zone.resets_at for zone in self.zones.values() if zone.guard_at <= self.now]
-        return min(near, default=None)
+        return self.zones.guard_ends_at()
 
     def next_reset(self) -> datetime | None:
         """Tell when the first quota day ends; None when no session has one."""
-        return self._next_reset
+        return self.zones.next_reset
 
     def next_waking(self) -> datetime | None:
         """Tell when the first cool-down or suspicion ends."""
@@ -247,54 +239,3 @@ class Index:
         if self.wakes.get(session_id) != at:
             self.wakes[session_id] = at
             heappush(self._waking, (at, session_id))
-
-    def _session_units(
-        self, session: Session, accounts: dict[ServiceType, DayAccount], service_type: ServiceType
-    ) -> int:
-        limit = session.limits.get(service_type)
-        if limit is None:
-            limit = self._policy.daily_limits[service_type]
-        account = accounts.get(service_type)
-        if account is None:
-            return limit
-        return 0 if account.closed else max(0, limit - account.used - account.reserved)
-
-    def _open_shelf(
-        self, service_type: ServiceType, zone: Zone, kind: ShelfKind, rarity: int
-    ) -> Shelf:
-        key = (service_type, zone.name, kind, rarity)
-        shelf = self._shelves.get(key)
-        if shelf is None:
-            shelf = self._shelves[key] = Shelf(kind, zone, rarity)
-            self._order.pop(service_type, None)
-        return shelf
-
-    def _best_shelves(self, service_type: ServiceType) -> list[Shelf]:
-        """List the shelves of a type, best first; there are zones times types of them."""
-        order = self._order.get(service_type)
-        if order is None:
-            order = [shelf for key, shelf in self._shelves.items() if key[0] == service_type]
-            order.sort(key=lambda shelf: (shelf.zone.resets_at, shelf.rarity))
-            self._order[service_type] = order
-        return order
-
-    def _zone_of(self, session: Session) -> Zone:
-        name = session.quota_timezone or self._policy.quota_timezone
-        return self.zones.get(name) or self._zone_named(name)
-
-    def _zone_named(self, name: str) -> Zone:
-        zone = self.zones[name] = zone_at(name, self.now, self._guard)
-        if self._next_reset is None or zone.resets_at < self._next_reset:
-            self._next_reset = zone.resets_at
-        return zone
-
-    def _turn_days(self) -> None:
-        turned = [zone for zone in self.zones.values() if zone.resets_at <= self.now]
-        for zone in turned:
-            turn_zone(zone, self.now, self._guard)
-        self._next_reset = min(zone.resets_at for zone in self.zones.values())
-        # Shelves are ordered by their resets, which have just moved.
-        self._order.clear()
-        for session in self._sessions.values():
-            if self._zone_of(session) in turned:
-                self.place_session(session)

@@ -1,6 +1,11 @@
 """Sessions of one kind, ordered by the units they have left; equals wait their turn.
 
-Why not a heap: a session moves on every grant and every end, and a request for several units,
+What stands on a shelf is a group: those sessions of one account that are of this kind. They have
+the same units left, so that a grant moves one group or two, however many share the account; whose
+turn it is among them is the group's. An account has groups on several shelves if its sessions are
+of several kinds, and one of them alone counts for it.
+
+Why not a heap: a group moves on every grant and every end, and a request for several units,
 or one that avoids sessions, must look below the top. Levels of insertion-ordered maps do all of
 it in constant time; only a level that appears or vanishes costs a bisection.
 """
@@ -12,7 +17,7 @@ from enum import IntEnum
 
 import msgspec
 
-from contracts.base import SessionId
+from contracts.base import ServiceType, SessionId
 from services.pool.domain.quota import Zone
 
 
@@ -39,43 +44,58 @@ TRIALS_LAST = (ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL)
 """The order in which kinds of shelves are tried."""
 
 
-class Shelf:
-    """Sessions with units left of one service type, in one zone, of one kind and rarity."""
+class Group(msgspec.Struct, eq=False):
+    """Those sessions of one account that are of one kind."""
 
-    __slots__ = ("kind", "levels", "rarity", "tops", "units", "zone")
+    kind: ShelfKind
+    members: tuple[SessionId, ...]
+    """Whose turn is next comes first."""
+    placed: "dict[ServiceType, Placing]"
+    counts: bool = False
+    """Whether it counts for its account, where units and accounts are counted."""
+
+
+class Shelf:
+    """Groups with units left of one service type, in one zone, of one kind and rarity."""
+
+    __slots__ = ("accounts", "kind", "levels", "rarity", "tops", "units", "zone")
 
     def __init__(self, kind: ShelfKind, zone: Zone, rarity: int) -> None:
         self.kind = kind
         self.zone = zone
         self.rarity = rarity
+        self.accounts = 0
+        """How many accounts count here, by a group of theirs."""
         self.units = 0
-        """Sum of what its sessions have left."""
-        self.levels: dict[int, OrderedDict[SessionId, None]] = {}
+        """Sum of what these have left."""
+        self.levels: dict[int, OrderedDict[Group, None]] = {}
         self.tops: list[int] = []
-        """The levels that have sessions, ascending."""
+        """The levels that have groups, ascending."""
 
-    def __len__(self) -> int:
-        """Count its sessions; its levels are as few as a daily limit."""
-        return sum(map(len, self.levels.values()))
-
-    def put_session(self, session_id: SessionId, left: int) -> None:
-        """Add a session with `left` units, behind its equals."""
+    def put_group(self, group: Group, left: int) -> "Placing":
+        """Add a group with `left` units, behind its equals."""
         level = self.levels.get(left)
         if level is None:
             level = self.levels[left] = OrderedDict()
             self.tops.insert(bisect_left(self.tops, left), left)
-        level[session_id] = None
-        self.units += left
+        level[group] = None
+        if group.counts:
+            self.accounts += 1
+            self.units += left
+        return Placing(self, left, group.counts)
 
-    def take_session(self, session_id: SessionId, left: int) -> None:
-        """Remove a session that was put with `left` units."""
+    def take_group(self, group: Group, placing: "Placing") -> None:
+        """Remove a group that was put so."""
+        left = placing.left
         level = self.levels[left]
-        del level[session_id]
-        self.units -= left
+        del level[group]
+        if placing.counted:
+            self.accounts -= 1
+            self.units -= left
         if not level:
             del self.levels[left]
             del self.tops[bisect_left(self.tops, left)]
-            assert self.tops or self.units == 0
+            assert self.tops or self.units == self.accounts == 0
 
     def first_session(self, units: int, avoid: Container[SessionId]) -> SessionId | None:
         """Find the least used session with at least `units` left that is not in `avoid`.
@@ -85,14 +105,16 @@ class Shelf:
         for left in reversed(self.tops):
             if left < units:
                 return None
-            for session_id in self.levels[left]:
-                if session_id not in avoid:
-                    return session_id
+            for group in self.levels[left]:
+                for session_id in group.members:
+                    if session_id not in avoid:
+                        return session_id
         return None
 
 
 class Placing(msgspec.Struct, frozen=True):
-    """Where a session stands: on this shelf, put there with so many units left."""
+    """Where a group stands: on this shelf, put there with so many units left."""
 
     shelf: Shelf
     left: int
+    counted: bool

@@ -8,7 +8,7 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from contracts.base import SessionId
+from contracts.base import AccountId, SessionId
 from contracts.pool import AddSession, AddSessions, PoolStatus, SessionStatus
 from runtime.credentials import Credential, WrongCredentialError, credential_of
 from services.gateway.clients.keys import Key
@@ -53,25 +53,30 @@ async def add_sessions(
     if not 1 <= len(wanted) <= _ADDED_MAX:
         message = f"body: expected 1 to {_ADDED_MAX} sessions, got {len(wanted)}"
         raise GatewayError("invalid_request", message)
-    good: dict[tuple[str, str], Credential] = {}
+    good: dict[tuple[str, str], tuple[int, Credential]] = {}
     refused: list[RefusedSession] = []
     services = doors.settings().services
     for line, given in enumerate(wanted, 1):
         try:
             one = credential_of(given, services)
-            good[one.account] = one
+            good[one.region_and_token] = line, one
         except WrongCredentialError as error:
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:
         raise _none_is_good(refused, listed=isinstance(data, list))
-    done = await _add_batches(doors, list(good.values()), admin)
+    done = await _add_batches(doors, [one for _, one in good.values()], admin)
+    for (line, _), session_id in zip(good.values(), done.asked, strict=True):
+        if reason := done.refused.get(session_id):
+            refused.append(RefusedSession(line=line, reason=reason))
+    if not done.named:
+        raise _none_is_good(refused, listed=isinstance(data, list))
     return SessionsAdded(
         data=done.named,
         changed=done.changed,
         added=[one for one in done.changed if one not in done.revived],
         revived=sorted(done.revived),
         labelled=done.labelled,
-        refused=refused,
+        refused=sorted(refused, key=lambda one: one.line),
     )
 
 
@@ -91,17 +96,25 @@ def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayErro
 class _AddedBatches(NamedTuple):
     """What the pool made of credentials, by the ids of their sessions."""
 
-    named: list[str]
+    asked: list[str]
     """The session of each."""
+    refused: dict[str, str]
+    """Those that do not fit their account, and why."""
     changed: list[str]
     """Those that were not there before, or retired."""
     revived: set[str]
     labelled: list[str]
 
+    @property
+    def named(self) -> list[str]:
+        """Name the sessions that are in the pool now."""
+        return [session_id for session_id in self.asked if session_id not in self.refused]
+
 
 async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> _AddedBatches:
     """Have the pool add them, as many at a time as it takes."""
-    named: list[str] = []
+    asked: list[str] = []
+    refused: dict[str, str] = {}
     changed: list[str] = []
     revived: set[str] = set()
     labelled: list[str] = []
@@ -110,11 +123,12 @@ async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> 
         standing = await _current_status(doors, batch)
         items = [_seal_command(item, doors, standing) for item in batch]
         done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
-        named += [str(item.session_id) for item in items]
+        asked += [str(item.session_id) for item in items]
+        refused |= done.refused
         changed += done.changed
         revived |= set(done.revived)
         labelled += done.labelled
-    return _AddedBatches(named, changed, revived, labelled)
+    return _AddedBatches(asked, refused, changed, revived, labelled)
 
 
 async def _current_status(
@@ -147,5 +161,9 @@ def _seal_command(
         region=kept.region,
         limits=given.limits,
         quota_timezone=given.quota_timezone,
+        quota_reset_hour=given.quota_reset_hour,
+        account=AccountId(given.account),
+        tier=given.tier,
+        used=given.used,
         label=given.label,
     )

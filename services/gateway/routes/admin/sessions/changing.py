@@ -8,7 +8,7 @@ from litestar import delete, patch
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from contracts.base import NUMBER_MAX, ServiceType, SessionId
+from contracts.base import NUMBER_MAX, AccountId, ServiceType, SessionId
 from contracts.pool import (
     ChangeSession,
     SessionStatus,
@@ -40,12 +40,15 @@ _Limit = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 class ChangedSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; `cool_s` keeps it from new leases so long (0 ends its cooling).
 
-    `label` is what operators call it, and clients never see; empty takes it away. Personal data
-    does not belong there.
+    Limits and tier are those of its account. `account` has it join one, for good. `label` is what
+    operators call it, and clients never see; empty takes it away. Personal data does not belong
+    there.
     """
 
     status: StatusName | None = None
     limits: dict[str, _Limit] | None = None
+    tier: Annotated[str, msgspec.Meta(max_length=NAME_MAX)] | None = None
+    account: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)] | None = None
     cool_s: Annotated[float, msgspec.Meta(ge=0, le=COOL_MAX_S)] | None = None
     label: Annotated[str, msgspec.Meta(max_length=NAME_MAX)] | None = None
     reason: str = ""
@@ -65,18 +68,21 @@ async def change_session(
     session_id: FromPath[str],
     data: JSONBody[ChangedSession],
 ) -> ShownSession:
-    """Enable, drain or disable a session, cool it or end its cooling, limit it, label it."""
+    """Enable, drain or disable a session, cool it, end its cooling; limit, label, enter it."""
     status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:
         _check_limits(data.limits, doors)
-    if all(value is None for value in (data.status, data.limits, data.cool_s, data.label)):
-        message = "body: expected at least one of status, limits, cool_s, label"
+    changes = (data.status, data.limits, data.tier, data.account, data.cool_s, data.label)
+    if all(change is None for change in changes):
+        message = "body: expected at least one of status, limits, tier, account, cool_s, label"
         raise GatewayError("invalid_request", message)
     await session_of(doors, session_id)
     command = ChangeSession(
         session_id=SessionId(session_id),
         status=status,
         limits=_typed_limits(data.limits),
+        tier=data.tier,
+        account=AccountId(data.account or ""),
         cool_s=data.cool_s,
         label=data.label,
         reason=data.reason,

@@ -94,8 +94,8 @@ def _runs_short(state: Pool, service_type: ServiceType, now: datetime) -> bool:
         return False
     if state.policy.daily_limits.get(service_type, 0) <= 0:
         return False
-    countable = state.standing[SessionStatus.ACTIVE]
-    having = sum(map(len, state.index_at(now).countable_shelves(service_type)))
+    index = state.index_at(now)
+    countable, having = index.accounts_active, index.accounts_having(service_type)
     return not countable or having < refresh_share(state) * countable
 
 

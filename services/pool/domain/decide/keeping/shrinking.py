@@ -83,11 +83,14 @@ def _can_be_spared(draft: Draft, session_id: SessionId) -> bool:
     if pool.places <= pool.policy.min_size:
         return False
     index = pool.index_at(draft.now)
-    left = index.units_left_by_type(pool.sessions[session_id])
-    countable = pool.standing[SessionStatus.ACTIVE] - 1
+    session = pool.sessions[session_id]
+    if not index.is_last_of_account(session):
+        return True
+    left = index.units_left_by_type(session)
+    countable = index.accounts_active - 1
     least = 2 * refresh_share(pool) * countable
     return all(
-        sum(map(len, index.countable_shelves(name))) - (left[name] > 0) >= least
+        index.accounts_having(name) - (left[name] > 0) >= least
         for name, limit in pool.policy.daily_limits.items()
         if limit > 0
     )

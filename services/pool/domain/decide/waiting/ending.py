@@ -101,6 +101,7 @@ def _end_those_over(draft: Draft) -> None:
     late: list[Wait] = []
     vain: list[Wait] = []
     unheard: list[Wait] = []
+    index = pool.index_at(now)
     hope = lru_cache(64)(lambda service_type, units: hope_of(draft, service_type, units))
     for wait in line.waits.values():
         requested = wait.requested
@@ -110,12 +111,11 @@ def _end_those_over(draft: Draft) -> None:
             unheard.append(wait)
         elif (
             pool.all_barred
-            or unfit_reason(pool, requested) is not None
+            or unfit_reason(pool, index, requested) is not None
             or (moment := hope(requested.service_type, requested.units)) is None
             or moment > wait.deadline
         ):
             vain.append(wait)
-    index = pool.index_at(now)
     for ended, reason in ((late, "deadline"), (vain, "hopeless")):
         _end_waits(draft, ended, reason, lambda wait: _refusal_now(draft, index, wait.requested))
     _end_waits(draft, unheard, "unheard")
@@ -130,7 +130,7 @@ def _end_those_over(draft: Draft) -> None:
 
 def _refusal_now(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
     """Say why there is no lease for it: what is allowed may have changed while it waited."""
-    reason = unfit_reason(draft.pool, requested)
+    reason = unfit_reason(draft.pool, index, requested)
     return refusal_of_all(draft, index, requested) if reason is None else refusal_for(reason)
 
 
