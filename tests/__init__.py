@@ -4,6 +4,7 @@ unit/         pure, in seconds
 contract/     the wire: golden lines, the table of subjects
 integration/  real nats-server, DuckDB, sockets
 e2e/          the stack as processes
+dashboard/    the operators' page in a real browser
 patience/     the same, where it is about minutes
 compose/      the stack as containers
 upgrade/      homes of earlier versions

@@ -68,6 +68,7 @@ ADMIN_ONLY = [
     ("GET", "/api/sign-in"),
     ("DELETE", "/api/sign-in"),
     ("POST", "/api/sign-in/links"),
+    ("POST", "/api/doctor/try"),
 ]
 
 REFUSED = [
