@@ -131,7 +131,7 @@ async def front(
     logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[_dropped])
     configured = Settings(gateway=GatewaySection(**section))
     async with pool(url, lambda: settings(sessions, limit)) as room:
-        gateway = Gateway(client, Outage(), where, configured, logger)
+        gateway = Gateway(client, Outage(), where, configured, logger, list)
         listening = listen_on("127.0.0.1", 0)
         tasks = (gateway.outbox.run(), gateway.key_log.run(), gateway.exchanges.run())
         background = [asyncio.ensure_future(task) for task in tasks]

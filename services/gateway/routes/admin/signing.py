@@ -19,6 +19,7 @@ from services.gateway.routes.guard import (
     known_parameters_only,
     readers_only,
 )
+from services.gateway.routes.schema import SECURITY
 from services.gateway.signing.browser import sign_in_cookie
 from services.gateway.signing.tokens import Token
 
@@ -87,13 +88,26 @@ async def sign_in(
     )
 
 
-@get(SIGN_IN_PATH, tags=["sign-in"], summary="Who is signed in", guards=_READERS)
+@get(
+    SIGN_IN_PATH,
+    tags=["sign-in"],
+    summary="Who is signed in",
+    guards=_READERS,
+    security=[{SECURITY: []}],
+)
 async def show_sign_in(request: Request[Any, Any, Any]) -> SignedIn:
     """Say for which key requests are answered."""
     return _signed_in(request.state.key, request.state.get(SIGN_IN))
 
 
-@delete(SIGN_IN_PATH, status_code=200, tags=["sign-in"], summary="Sign out", guards=_READERS)
+@delete(
+    SIGN_IN_PATH,
+    status_code=200,
+    tags=["sign-in"],
+    summary="Sign out",
+    guards=_READERS,
+    security=[{SECURITY: []}],
+)
 async def sign_out(
     doors: NamedDependency[Doors], request: Request[Any, Any, Any]
 ) -> Response[SignedOutReport]:
