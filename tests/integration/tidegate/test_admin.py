@@ -103,7 +103,7 @@ async def test_a_key_is_issued_listed_rotated_and_revoked(terminal: Terminal) ->
     assert text not in await terminal.shown("keys", "list")
 
     changed = await terminal.read("keys", "change", key["id"], "--weight", "3", "--model", "")
-    assert changed == {**key, "weight": 3, "models": []}
+    assert {**key, **changed} == {**key, "weight": 3, "models": []}
     code, _, told = await terminal.type("keys", "change", key["id"])
     assert (code, "expected something to change" in told) == (2, True)
 

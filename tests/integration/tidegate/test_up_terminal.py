@@ -110,7 +110,10 @@ def test_terminal_that_is_stopped_holds_up_no_request(terminal: UpTerminal) -> N
     assert statuses == {200}
 
 
-def test_ctrl_c_ends_it_and_no_line_was_wider_than_the_terminal(terminal: UpTerminal) -> None:
+def test_ctrl_c_ends_it_and_no_line_was_wider_than_the_terminal(tmp_path: Path) -> None:
+    terminal = UpTerminal(tmp_path)
+    terminal.call()
+
     assert terminal.pty.end() == 0
 
     lines = terminal.shown().splitlines()
@@ -120,4 +123,3 @@ def test_ctrl_c_ends_it_and_no_line_was_wider_than_the_terminal(terminal: UpTerm
     assert [line for line in lines if len(line) > 80 and not any(w in line for w in whole)] == []
     stopped = {event["service"] for event in terminal.logged() if event["event"] == "stopped"}
     assert stopped >= {"up", "pool", "balancer", "analytics", "gateway"}
-    assert "key_" not in terminal.shown().partition("Ctrl-C stops")[2]

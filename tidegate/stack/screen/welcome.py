@@ -98,8 +98,10 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         block.append("\n")
         command = own_command()
         verbs = max(len(verb) for verb, _ in _NEXT)
+        longest = max(len(f"{_INDENT}{command} {'':<{verbs}}  {meaning}") for _, meaning in _NEXT)
+        beside = "  " if longest <= width else f"\n{_INDENT * 2}"
         for verb, meaning in _NEXT:
-            block.append(f"{_INDENT}{command} {verb:<{verbs}}  ").append(
+            block.append(f"{_INDENT}{command} {verb:<{verbs}}{beside}").append(
                 f"{meaning}\n", style="dim"
             )
         words = _DEMO_SHORT if self.demo else self.servers.strip()
