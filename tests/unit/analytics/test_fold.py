@@ -54,6 +54,16 @@ def test_policy_becomes_configuration_rows_and_takes_old_ones_away() -> None:
     assert "daily_limit.video" in batch.gone["config"]
 
 
+def test_tiers_become_configuration_rows() -> None:
+    tiers = PolicyChanged(
+        policy=Policy(daily_limits={"image": 4}, tiers={"vip": {"image": 50}}), source="b"
+    )
+    batch = batch_of(Story().tell(tiers))
+
+    values = {row.key: row.value for row in rows_of(batch, "config")}
+    assert values["tier.vip.image"] == "50"
+
+
 def test_days_begin_in_the_time_zone_of_the_policy() -> None:
     late = NOON + timedelta(hours=5)
     story = Story().tell(refused("a"), at=late).tell(policy("Asia/Shanghai"), at=late)

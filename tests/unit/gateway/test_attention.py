@@ -97,6 +97,12 @@ def test_what_is_wrong_comes_before_what_is_only_to_be_known() -> None:
     ]
 
 
+def test_a_policy_that_was_refused_is_wrong() -> None:
+    pool = pool_said(policy_trouble="the tier vip is in use")
+
+    assert needed(pool, balancer_said()) == [("policy_refused", "the tier vip is in use")]
+
+
 def test_a_pool_without_an_active_session_is_wrong() -> None:
     pool = pool_said(sessions_active=0, remaining={IMAGE: 0})
 

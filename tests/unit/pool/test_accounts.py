@@ -172,13 +172,29 @@ def test_counts_so_old_that_some_sessions_have_none_of_them_are_not_added() -> N
 
 
 def test_a_joining_that_changes_which_types_are_rare_changes_what_is_kept() -> None:
-    own = {AVATAR: 6}
-    pool = folded(session_added(limits=own), session_added("two", limits=own), joined("one"))
+    own, others = {AVATAR: 6, VIDEO: 2}, {AVATAR: 1, VIDEO: 5}
+    pool = folded(
+        session_added(limits=own),
+        session_added("two", limits=own),
+        session_added("three", limits=others),
+        joined("one"),
+    )
     pool.index_at(NOON)
 
     evolve(pool, joined("two"), NOON, 2)
 
     kept, anew = pool.index_at(NOON), Index(pool.sessions, pool.opened, pool.policy, NOON)
+    assert placed(kept) == placed(anew)
+
+
+def test_a_joining_changes_what_is_kept_in_its_place() -> None:
+    pool = folded(session_added(), session_added("two"), joined("one"))
+    kept = pool.index_at(NOON)
+
+    evolve(pool, joined("two"), NOON, 2)
+
+    anew = Index(pool.sessions, pool.opened, pool.policy, NOON)
+    assert pool.index_at(NOON) is kept
     assert placed(kept) == placed(anew)
 
 
