@@ -192,8 +192,8 @@ def test_a_joining_changes_what_is_kept_in_its_place() -> None:
     kept = pool.index_at(NOON)
 
     evolve(pool, joined("two"), NOON, 2)
-
     anew = Index(pool.sessions, pool.opened, pool.policy, NOON)
+
     assert pool.index_at(NOON) is kept
     assert placed(kept) == placed(anew)
 
