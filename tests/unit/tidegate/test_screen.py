@@ -1,10 +1,11 @@
 """What `up` shows on a terminal: what is worth a person's attention, in a line, and no more."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from contracts.gateway import KeyEvent
 from runtime.environment import Home
 from tidegate.stack.screen.logfile import FollowedLog
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
@@ -57,6 +58,17 @@ def words(name: str, *, started: bool = True, level: str = "info", **fields: Any
 )
 def test_event_is_put_into_words(kind: str, fields: dict[str, Any], expected: Any) -> None:
     assert words(kind, **fields) == expected
+
+
+def test_every_event_of_keys_has_words_of_its_own() -> None:
+    shown = [
+        words("key_event", kind=kind.__name__, key_id="key_1", by="key_2")
+        for kind in get_args(KeyEvent)
+    ]
+
+    assert len(set(shown)) == len(get_args(KeyEvent))
+    assert (Mood.PLAIN, "an audit was recorded by key_2") in shown
+    assert not [text for _, text in shown if text.split()[0] not in {"the", "an", "a"}]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _INDENT = "  "
 _NEXT = (
     ("status", "how things stand, and what needs doing"),
     ("top", "the same, live"),
-    ("doctor", "everything looked at, with the cure of what is wrong"),
+    ("doctor", "what is wrong, and its cure"),
     ("--help", "everything else"),
 )
 _DEMO = """

@@ -92,13 +92,22 @@ def local_time(moment: datetime) -> str:
     return moment.astimezone().strftime("%H:%M:%S")
 
 
+_KEY_EVENTS = {
+    "KeyIssued": "the key {} was issued",
+    "MetricsKeyIssued": "the key {} was issued, for metrics",
+    "ViewerKeyIssued": "the key {} was issued, to look",
+    "KeyChanged": "the key {} was changed",
+    "KeyRevoked": "the key {} was revoked",
+    "SignInLinkUsed": "the key {} signed in by a link",
+    "SignedOut": "the key {} signed out",
+    "AuditRecorded": "an audit was recorded",
+    "BackupRecorded": "a backup was recorded",
+}
+
+
 def _key_words(event: Event) -> str:
-    done = {
-        "KeyIssued": "was issued",
-        "KeyRevoked": "was revoked",
-        "KeyRotated": "has a new text",
-    }.get(str(event.get("kind")), "was changed")
-    return f"the key {event.get('key_id')} {done}{_by(event)}"
+    kind = str(event.get("kind"))
+    return _KEY_EVENTS.get(kind, kind).format(event.get("key_id")) + _by(event)
 
 
 def _health_words(event: Event) -> str:
