@@ -43,6 +43,7 @@ from services.gateway.routes.figures import lists, original, reports, sql, stati
 from services.gateway.routes.guard import (
     BODY_BYTES_MAX,
     PARAMETERS,
+    SECURITY,
     WHOLE,
     body_bytes_max,
     known_parameters_only,
@@ -234,7 +235,7 @@ def operator_app(doors: Doors) -> Litestar:
         route_handlers=[*_ADMINISTRATION],
         guards=[operators_only, known_parameters_only],
         dependencies={"admin": the_admin},
-        security=[{schema.SECURITY: []}],
+        security=[{SECURITY: []}],
     )
     open_doors = [health.ping, health.livez, health.readyz, health.metrics, health.whole]
     own_guards = [signing.sign_in, signing.show_sign_in, signing.sign_out]

@@ -12,10 +12,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import refusals
 from services.gateway.routes.contract import complete_schema
-from services.gateway.routes.guard import watchers
+from services.gateway.routes.guard import SECURITY, watchers
 
 _NOT_FOUND = 404
-SECURITY = "admin key"
 _PAGE = Path(__file__).with_name("schema.html")
 
 

@@ -13,13 +13,13 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import signins
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import (
+    SECURITY,
     SIGN_IN,
     SIGN_IN_BYTES_MAX,
     SIGN_IN_PATH,
     known_parameters_only,
     readers_only,
 )
-from services.gateway.routes.schema import SECURITY
 from services.gateway.signing.browser import sign_in_cookie
 from services.gateway.signing.tokens import Token
 
