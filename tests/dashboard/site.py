@@ -1,5 +1,6 @@
 """A browser in front of a stack: who is signed in, what a page shows, and what is wrong with it."""
 
+import re
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -75,7 +76,7 @@ class Site:
     def show(self, tab: Page, name: str) -> None:
         """Go to another page of the dashboard, and wait until it has loaded what it shows."""
         tab.goto(f"{self.url}/#/{name}")
-        tab.wait_for_function(_SHOWN, arg=name.split("?")[0].split("/")[0])
+        tab.wait_for_function(_SHOWN, arg=re.split("[/?]", name, maxsplit=1)[0])
 
     def turn_to(self, tab: Page, theme: str, language: str) -> None:
         """Show the same page in another theme and language, as its own switches would."""
