@@ -281,5 +281,5 @@ async def test_who_knows_no_accounts_never_leads_once_there_is_one_and_says_so(
             async with pool(nats_url) as newer:
                 await newer.leading()
 
-            writers = [room.parts.leadership.writer.writer for room in (one, newer)]
-    assert [event.writer for event in await events(nats_client, LeaderElected)] == writers
+            elected = [event.writer for event in await events(nats_client, LeaderElected)]
+            assert elected == [room.parts.leadership.writer.writer for room in (one, newer)]
