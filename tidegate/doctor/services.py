@@ -20,6 +20,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
+from runtime.systemwords import system_words
 from runtime.texts import address_shown
 from services.analytics import sql
 from services.gateway.domain.attention import (
@@ -275,7 +276,7 @@ def answer_trouble(url: str, expected: int = 0) -> str | None:
                 else str(error)
             )
     except (OSError, ValueError) as error:
-        return f"no answer ({error})"
+        return f"no answer ({system_words(error)})"
 
 
 _NOT_READY = 503
