@@ -226,5 +226,9 @@ def prose_on(text: str, stream: TextIO) -> str:
 def note_freshness(answer: Mapping[str, Any]) -> None:
     """Say up to where in the log an answer of the projections is true."""
     lag = answer["lag"]
-    end = f"{lag} envelopes before its end" if lag else "its end as far as known"
+    end = (
+        f"{lag} envelope{'' if lag == 1 else 's'} before its end"
+        if lag
+        else "its end as far as known"
+    )
     print_note(f"true up to sequence {answer['sequence']} of the log, {end}")
