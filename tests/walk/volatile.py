@@ -71,7 +71,7 @@ def _id_like(real: str, number: int) -> str:
 
 def what_is_fixed(lines: Sequence[str]) -> list[str]:
     """The words that are the same each day, however they are broken into lines."""
-    text = " ".join(lines)
+    text = " ".join(" ".join(lines).split())
     for pattern, instead in _LEFT_OUT:
         text = re.sub(pattern, instead, text)
     return text.split()
