@@ -1,5 +1,7 @@
 """The recorded walk of a first day, walked again: what is fixed in it is what is shown today."""
 
+from difflib import ndiff
+
 import pytest
 
 from tests.walk.day import begun_day
@@ -17,8 +19,11 @@ def test_every_command_of_the_walk_shows_what_the_page_says() -> None:
     with begun_day() as day:
         for part in page_parts(PAGE.read_text()):
             for step, shown in day.run_block(part) if isinstance(part, Block) else ():
-                if what_is_fixed(shown.lines) != what_is_fixed(step.shown):
-                    differing.append((step.command or part, "\n".join(shown.lines)))
+                differing += [
+                    f"{step.command}: {word}"
+                    for word in ndiff(what_is_fixed(step.shown), what_is_fixed(shown.lines))
+                    if not word.startswith(" ")
+                ]
                 too_long += [
                     line for line in shown.too_long if not line.startswith(_LONGER_THAN_A_LINE)
                 ]

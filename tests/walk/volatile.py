@@ -14,7 +14,7 @@ _LEFT_OUT = (
     (r"\b\d\d:\d\d(:\d\d)?\b", "CLOCK"),
     (r"\w{3}, \d\d \w{3} \d{4}", "DATE"),
     (r"\bnow\b|[\d.,]+ (ms|s|min|h|d) ago", "AGO"),
-    (r"[\d,]+ of [\d,]+ bytes|; \d+ is last", "SO MANY"),
+    (r"[\d,]+ of [\d,]+ bytes|; \d+ is last|\d+ follow the log", "SO MANY"),
     (r"its end as far as known|\d+ envelopes? before its end", "END"),
     (r"[\d.,]+ (ms|s|min|h|GB|MB|bytes|bytes/s|%)(?!\w)", "SOME"),
     (r"\d+%", "SOME"),
