@@ -10,7 +10,6 @@ clock         now, and the test offset
 addresses     which addresses are never a server's
 hosts         which names of a host are ours, against pages that lead a browser here
 geography/    regions, the countries in them, how far apart they are
-systemwords   what the system said of a connection that failed
 texts         what may be a name, and how strangers' texts are shown
 process/      the life of a process: loop and signals, health, logs
 nats/         the server, its streams, a connection, FastStream's broker

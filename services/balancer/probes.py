@@ -20,8 +20,7 @@ from runtime.addresses import (
     refuse_forbidden,
     resolve_allowed,
 )
-from runtime.systemwords import system_words
-from runtime.texts import as_quoted
+from runtime.texts import as_quoted, system_words
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
 

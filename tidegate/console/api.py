@@ -12,8 +12,7 @@ import httpx
 
 from runtime.environment import Environment, read_environment, secret_variable
 from runtime.settings import SettingsError
-from runtime.systemwords import system_words
-from runtime.texts import address_shown
+from runtime.texts import address_shown, system_words
 from tidegate.console.errors import (
     CommandError,
     GatewayAbsentError,

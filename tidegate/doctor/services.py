@@ -20,8 +20,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
-from runtime.systemwords import system_words
-from runtime.texts import address_shown
+from runtime.texts import address_shown, system_words
 from services.analytics import sql
 from services.gateway.domain.attention import (
     choice_findings,
