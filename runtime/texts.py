@@ -6,11 +6,8 @@ they are and does nothing.
 """
 
 import csv
-import errno
-import os
 import re
 import unicodedata
-import urllib.error
 from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -175,20 +172,3 @@ def _json_escape(character: str) -> str:
         return character
     pair = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{pair[at]:02x}{pair[at + 1]:02x}" for at in range(0, len(pair), 2))
-
-
-def system_words(error: BaseException) -> str:
-    """Say what the system said, where it said something; httpx tells only that all was tried."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ExceptionGroup):
-            cause = cause.exceptions[0]
-        if isinstance(cause, urllib.error.URLError) and isinstance(cause.reason, OSError):
-            cause = cause.reason
-        if isinstance(cause, OSError) and cause.strerror:
-            # asyncio writes the address into its own; a look-up's number is none of the system's.
-            number = cause.errno or 0
-            words = os.strerror(number) if number in errno.errorcode else cause.strerror
-            return words.lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error)

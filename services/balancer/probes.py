@@ -19,8 +19,9 @@ from runtime.addresses import (
     address_objection,
     refuse_forbidden,
     resolve_allowed,
+    system_words,
 )
-from runtime.texts import as_quoted, system_words
+from runtime.texts import as_quoted
 from services.balancer.domain import Fleet
 from services.balancer.settings import BalancerSection
 

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from runtime.addresses import system_words
 from runtime.environment import Environment, read_environment, secret_variable
 from runtime.settings import SettingsError
-from runtime.texts import address_shown, system_words
+from runtime.texts import address_shown
 from tidegate.console.errors import (
     CommandError,
     GatewayAbsentError,

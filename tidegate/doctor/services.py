@@ -15,12 +15,13 @@ from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.balancer import BalancerStatus, BalancerStatusReply, ServerView
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
+from runtime.addresses import system_words
 from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
-from runtime.texts import address_shown, system_words
+from runtime.texts import address_shown
 from services.analytics import sql
 from services.gateway.domain.attention import (
     choice_findings,

@@ -13,8 +13,12 @@ import msgspec
 
 from contracts.balancer import PLAIN, Server
 from contracts.base import ServerId
-from runtime.addresses import ForbiddenAddressError, address_objection, resolve_allowed
-from runtime.texts import system_words
+from runtime.addresses import (
+    ForbiddenAddressError,
+    address_objection,
+    resolve_allowed,
+    system_words,
+)
 from services.balancer.settings import server_objection
 from services.gateway.dialects.recognition import READ_BYTES_MAX, recognise_dialect
 from services.gateway.domain.answers.models import Models, read_models
