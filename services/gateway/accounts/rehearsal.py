@@ -69,6 +69,7 @@ class Rehearsal:
     async def _use_leases(
         self, request_id: RequestId, service_type: ServiceType, key: Key
     ) -> CallRehearsed:
+        """Rehearse with one lease, and with others where a session's region has no server."""
         avoid_regions = list[str]()
         try:
             for number in range(1, _LEASES_MAX + 1):
