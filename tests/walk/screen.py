@@ -18,7 +18,7 @@ class Screen:
         self.lines = [""]
         self._row = 0
         self._column = 0
-        self._covered: list[str] | None = None
+        self._covered: tuple[list[str], int, int] | None = None
         """What lies below a page that has the whole terminal."""
 
     def feed(self, text: str) -> None:
@@ -71,7 +71,8 @@ class Screen:
 
     def _cover(self, *, covered: bool) -> None:
         if covered:
-            self._covered, self.lines = self.lines, [""]
+            self._covered = self.lines, self._row, self._column
+            self.lines, self._row, self._column = [""], 0, 0
         elif self._covered is not None:
-            self.lines, self._covered = self._covered, None
-        self._row = len(self.lines) - 1
+            self.lines, self._row, self._column = self._covered
+            self._covered = None
