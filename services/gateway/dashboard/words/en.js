@@ -205,6 +205,7 @@ export default {
   "overview.low": "nearly used up",
   "overview.make_call": "Make one in the playground",
   "overview.median": "median",
+  "overview.more": "{count} more",
   "overview.no_calls": "No calls in the last hour",
   "overview.no_doubt": "every outcome is known",
   "overview.no_errors": "No errors",

@@ -205,6 +205,7 @@ export default {
   "overview.low": "即将用尽",
   "overview.make_call": "到试用页发起一次调用",
   "overview.median": "中位数",
+  "overview.more": "还有 {count} 个",
   "overview.no_calls": "最近一小时没有调用",
   "overview.no_doubt": "所有结果均已知",
   "overview.no_errors": "没有错误",
