@@ -26,10 +26,18 @@ export function Page() {
 const TrueAt = ({ seen, error }) => html`
   <div class="true-at">
     <span class="state"><i class=${`dot ${error ? "bad" : seen.silent.length ? "warn" : "good"}`}></i>${error ? say("stale") : say("live")}</span>
-    <span class="tab wide" title=${moment(seen.at)}>${say("true_at", { sequence: number(Math.max(...Object.values(seen.sequences ?? {}).map(Number), 0)) })}</span>
+    <span class="tab" title=${moment(seen.at)}>${sequencesOf(seen)}</span>
     ${seen.quota_day && html`<span class="wide">${say("overview.quota_day", { day: day(seen.quota_day), zone: seen.quota_timezone })}</span>`}
   </div>
 `;
+
+/** The sequence of each service's figures; said once where they are the same. @param {any} seen */
+function sequencesOf({ sequences, lag }) {
+  const there = Object.entries(sequences).filter(([, sequence]) => sequence !== null);
+  const behind = lag > 0 ? say("behind", { n: lag, count: number(lag) }) : "";
+  if (new Set(there.map(([, sequence]) => sequence)).size === 1) return say("true_at", { sequence: number(there[0][1]) });
+  return say("overview.figures_at", { parts: there.map(([name, sequence]) => `${wordFor("part", name)} ${number(sequence)}`).join(" · ") }) + behind;
+}
 
 /** @param {{seen: any, at: number}} props */
 function Whole({ seen, at }) {
