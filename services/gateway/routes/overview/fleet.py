@@ -39,6 +39,7 @@ def _urgency(view: ServerView) -> tuple[bool, int, str]:
 
 
 def _listed_server(view: ServerView, tried: dict[str, FigureRow] | None) -> ListedServer:
+    """Put what was counted at a server beside what it carries now."""
     server = view.server
     figures = {} if tried is None else tried.get(server.server_id, {})
     total = sum(one["attempts"] for one in (tried or {}).values())
