@@ -6,7 +6,7 @@ same), `ledger`, `requests`. Everything else is the API of `api`.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -282,13 +282,18 @@ def _seen_report(seen: Seen) -> dict[str, Any]:
     }
 
 
-async def run(stop: asyncio.Event, options: DemoOptions) -> None:
-    """Serve until `stop` is set."""
+async def run(
+    stop: asyncio.Event, options: DemoOptions, announce: Callable[[str], None] | None = None
+) -> None:
+    """Serve until `stop` is set; `announce` is told where, instead of the log."""
     log = logs.configure_logs("demo")
     offset = options.clock_offset_file or read_environment().clock_offset_file
     server = DemoServer(options, make_clock(offset))
     await server.start()
-    log.info("serving", url=server.url, region=options.region)
+    if announce is None:
+        log.info("serving", url=server.url, region=options.region)
+    else:
+        announce(server.url)
     try:
         await stop.wait()
     finally:

@@ -7,7 +7,7 @@ startsettings settings that need a restart: a change while running is told
 secrets       credentials under AES-GCM, session identities
 credentials   upstream credentials as operators give them: one reader for every door
 clock         now, and the test offset
-addresses     which addresses are never a server's
+addresses     which addresses are never a server's; why one is not reached
 hosts         which names of a host are ours, against pages that lead a browser here
 geography/    regions, the countries in them, how far apart they are
 texts         what may be a name, and how strangers' texts are shown

@@ -115,13 +115,13 @@ def main() -> None:
         else:
             verb_application(wanted)(prog_name="tidegate")
     except SettingsError as error:
-        print(as_shown_lines(f"tidegate: {error}"), file=sys.stderr)
+        _print_trouble(f"tidegate: {error}")
         sys.exit(_USAGE)
     except CommandError as error:
-        print(as_shown_lines(f"tidegate: {error}"), file=sys.stderr)
+        _print_trouble(f"tidegate: {error}")
         sys.exit(_WRONG)
     except UnicodeError as error:
-        print(as_shown_lines(f"tidegate: expected UTF-8 ({error})"), file=sys.stderr)
+        _print_trouble(f"tidegate: expected UTF-8 ({error})")
         sys.exit(_USAGE)
     except BrokenPipeError:
         # Whoever read this has seen enough; what is still buffered goes nowhere.
@@ -129,8 +129,18 @@ def main() -> None:
         sys.exit(_WRONG)
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
-        print(as_shown_lines(f"tidegate: {where}{error.strerror or error}"), file=sys.stderr)
+        _print_trouble(f"tidegate: {where}{error.strerror or error}")
         sys.exit(_WRONG)
+
+
+def _print_trouble(text: str) -> None:
+    """Say what stands in the way: on a terminal, broken between words."""
+    if not sys.stderr.isatty():
+        print(as_shown_lines(text), file=sys.stderr)
+        return
+    from tidegate.console import output  # noqa: PLC0415 (a service never needs what draws)
+
+    output.print_note(text)
 
 
 def _open_streams() -> None:

@@ -19,6 +19,7 @@ from runtime.addresses import (
     address_objection,
     refuse_forbidden,
     resolve_allowed,
+    system_words,
 )
 from runtime.texts import as_quoted
 from services.balancer.domain import Fleet
@@ -118,7 +119,9 @@ async def probe_failure(client: Prober, server: Server, timeout_s: float) -> str
         return f"no answer within {timeout_s:g} s"
     except ForbiddenAddressError as error:
         return str(error)[:_FAILURE_CHARACTERS_MAX]
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (httpx.ConnectError, OSError) as error:
+        return f"no connection: {system_words(error)}"[:_FAILURE_CHARACTERS_MAX]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return f"{type(error).__name__}: {error}"[:_FAILURE_CHARACTERS_MAX]
 
 

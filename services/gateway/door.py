@@ -29,11 +29,12 @@ from services.gateway.domain import model_named, units_of, wait_s_of
 from services.gateway.domain.errors import GatewayError
 from services.gateway.domain.heads import Headers
 from services.gateway.domain.paths import (
-    AMBIGUOUS,
     KEPT_BYTES_MAX,
     PathRules,
+    ambiguous_path,
     below_base,
     is_ambiguous,
+    is_ours,
     key_in,
     key_in_url,
 )
@@ -49,8 +50,7 @@ from services.gateway.relay.usages import Outbox
 from services.gateway.settings import Settings
 
 _MODEL = f"{MODELS_PATH}/"
-_NOBODY = KeyId("")
-"""Whose request it is until a key has opened it."""
+_NOBODY = KeyId("")  # whose request it is until a key has opened it
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -106,14 +106,16 @@ class Door:
             scope |= below_base(scope["path"], scope["raw_path"], base)
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
-            origins = self.settings.gateway.cors_origins
-            headers = preflight_headers(path, scope["headers"], origins)
+            headers = preflight_headers(path, scope["headers"], self.settings.gateway.cors_origins)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         elif scope["query_string"] and (leak := key_in(scope["query_string"])) is not None:
             await self._answer_refusal(scope, send, key_in_url(leak))
         elif is_ambiguous(scope["raw_path"], slashes=path.startswith(_MODEL)):
-            await self._answer_request(scope, receive, send, _refuse_path)
+            if is_ours(path):  # whoever is signed in has no key that could be looked at here
+                await self._answer_refusal(scope, send, ambiguous_path())
+            else:
+                await self._answer_request(scope, receive, send, _refuse_path)
         elif path == MODELS_PATH or path.startswith(_MODEL):
             await self._answer_request(scope, receive, send, self._list_models)
         elif (method, path) in PASSED_THROUGH:
@@ -166,9 +168,7 @@ class Door:
         try:
             if error is not None:
                 self._count_untraced(key_id, client.summary(), error)
-                await client.answer_error(
-                    error, [*own_headers(request, rate, client.summary()), *GUARDED]
-                )
+                await client.answer_error(error, [*_own_headers(request, rate, client), *GUARDED])
             log_request(self._log, self._metrics, request, key_id, client, error)
         finally:
             _part_with(error)
@@ -270,7 +270,7 @@ def _check_model(key: Key, model: str) -> None:
 
 async def _refuse_path(*_: Any) -> None:
     """Refuse what two readers may take for two paths."""
-    raise GatewayError("invalid_request", AMBIGUOUS)
+    raise ambiguous_path()
 
 
 def _cancel_task(client: Client, task: "asyncio.Task[Any] | None") -> None:

@@ -1,8 +1,10 @@
 """Every page in both languages and both themes, at three widths: readable, within bounds, calm."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.site import PAGES, Site, axe_findings, overflow_of
 from tests.e2e.stack import Stack
@@ -23,19 +25,24 @@ def calls(stack: Stack) -> None:
     stack.api("/api/keys", "POST", json={"name": LONG[:60]})
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.fixture(scope="module")
+def reader(browser: Browser, stack: Stack) -> Iterator[tuple[Site, Page]]:
+    """A browser that is signed in once, for every page in every look."""
+    site = Site(browser, stack)
+    yield site, site.sign_in()
+    site.context.close()
+    assert site.troubles == []
+
+
 @pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
 def test_page_is_within_bounds_and_axe_finds_nothing(
-    site: Site, name: str, theme: str, language: str
+    reader: tuple[Site, Page], name: str, theme: str, language: str
 ) -> None:
-    tab = site.sign_in()
-    tab.evaluate(
-        "([theme, language]) => { localStorage['tidegate.look'] = JSON.stringify(theme);"
-        " localStorage['tidegate.language'] = JSON.stringify(language); }",
-        [theme, language],
-    )
-    tab.goto("about:blank")
+    site, tab = reader
+    tab.set_viewport_size({"width": WIDTHS[-1], "height": 900})
+    site.turn_to(tab, theme, language)
     site.show(tab, name)
     said = tab.locator("main h1").inner_text()
     beyond = {}

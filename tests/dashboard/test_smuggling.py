@@ -32,6 +32,7 @@ def test_markup_in_every_field_from_outside_stays_text(site: Site) -> None:
     )
     session = stack.api("/api/sessions?limit=1")["data"][0]["session_id"]
     stack.api(f"/api/sessions/{session}", "PATCH", json={"cool_s": 60, "reason": MARKUP})
+    stack.eventually(lambda: len(stack.api("/api/requests?limit=1")["data"]), 1)
     request = stack.api("/api/requests?limit=1")["data"][0]["request_id"]
     tab = site.sign_in()
     seen = {}
@@ -55,6 +56,7 @@ def test_markup_in_the_address_and_in_fields_stays_text(site: Site) -> None:
         tab.wait_for_timeout(400)
 
         assert not smuggled(tab), address
+        assert tab.locator(".shell").count() == 1, "what is odd in an address signs nobody out"
     site.show(tab, "sql")
     tab.locator(".cm-content").click()
     tab.keyboard.press("Control+A")

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from runtime.addresses import system_words
 from runtime.environment import Environment, read_environment, secret_variable
 from runtime.settings import SettingsError
 from runtime.texts import address_shown
@@ -124,7 +125,7 @@ def _admin_client() -> httpx.Client:
 def _no_gateway(client: httpx.Client, error: Exception) -> GatewayAbsentError:
     url = address_shown(str(client.base_url).rstrip("/"))
     return GatewayAbsentError(
-        f"expected a gateway at {url} ({error or type(error).__name__});"
+        f"expected a gateway at {url} ({system_words(error) or type(error).__name__});"
         " start one with `tidegate up`, or name another in TIDEGATE_API"
     )
 

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import typer
@@ -24,6 +24,8 @@ from tidegate.console.tables import TableShape, lay_out, wrapped
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 _COLUMNS = 80
 """Of a terminal that says it has none."""
+_SAID_LEAST = 20
+"""Columns, however far something is indented."""
 Moved = Callable[[int], None]
 """Told how much further it is."""
 
@@ -35,9 +37,19 @@ def print_text(text: str = "", *, flush: bool = False) -> None:
 
 def print_prose(text: str) -> None:
     """Print sentences: on a terminal, broken between words where they are longer than a line."""
+    print(prose_on(text, sys.stdout))
+
+
+def print_indented(lines: Iterable[str]) -> None:
+    """Print facts, one a line: on a terminal, what goes on below stands under its beginning."""
     width = terminal_width()
-    shown = as_shown_lines(text)
-    print(wrapped(shown, width) if width else shown)
+    for line in map(as_shown, lines):
+        blanks = " " * (len(line) - len(line.lstrip()))
+        if width is None or len(line) <= width:
+            print(line)
+            continue
+        first, *rest = wrapped(line.lstrip(), max(_SAID_LEAST, width - len(blanks) - 2)).split("\n")
+        print("\n".join([f"{blanks}{first}", *(f"{blanks}  {part}" for part in rest)]))
 
 
 def print_title(text: str) -> None:
@@ -200,11 +212,23 @@ def progress_bar(
 
 def print_note(message: str) -> None:
     """Say something beside what is printed, where a pipe does not see it."""
-    print(as_shown_lines(message), file=sys.stderr)
+    print(prose_on(message, sys.stderr), file=sys.stderr)
+
+
+def prose_on(text: str, stream: TextIO) -> str:
+    """Write sentences for a stream: between words, broken where its terminal's lines end."""
+    shown = as_shown_lines(text)
+    if not stream.isatty():
+        return shown
+    return wrapped(shown, Console(file=stream).width or _COLUMNS)
 
 
 def note_freshness(answer: Mapping[str, Any]) -> None:
     """Say up to where in the log an answer of the projections is true."""
     lag = answer["lag"]
-    end = f"{lag} envelopes before its end" if lag else "its end as far as known"
+    end = (
+        f"{lag} envelope{'' if lag == 1 else 's'} before its end"
+        if lag
+        else "its end as far as known"
+    )
     print_note(f"true up to sequence {answer['sequence']} of the log, {end}")

@@ -120,7 +120,7 @@ def _show_findings(findings: Iterable[DoctorFinding]) -> None:
     for finding in listed:
         if finding.code:
             output.print_text()
-            output.print_line(f"{finding.code} ({finding.area}): {finding.message}")
-            output.print_text(f"  {finding.cure}")
+            said = f"{finding.code} ({finding.area}): {finding.message}"
+            output.print_indented([said, f"  {finding.cure}"])
     counted = Counter(str(finding.state) for finding in listed)
     output.print_text("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))

@@ -15,6 +15,7 @@ from contracts.analytics import AnalyticsReply, NamedQuery, Rows
 from contracts.balancer import BalancerStatus, BalancerStatusReply, ServerView
 from contracts.base import Failed, Ping, Pong
 from contracts.pool import PoolStatus, PoolStatusReply
+from runtime.addresses import system_words
 from runtime.clock import Clock
 from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
@@ -275,7 +276,7 @@ def answer_trouble(url: str, expected: int = 0) -> str | None:
                 else str(error)
             )
     except (OSError, ValueError) as error:
-        return f"no answer ({error})"
+        return f"no answer ({system_words(error)})"
 
 
 _NOT_READY = 503

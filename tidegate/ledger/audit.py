@@ -112,7 +112,7 @@ def _show_audit(trial: Trial, verdict: str) -> None:
     used: dict[tuple[str, str], int] = {}
     for (day, _, service_type), totals in trial.unit_totals():
         used[day, service_type] = used.get((day, service_type), 0) + totals.used
-    rows = [(day, service_type, count) for (day, service_type), count in used.items()]
+    rows = [(day, service_type, count) for (day, service_type), count in sorted(used.items())]
     output.print_table(("quota_day", "service_type", "units used"), rows, "no units were used")
     output.print_text(
         f"\n{trial.events} events in {trial.envelopes} envelopes, {trial.leases} leases, up to"

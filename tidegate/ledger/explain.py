@@ -34,10 +34,9 @@ def explain(
         output.print_json(answer)
         return
     if not answer["data"]:
-        output.print_text("\n".join(count_lines(request_id, answer)))
+        output.print_indented(count_lines(request_id, answer))
     for story in answer["data"]:
-        for line in story_lines(story):
-            output.print_line(line)
+        output.print_indented(story_lines(story))
         output.print_text()
     if len(answer["data"]) > 1:
         output.print_text(

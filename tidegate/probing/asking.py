@@ -5,8 +5,6 @@ much time and so many bytes.
 """
 
 import asyncio
-import errno
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +13,12 @@ import msgspec
 
 from contracts.balancer import PLAIN, Server
 from contracts.base import ServerId
-from runtime.addresses import ForbiddenAddressError, address_objection, resolve_allowed
+from runtime.addresses import (
+    ForbiddenAddressError,
+    address_objection,
+    resolve_allowed,
+    system_words,
+)
 from services.balancer.settings import server_objection
 from services.gateway.dialects.recognition import READ_BYTES_MAX, recognise_dialect
 from services.gateway.domain.answers.models import Models, read_models
@@ -128,21 +131,6 @@ async def read_page(
     except ForbiddenAddressError as error:
         return str(error)[:_WHY_MAX]
     except (httpx.ConnectError, OSError) as error:
-        return f"no connection: {_system_words(error)}"[:_WHY_MAX]
+        return f"no connection: {system_words(error)}"[:_WHY_MAX]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return f"{type(error).__name__}: {error}"[:_WHY_MAX]
-
-
-def _system_words(error: BaseException) -> str:
-    """Say what the system said, where it said something; httpx tells only that all was tried."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ExceptionGroup):
-            cause = cause.exceptions[0]
-        if isinstance(cause, OSError) and cause.strerror:
-            # asyncio writes the address into its own; a look-up's number is none of the system's.
-            number = cause.errno or 0
-            words = os.strerror(number) if number in errno.errorcode else cause.strerror
-            return words.lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error)

@@ -61,8 +61,9 @@ def test_text(answer: dict[str, Any]) -> str:
     lines.append(
         f"{units} ({answer['outcome']}), first byte after"
         f" {answer['first_byte_ms']:.0f} ms, {answer['bytes_out']} bytes in"
-        f" {answer['total_ms']:.0f} ms; tidegate explain {answer['request_id']}"
+        f" {answer['total_ms']:.0f} ms"
     )
+    lines.append(f"tidegate explain {answer['request_id']}")
     return "\n".join(lines)
 
 

@@ -24,9 +24,10 @@ from tidegate.setup.wishes import (
 
 _Answer = TypeVar("_Answer")
 _INTRODUCTION = """\
-Tidegate pools the credentials of your backends and balances over your servers. Everything that
-is asked here can be changed in the file afterwards, while it runs. Return takes what stands in
-[brackets]; Ctrl-C ends this, and nothing is written.
+Tidegate pools the credentials of your backends and balances over your servers.
+Everything that is asked here can be changed in the file afterwards, while it
+runs. Return takes what stands in [brackets]; Ctrl-C ends this, and nothing is
+written.
 """
 
 
@@ -80,8 +81,8 @@ def _read_server(servers: list[str]) -> Callable[[str], str]:
 
 def _ask_sessions(wishes: Wishes) -> Wishes:
     """Ask where sessions come from."""
-    kinds = "(file, hook, none: by `tidegate sessions add` alone)"
-    kind = _ask(f"Where do the credentials come from? {kinds}", "file", _read_source)
+    output.print_text("Credentials come from a file, a hook, or `tidegate sessions add` alone.")
+    kind = _ask("Where from? (file, hook, none)", "file", _read_source)
     if kind == "file":
         credentials = _ask("A file with one credential a line", "sessions.txt", _read_file)
         return msgspec.structs.replace(wishes, credentials=credentials)

@@ -1,6 +1,9 @@
 """`tidegate demo`: a server to try Tidegate against, and traffic for it."""
 
 import asyncio
+import os
+import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -76,13 +79,20 @@ def serve_demo(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     try:
-        lifecycle.run(partial(demo_server.run, options=options))
+        lifecycle.run(partial(demo_server.run, options=options, announce=_announcement()))
     except WrongLedgerError as error:
         raise CommandError(f"--ledger: {error}") from None
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         why = f"{file}{error.strerror or error}"
         raise CommandError(f"cannot serve on {host}:{port}: {why}") from None
+
+
+def _announcement() -> Callable[[str], None] | None:
+    """Say on a terminal where it listens; else, or where a format is wanted, the log does."""
+    if os.environ.keys() & {"TIDEGATE_LOG_FORMAT", "TIDEGATE_LOG_FILE"} or not sys.stderr.isatty():
+        return None
+    return lambda url: output.print_note(f"demo server: {url} (Ctrl-C ends it)")
 
 
 @app.command("traffic")

@@ -24,6 +24,7 @@ from services.gateway.relay.relay import Relay
 
 _LEASES_MAX = 3
 """Of one rehearsal: a session whose region no server serves is given back for another's."""
+_GIVEN_BACK_WITHIN_S = 2.0
 
 
 class CallRehearsed(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +56,21 @@ class Rehearsal:
         self._balancer = balancer
 
     async def rehearse_call(self, service_type: ServiceType, key: Key) -> CallRehearsed:
-        """Take a lease and give it back, and ask which server it would be used at."""
-        request_id, avoid_regions = new_request_id(), list[str]()
+        """Take a lease and give it back, and ask which server it would be used at.
+
+        It is given back before this answers: else the next one that is tried, or a client's call,
+        would find its session at work.
+        """
+        request_id = new_request_id()
+        rehearsed = await self._use_leases(request_id, service_type, key)
+        await self._relay.outbox.wait_until_cancelled(request_id, _GIVEN_BACK_WITHIN_S)
+        return rehearsed
+
+    async def _use_leases(
+        self, request_id: RequestId, service_type: ServiceType, key: Key
+    ) -> CallRehearsed:
+        """Rehearse with one lease, and with others where a session's region has no server."""
+        avoid_regions = list[str]()
         try:
             for number in range(1, _LEASES_MAX + 1):
                 rehearsed = await self._use_lease(

@@ -22,7 +22,7 @@ _NOT_IN_PATHS = re.compile(
     rb"//|/\.{1,2}(?:/|$)|[\\;\x00-\x20\x7f]|%(?:2e|5c|3b|7f|[01][0-9a-f])|%(?![0-9a-f]{2})",
     re.IGNORECASE,
 )
-AMBIGUOUS = (
+_AMBIGUOUS = (
     "path: expected no empty or dot segments, no `;`, `\\` or control characters, and none of"
     " %2E %2F %5C %3B"
 )
@@ -39,6 +39,11 @@ def is_ambiguous(raw_path: bytes, *, slashes: bool = False) -> bool:
     if _NOT_IN_PATHS.search(raw_path) is not None:
         return True
     return not slashes and _SLASH.search(raw_path) is not None
+
+
+def ambiguous_path() -> GatewayError:
+    """Refuse what two readers may take for two paths."""
+    return GatewayError("invalid_request", _AMBIGUOUS)
 
 
 def below_base(path: str, raw_path: bytes, base: str) -> dict[str, str | bytes]:

@@ -5,6 +5,7 @@ harmless and forgetting is not.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import msgspec
@@ -55,6 +56,7 @@ class Outbox:
         self._log = log
         self._usages: dict[LeaseId, UsageRecorded] = {}
         self._cancellations: dict[tuple[RequestId, int], CancelLease] = {}
+        self._cancelled = asyncio.Condition()
         self._refused: list[CallsRefused] = []
         self._tally = RefusalCounts(gateway_id)
         self._timeout_s = _TIMEOUT_S
@@ -71,6 +73,17 @@ class Outbox:
         """Give a lease back that was never sent, or forbid it if it was never granted."""
         self._cancellations[command.request_id, command.number] = command
         self._wake_up()
+
+    async def wait_until_cancelled(self, request_id: RequestId, seconds: float) -> None:
+        """Wait until the pool has heard of every lease of a request that was given back.
+
+        After so many seconds nobody waits any more: it is told all the same.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._cancelled:
+                await self._cancelled.wait_for(
+                    lambda: all(of != request_id for of, _ in self._cancellations)
+                )
 
     def count_refusal(self, key_id: KeyId, service_type: ServiceType, error: GatewayError) -> None:
         """Count a call of which nothing else stands in the log; told once its minute is over."""
@@ -167,6 +180,8 @@ class Outbox:
             self._keep_for_later("cancellations_refused", reply)
         for cancellation in cancellations:
             self._cancellations.pop((cancellation.request_id, cancellation.number), None)
+        async with self._cancelled:
+            self._cancelled.notify_all()
 
     def _keep_for_later(self, what: str, failed: Failed) -> None:
         """Keep everything and try again: the pool could not take it now."""

@@ -75,3 +75,16 @@ async def test_blanks_behind_a_header_and_a_mark_before_a_body_change_nothing(
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "25")
     assert [one.verdict for one in ended] == [Verdict.SUCCESS, Verdict.RATE_LIMITED]
     assert ended[1].retry_after_s == 25
+
+
+async def test_odd_path_of_an_operator_is_refused_by_its_form_and_not_for_want_of_a_key(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    """Who is signed in sends no key: were the path refused for that, the page would sign out."""
+    async with front(nats_client, nats_url, tmp_path) as gate:
+        refused = await gate.http.get("/api/requests/a%2Fb/explain")
+        nobody = await gate.http.get("/v1/images/a%2Fb")
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+    assert refused.json()["error"]["message"].startswith("path: expected no empty")
+    assert (nobody.status_code, nobody.json()["error"]["code"]) == (401, "invalid_api_key")

@@ -44,6 +44,20 @@ async def test_call_that_would_succeed_names_its_session_and_its_server(
     assert [(asked.only_ask, asked.lease_id) for asked in gate.asked] == [(True, "")] * 4
 
 
+async def test_lease_is_given_back_before_the_next_type_is_tried(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    """Else the next one would find its session at work, where there are as few as here."""
+    async with front(nats_client, nats_url, tmp_path, sessions=1) as gate:
+        gate.chosen = lambda _: at("http://127.0.0.1:1")
+
+        calls = await rehearse(gate, *["image"] * 3)
+        not_given_back = len(gate.gateway.outbox)
+
+    assert [(call["succeeds"], call["why"]) for call in calls] == [(True, "")] * 3
+    assert not_given_back == 0
+
+
 async def test_call_is_told_as_its_client_would_be(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:

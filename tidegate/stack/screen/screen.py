@@ -84,7 +84,7 @@ class TerminalScreen(PlainScreen):
         self._requests = RequestCounter()
         self._repeats = Repeats()
         self._key_names: dict[str, str] = {}
-        self._names_at = 0.0
+        self._asked_s: dict[str, float] = {}
         self._elected_s = float("-inf")
         self._started = False
         self._ending = threading.Event()
@@ -164,10 +164,12 @@ class TerminalScreen(PlainScreen):
             self._print_event(parsed_moment(event.get("timestamp")) or datetime.now(UTC), shown)
 
     def _with_key_names(self, text: str, now_s: float) -> str:
-        """Put names where ids of keys stand; asked for, not too often, when one is missing."""
-        ids = set(_KEY_ID.findall(text))
-        if ids - self._key_names.keys() and now_s >= self._names_at:
-            self._names_at = now_s + _NAMES_EVERY_S
+        """Put names where ids of keys stand; one that is missing is asked for, not too often."""
+        lacking = set(_KEY_ID.findall(text)) - self._key_names.keys()
+        never = float("-inf")
+        due = [id_ for id_ in lacking if now_s - self._asked_s.get(id_, never) >= _NAMES_EVERY_S]
+        if due:
+            self._asked_s.update(dict.fromkeys(due, now_s))
             with suppress(CommandError, SettingsError, KeyError, TypeError):
                 self._key_names = {key["id"]: key["name"] for key in api.get("/api/keys")["data"]}
         return _KEY_ID.sub(lambda match: self._key_names.get(match[0], match[0]), text)

@@ -5,6 +5,8 @@ import { say } from "../base/words.js";
 
 const ROW = 40;
 const AROUND = 8;
+// The rows that stand for those out of view have a single cell: were it to span the columns that a narrow
+// page hides, these would take a share of the width all the same.
 
 /**
  * @template T
@@ -76,7 +78,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
           ${columns.map((column) => html`<${Head} column=${column} order=${order} onOrder=${onOrder} />`)}
         </tr></thead>
         <tbody>
-          ${first > 0 && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + (picked ? 1 : 0)} style=${`height: ${first * ROW}px`}></td></tr>`}
+          ${first > 0 && html`<tr class="space" aria-hidden="true"><td style=${`height: ${first * ROW}px`}></td></tr>`}
           ${rows.slice(first, last).map((row, place) => {
             const key = keyOf(row);
             return html`
@@ -87,7 +89,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
                 ${columns.map((column) => html`<td class=${column.kind ?? ""} title=${column.title?.(row)}>${column.cell(row)}</td>`)}
               </tr>`;
           })}
-          ${last < rows.length && html`<tr class="space" aria-hidden="true"><td colspan=${columns.length + (picked ? 1 : 0)} style=${`height: ${(rows.length - last) * ROW}px`}></td></tr>`}
+          ${last < rows.length && html`<tr class="space" aria-hidden="true"><td style=${`height: ${(rows.length - last) * ROW}px`}></td></tr>`}
         </tbody>
       </table>
     </div>
