@@ -1,6 +1,7 @@
 """Who leads the pool, and what a leader may not do any more once another was elected."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,14 +11,26 @@ from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts import subjects
-from contracts.base import LeaderElected, SessionId, WriterId
-from contracts.pool import Granted, LeaseGranted, PoolEvent, PoolStatus, Refused, SessionAdded
+from contracts.base import AccountId, LeaderElected, SessionId, WriterId
+from contracts.pool import (
+    AddSession,
+    AddSessions,
+    Granted,
+    LeaseGranted,
+    PoolEvent,
+    PoolStatus,
+    Refused,
+    SessionAdded,
+)
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import BrokenLogError
+from runtime.secrets import Sealer
 from services.pool.domain import Pool, fold_envelope, state_hash
 from tests.integration.pool.cable import wire
 from tests.integration.pool.room import (
+    KEYS,
+    ask_pool,
     end,
     envelopes,
     events,
@@ -29,6 +42,7 @@ from tests.integration.pool.room import (
     status,
     usage_of,
 )
+from tests.simulation.pool.processes import forgetful_fold
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -240,3 +254,32 @@ async def test_log_that_went_backwards_ends_the_process(nats_url: str, nats_clie
 
         with pytest.raises(BrokenLogError, match="it went backwards"):
             await asyncio.wait_for(room.task, 5)
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("session_joined", {"account": AccountId("shared")}),
+        ("account_changed", {"quota_reset_hour": 4}),
+    ],
+)
+async def test_who_knows_no_accounts_never_leads_once_there_is_one_and_says_so(
+    nats_url: str, nats_client: Client, tag: str, said: dict[str, Any]
+) -> None:
+    sealed = Sealer(KEYS[0]).seal_credential(SessionId("shares"), "secret")
+    item = AddSession(session_id=SessionId("shares"), sealed=sealed, **said)
+    async with pool(nats_url) as one:
+        await one.leading()
+        async with pool(nats_url) as older:
+            ledger = older.parts.ledger
+            ledger.apply = forgetful_fold(ledger.apply, frozenset({tag}), "older")  # type: ignore[method-assign]
+            await until(lambda: older.parts.leadership.hears_leader)
+            await ask_pool(nats_client, subjects.pool_admin(), AddSessions(items=[item], by="me"))
+            await one.killed()
+
+            await until(lambda: tag in older.parts.unready_reason())
+            async with pool(nats_url) as newer:
+                await newer.leading()
+
+            elected = [event.writer for event in await events(nats_client, LeaderElected)]
+            assert elected == [room.parts.leadership.writer.writer for room in (one, newer)]

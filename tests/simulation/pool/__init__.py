@@ -9,7 +9,7 @@ asker       a call asks for a lease, and waits          ledger  what they and ga
 operator    who adds sessions and changes limits        faults  what befalls all of them
 witness     what was done and said, in order
 oracle      the log judged by rules of its own          sessions  what it says of sessions
-queue       what it says of those who wait
+queue       what it says of those who wait              accounts  what it says of their units
 run         a seed becomes a run and a judgement        campaign  many of them
 planted     bugs that must be found
 

@@ -1,4 +1,4 @@
-"""The operator of a run: adds sessions, changes limits and statuses, sets the policy."""
+"""The operator of a run: adds sessions, names their accounts, changes limits, sets the policy."""
 
 import asyncio
 from random import Random
@@ -8,7 +8,7 @@ import msgspec
 from nats.errors import Error as NatsError
 
 from contracts import subjects
-from contracts.base import Command, KeyId, ServiceType, SessionId
+from contracts.base import AccountId, Command, KeyId, ServiceType, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -31,6 +31,10 @@ from tests.simulation.pool.processes import KEYS
 
 _LIMITS = (1, 2, 3, 5, 8, 12, 20, 60)
 _ZONES = ("UTC", "Asia/Shanghai", "America/New_York")
+_ACCOUNTS = (AccountId("account-1"), AccountId("account-2"))
+_HOURS = (None, None, 0, 8, 19)
+"""Those of Shanghai and New York at which it is midnight in UTC, where days end in some runs."""
+_TIER = "vip"
 _STATUSES = (
     SessionStatus.ACTIVE,
     SessionStatus.ACTIVE,
@@ -43,9 +47,13 @@ _STATUSES = (
 class Operator:
     """Whoever has the settings and the admin's door."""
 
-    def __init__(self, loop: SimulatedLoop, hub: Hub, chance: Random, ledger: Ledger) -> None:
+    def __init__(
+        self, loop: SimulatedLoop, hub: Hub, chance: Random, ledger: Ledger, *, shares: bool
+    ) -> None:
+        """`shares`: several sessions use one account in this run."""
         self._chance = chance
         self._ledger = ledger
+        self._shares = shares
         self.settings = Settings(
             pool=PoolSection(
                 min_size=chance.randrange(1, 3 if ledger.busy else 5),
@@ -63,6 +71,7 @@ class Operator:
                 name: ServiceTypeSection(daily_limit=60 if ledger.busy else chance.choice(_LIMITS))
                 for name in TYPES
             },
+            tiers={_TIER: {str(TYPES[0]): chance.choice(_LIMITS)}} if self._shares else {},
         )
         self.life = loop.begin_life("operator")
         self.bus = SimulatedBus(loop, hub, self.life, "gateway")
@@ -71,6 +80,10 @@ class Operator:
     async def meddle(self, seconds: float) -> None:
         """Do something now and then, and be answered or not."""
         ends = asyncio.get_running_loop().time() + seconds
+        if self._shares:
+            # Most runs are to have an account of several before the first call.
+            items = [self._addition(_ACCOUNTS[0]) for _ in range(self._chance.choice([1, 2, 3]))]
+            await self._ask(AddSessions(items=items, by="operator"))
         while asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(0.1 + 0.6 * self._chance.random())
             if self._chance.random() < 0.15:
@@ -79,6 +92,10 @@ class Operator:
                 await self._ask(await self._command())
 
     def _change_policy(self) -> None:
+        if self._shares and self._chance.random() < 0.3:
+            tiers = {_TIER: {str(TYPES[0]): self._chance.choice(_LIMITS)}}
+            self.settings = msgspec.structs.replace(self.settings, tiers=tiers)
+            return
         services = dict(self.settings.services)
         name = self._chance.choice(TYPES)
         services[name] = ServiceTypeSection(daily_limit=self._chance.choice(_LIMITS))
@@ -93,17 +110,13 @@ class Operator:
             keys = [KeyId(""), KeyId("key-0"), KeyId("key-1")]
             return DropWaits(key_id=chance.choice(keys), by="operator")
         if chance.random() < 0.3:
-            # Now and then one that there is: it may have been retired.
-            self._sessions += chance.random() < 0.7 or not self._sessions
-            name = SessionId(f"added-{self._sessions}")
-            sealed = Sealer(KEYS[0]).seal_credential(name, "secret")
-            zone, limits = chance.choice(["", *_ZONES]), self._limits()
-            item = AddSession(session_id=name, sealed=sealed, limits=limits, quota_timezone=zone)
-            return AddSessions(items=[item], by="operator")
+            return AddSessions(items=[self._addition()], by="operator")
         status = await self._ask(PoolStatus(sessions=True))
         if status is None or not status.get("sessions"):
             return None
         session_id = SessionId(chance.choice(status["sessions"])["session_id"])
+        if self._shares and chance.random() < 0.5:
+            return self._change_of_account(session_id)
         return chance.choice(
             [
                 ChangeSession(session_id=session_id, limits=self._limits(), by="operator"),
@@ -112,6 +125,39 @@ class Operator:
                 ChangeSession(session_id=session_id, used_up=True, by="operator"),
             ]
         )
+
+    def _addition(self, account: AccountId | None = None) -> AddSession:
+        """Draw a session to be added; now and then one that there is: it may have been retired."""
+        chance = self._chance
+        self._sessions += chance.random() < 0.7 or not self._sessions or account is not None
+        name = SessionId(f"added-{self._sessions}")
+        sealed = Sealer(KEYS[0]).seal_credential(name, "secret")
+        zone, limits = chance.choice(["", *_ZONES]), self._limits()
+        item = AddSession(session_id=name, sealed=sealed, limits=limits, quota_timezone=zone)
+        if not self._shares:
+            return item
+        # What is left out is the account's; what is said otherwise is refused.
+        item = msgspec.structs.replace(
+            item,
+            tier=_TIER if chance.random() < 0.2 else "",
+            used=self._limits() if chance.random() < 0.3 else {},
+            quota_reset_hour=chance.choice(_HOURS),
+        )
+        if not account and chance.random() < 0.4:
+            return item
+        account = account or chance.choice(_ACCOUNTS)
+        if chance.random() < 0.7:
+            item = AddSession(session_id=name, sealed=sealed, used=item.used)
+        return msgspec.structs.replace(item, account=account)
+
+    def _change_of_account(self, session_id: SessionId) -> ChangeSession:
+        """Have a session join an account for good, or its account another tier."""
+        chance = self._chance
+        if chance.random() < 0.7:
+            account = chance.choice(_ACCOUNTS)
+            return ChangeSession(session_id=session_id, account=account, by="operator")
+        tier = chance.choice(["", _TIER])
+        return ChangeSession(session_id=session_id, tier=tier, by="operator")
 
     async def _reconciliation(self) -> Command | None:
         """Settle a lease of which nobody told, by what its server did."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from tests.simulation.pool.accounts import Place
 from tests.simulation.pool.queue import Queue, Supply
 from tests.simulation.pool.sessions import Sessions
 from tests.simulation.pool.witness import Delivered, Said
@@ -56,15 +57,12 @@ class Oracle:
         self.ends: dict[str, str] = {}
         """What was journalled of usages, by lease: their outcomes."""
         self.forbidden: set[str] = set()
-        self.sessions = Sessions()
-        self.limits_max: dict[tuple[str, str], int] = {}
-        """The highest limit that a session and type ever had."""
-        self._taken: dict[tuple[str, str, str], int] = {}
+        self.sessions = Sessions(self._wrong)
+        self.accounts = self.sessions.accounts
         self._asked: dict[tuple[str, int], int] = {}
         self.queue = Queue(self._wrong)
         self._supplied: tuple[float, dict[str, int]] | None = None
         self._open: Counter[str] = Counter()
-        self._closed: set[tuple[str, str, str]] = set()
         self._now, self._at = _BEGINNING, 0.0
         self._elections: list[tuple[float, str]] = []
         self._writes: dict[str, list[float]] = {}
@@ -79,8 +77,7 @@ class Oracle:
             self._check_link(envelope, entry)
             self._now, self._at = datetime.fromisoformat(envelope["time"]), entry.at
             for event in envelope["events"]:
-                if self.sessions.take(event):
-                    self._note_limits()
+                self.sessions.take(event)
                 self.queue.take(event, entry.at, self._now)
                 take = getattr(self, f"_on_{event['type']}", None)
                 if take is not None:
@@ -104,15 +101,15 @@ class Oracle:
         now, at_once = self._now, self.sessions.policy.get("session_concurrency", 2)
         best = 0
         for session in self.sessions.countable():
-            place = (session, service, self.sessions.day(session, now))
-            if (
-                place not in self._closed
-                and not (0 < at_once <= self._open[session])
-                and self.sessions.bar(session, now, trial=False) is None
-                and self.sessions.grants_today(session, now, _DAY_MARGIN_S)
+            if 0 < at_once <= self._open[session]:
+                continue
+            if self.sessions.bar(session, now, trial=False) is not None:
+                continue
+            place = (session, service, self.accounts.day(session, now))
+            if not self.accounts.is_closed(place) and self.sessions.grants_today(
+                session, now, _DAY_MARGIN_S
             ):
-                left = self.sessions.limit(session, service) - self._taken.get(place, 0)
-                best = max(best, left)
+                best = max(best, self.accounts.left(place))
         return best
 
     def _wrong(self, text: str) -> None:
@@ -146,12 +143,6 @@ class Oracle:
 
     # ---------------------------------------------------------------------- its events
 
-    def _note_limits(self) -> None:
-        for session in self.sessions.limits:
-            for service in self.sessions.policy.get("daily_limits", {}):
-                key, limit = (session, service), self.sessions.limit(session, service)
-                self.limits_max[key] = max(self.limits_max.get(key, 0), limit)
-
     def _on_session_requested(self, event: Mapping[str, Any]) -> None:
         self._asked[event["request_id"], event["number"]] = event.get("units", 1)
 
@@ -162,9 +153,9 @@ class Oracle:
             return
         service = event["service_type"]
         for session in self.sessions.countable():
-            place = (session, service, self.sessions.day(session, self._now))
-            left = self.sessions.limit(session, service) - self._taken.get(place, 0)
-            if left >= units and place not in self._closed:
+            place = (session, service, self.accounts.day(session, self._now))
+            left = self.accounts.left(place)
+            if left >= units and not self.accounts.is_closed(place):
                 self._wrong(f"{service} was refused as used up, and {session} has {left} left")
 
     def _on_lease_granted(self, event: Mapping[str, Any]) -> None:
@@ -176,27 +167,30 @@ class Oracle:
             return
         if bar := self.sessions.bar(session, self._now, trial=event.get("trial", False)):
             self._wrong(f"{name} was granted on {session}, {bar}")
-        if session not in self.sessions.limits:
+        if not self.sessions.is_there(session):
             return
-        taken = self._taken.get(lease.place, 0) + lease.units
-        limit = self.sessions.limit(session, service)
+        self.accounts.reserve(lease.place, lease.units)
+        taken, limit = self.accounts.taken(lease.place), self.accounts.limit(session, service)
         if taken > limit:
-            self._wrong(f"{name} is unit {taken} of {limit} on {session}")
+            account = self.accounts.name_of(session)
+            self._wrong(f"{name} is unit {taken} of {limit} on {session} of {account}")
+        if lease.place[2] != self.accounts.day(session, self._now):
+            self._wrong(
+                f"{name} was granted for {lease.place[2]} on {session}, whose day it is not"
+            )
         self._open[session] += 1
         at_once = self.sessions.policy.get("session_concurrency", 2)
         if 0 < at_once < self._open[session]:
             self._wrong(f"{name} is lease {self._open[session]} of {at_once} at once on {session}")
-        if lease.place in self._closed:
+        if self.accounts.is_closed(lease.place):
             self._wrong(f"{name} was granted on {session}, whose day was used up")
-        self._taken[lease.place] = taken
         self.leases[name] = lease
 
-    def _on_quota_observed(self, event: Mapping[str, Any]) -> None:
-        self._closed.add((event["session_id"], event["service_type"], event["quota_day"]))
-
     def _end(self, lease: Unit, how: str, charged: int) -> None:
-        self._taken[lease.place] += charged - lease.charged
-        self._open[lease.place[0]] -= not lease.end
+        self.accounts.correct(lease.place, charged - lease.charged)
+        if not lease.end:
+            self.accounts.release(lease.place, lease.units)
+            self._open[lease.place[0]] -= 1
         lease.end, lease.charged = how, charged
 
     def _on_usage_recorded(self, event: Mapping[str, Any]) -> None:
@@ -285,13 +279,14 @@ class Oracle:
                 return True
         return False
 
-    def check_upstream(self, accepted: Mapping[tuple[str, str, str], int]) -> None:
-        """Compare the backends' own count of units, by session, type and day, with the limits."""
-        for (session, service, day), units in accepted.items():
-            limit = self.limits_max.get((session, service), 0)
-            if units > limit:
-                self.findings.append(f"{session} did {units} of {limit} {service} on {day}")
+    def check_upstream(self, accepted: Mapping[Place, int]) -> None:
+        """Compare the backends' own count of units, by session, type and day, with the limits.
 
-    def taken_on(self, place: tuple[str, str, str]) -> int:
-        """Units of a session, type and day that are used or reserved."""
-        return self._taken.get(place, 0)
+        What a backend counts are its accounts' units, whichever credential they were asked with.
+        """
+        for place, units in self.accounts.sums(accepted).items():
+            session, service, day = place
+            limit = self.accounts.done_max(*place)
+            if units > limit:
+                account = self.accounts.name_of(session)
+                self.findings.append(f"{account} did {units} of {limit} {service} on {day}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from contracts.base import lease_id
-from contracts.pool import LeaseExpired, Outcome, Refused, UsageRecorded, Waiting
+from contracts.pool import LeaseExpired, Outcome, Refused, SessionJoined, UsageRecorded, Waiting
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
 from runtime.nats.connection import UnansweredError
@@ -16,7 +16,7 @@ from services.pool.commits import deliveries
 from services.pool.commits.committer import Committer
 from services.pool.domain.decide import end, lease
 from services.pool.domain.ended import Mark
-from services.pool.domain.evolve import ends, fold
+from services.pool.domain.evolve import accounts, ends, fold
 from tests.simulation.pool.disk import Disk
 
 
@@ -159,6 +159,30 @@ def late_append_unheeded() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def account_counted_by_session() -> Iterator[None]:
+    """A session that joins an account is counted alone, as before, beside those it has joined."""
+    join = fold._TAKE[SessionJoined]
+    assert join is not None
+
+    def join_in_name(state: Any, event: SessionJoined) -> None:
+        if event.account not in state.accounts:
+            join(state, event)
+            return
+        own = state.sessions[event.session_id].account
+        state.set_field(own, "name", event.account)
+
+    with _replaced(fold._TAKE, SessionJoined, join_in_name):  # type: ignore[arg-type]
+        yield
+
+
+@contextmanager
+def leases_left_behind() -> Iterator[None]:
+    """Who joins an account brings its counts; its leases give back what nobody counts any more."""
+    with _replaced(accounts, "_move_leases", lambda *_: None):
+        yield
+
+
 PLANTED: dict[str, Callable[[], Any]] = {
     "no_fence": no_fence,
     "refusal_while_stale": refusal_while_stale,
@@ -169,4 +193,6 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "entry_lost_at_takeover": entry_lost_at_takeover,
     "undelivered_by_timeout": undelivered_by_timeout,
     "late_append_unheeded": late_append_unheeded,
+    "account_counted_by_session": account_counted_by_session,
+    "leases_left_behind": leases_left_behind,
 }

@@ -136,7 +136,7 @@ class PoolProcess:
         logger: Any = Logger(self._notes, life)
         self.parts = parts = app.assemble_parts(edges, self._load, keys=KEYS, logger=logger)
         if self.unknown_tags:
-            parts.ledger.apply = _older(parts.ledger.apply, self.unknown_tags, life.name)  # type: ignore[method-assign]
+            parts.ledger.apply = forgetful_fold(parts.ledger.apply, self.unknown_tags, life.name)  # type: ignore[method-assign]
         await app.serve_parts(parts, self._stop, 0)
 
     @property
@@ -158,7 +158,7 @@ class PoolProcess:
                 self.bus.end()
 
 
-def _older(
+def forgetful_fold(
     apply: Callable[[int, Envelope], None], unknown: frozenset[str], writer: str
 ) -> Callable[[int, Envelope], None]:
     """Fold as a version does that does not know some events of others'."""

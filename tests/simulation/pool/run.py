@@ -42,6 +42,7 @@ _UNKNOWN = (
     "waits_ended",
 )
 """What an older version may not know."""
+_UNKNOWN_OF_ACCOUNTS = ("session_joined", "account_changed")
 
 
 class Judged(NamedTuple):
@@ -81,10 +82,13 @@ class World:
         self.quiet_at = float("inf")
         """From when on those who wait are to be served in their turn."""
         self.calling: dict[GatewayProcess, asyncio.Task[None]] = {}
-        self.operator = Operator(self.loop, self.hub, self.chance, self.ledger)
+        # Every other pair of seeds, so that both modes have accounts as often as not.
+        shares = seed // 2 % 2 == 1
+        self.operator = Operator(self.loop, self.hub, self.chance, self.ledger, shares=shares)
         self.pools = [self._pool(f"pool-{number}") for number in range(self.chance.choice([2, 3]))]
         if self.chance.random() < 0.3:
-            unknown = frozenset(self.chance.sample(_UNKNOWN, self.chance.randrange(1, 4)))
+            tags = (*_UNKNOWN, *_UNKNOWN_OF_ACCOUNTS) if shares else _UNKNOWN
+            unknown = frozenset(self.chance.sample(tags, self.chance.randrange(1, 4)))
             self.pools.append(self._pool("older", unknown))
         self.gateways = [
             GatewayProcess(self.loop, self.hub, self.notes, f"gateway-{number}")
@@ -256,8 +260,9 @@ class World:
             for name in TYPES:
                 place = (session["session_id"], name, session["quota_day"])
                 taken = session["used"].get(name, 0) + session["reserved"].get(name, 0)
-                if taken != oracle.taken_on(place):
-                    yield f"{place}: the pool counts {taken}, the log {oracle.taken_on(place)}"
+                counted = oracle.accounts.taken(place)
+                if taken != counted:
+                    yield f"{place}: the pool counts {taken}, the log {counted}"
 
 
 def simulate(seed: int, mode: Mode, plant: AbstractContextManager[object] | None = None) -> Judged:

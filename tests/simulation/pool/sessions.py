@@ -1,38 +1,36 @@
 """The oracle's sessions: what the log says of each, and whether it may be leased at a moment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from tests.simulation.pool.accounts import Accounts
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_LIMITING = frozenset({"policy_changed", "session_added", "session_changed"})
 
 
 class Sessions:
     """Every session of one log, by what was journalled of it; shares no code with the pool."""
 
-    def __init__(self) -> None:
+    def __init__(self, wrong: Callable[[str], None]) -> None:
+        """`wrong` notes a finding."""
         self.policy: dict[str, Any] = {}
-        self.limits: dict[str, dict[str, int]] = {}
-        self._zones: dict[str, str] = {}
+        self.accounts = Accounts(wrong)
         self._statuses: dict[str, str] = {}
         self._suspects: set[str] = set()
         self._cooling: dict[str, datetime] = {}
 
-    def take(self, event: Mapping[str, Any]) -> bool:
-        """Take an event in; whether it may have changed a limit."""
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take an event in."""
+        self.accounts.take(event)
         take = getattr(self, f"_on_{event['type']}", None)
         if take is not None:
             take(event.get("session_id", ""), event)
-        return event["type"] in _LIMITING
 
     def _on_policy_changed(self, _: str, event: Mapping[str, Any]) -> None:
         self.policy = event["policy"]
 
-    def _on_session_added(self, name: str, event: Mapping[str, Any]) -> None:
-        self.limits.setdefault(name, event.get("limits", {}))
-        self._zones.setdefault(name, event.get("quota_timezone", ""))
+    def _on_session_added(self, name: str, _: Mapping[str, Any]) -> None:
         self._statuses.setdefault(name, "active")
 
     def _on_session_changed(self, name: str, event: Mapping[str, Any]) -> None:
@@ -40,8 +38,6 @@ class Sessions:
         if event.get("status") is not None:
             self._statuses[name] = event["status"]
             self._suspects.discard(name)
-        if event.get("limits") is not None:
-            self.limits[name] = event["limits"]
 
     def _on_session_revived(self, name: str, _: Mapping[str, Any]) -> None:
         self._statuses[name] = "active"
@@ -66,15 +62,9 @@ class Sessions:
             if self._statuses[name] == "disabled":
                 self._statuses[name] = "active"
 
-    def limit(self, name: str, service: str) -> int:
-        """Tell a session's daily limit in force."""
-        inherited: int = self.policy.get("daily_limits", {}).get(service, 0)
-        return self.limits[name].get(service, inherited)
-
-    def day(self, name: str, now: datetime) -> str:
-        """Tell the quota day that it is for a session."""
-        zone = self._zones[name] or self.policy.get("quota_timezone", "UTC")
-        return now.astimezone(ZoneInfo(zone)).date().isoformat()
+    def is_there(self, name: str) -> bool:
+        """Whether it was ever added."""
+        return name in self._statuses
 
     def countable(self) -> Iterator[str]:
         """Those whose units are the pool's to give, now or a little later."""
@@ -85,7 +75,8 @@ class Sessions:
     def grants_today(self, name: str, now: datetime, margin_s: float) -> bool:
         """Whether a session's day does not end so soon that nothing is granted on it."""
         guard_s = self.policy.get("reset_guard_s", 2.0) + margin_s
-        return self.day(name, now) == self.day(name, now + timedelta(seconds=guard_s))
+        day = self.accounts.day
+        return day(name, now) == day(name, now + timedelta(seconds=guard_s))
 
     def bar(self, name: str, now: datetime, *, trial: bool) -> str | None:
         """Say why a session may not be leased; None when it may."""

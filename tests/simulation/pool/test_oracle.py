@@ -10,10 +10,8 @@ from tests.simulation.pool.oracle import Entry, Oracle
 from tests.simulation.pool.witness import Said
 
 LEADER = {"type": "leader_elected", "writer": "one", "epoch": 1}
-POLICY = {
-    "type": "policy_changed",
-    "policy": {"daily_limits": {"image": 2}, "session_concurrency": 2},
-}
+LIMITED = {"daily_limits": {"image": 2}, "session_concurrency": 2}
+POLICY = {"type": "policy_changed", "policy": LIMITED}
 ADDED = {"type": "session_added", "session_id": "s"}
 
 
@@ -210,3 +208,110 @@ def test_backends_that_did_more_than_a_limit_are_named() -> None:
     oracle.check_upstream({("s", "image", "2026-03-01"): 3, ("s", "image", "2026-03-02"): 2})
 
     assert oracle.findings == ["s did 3 of 2 image on 2026-03-01"]
+
+
+# ------------------------------------------------------------------------------- accounts
+
+MORE = {"type": "session_added", "session_id": "t", "limits": {"image": 9}}
+
+
+def joining_event(session: str, account: str = "shared") -> dict[str, Any]:
+    return {"type": "session_joined", "session_id": session, "account": account}
+
+
+def account_event(session: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "account_changed", "session_id": session, **fields}
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([joining_event("s"), joining_event("t"), grant_event("a.1")], []),
+        (
+            [
+                joining_event("s"),
+                joining_event("t"),
+                grant_event("a.1"),
+                grant_event("b.1", session_id="t", units=2),
+            ],
+            ["unit 3 of 2 on t of shared"],
+        ),
+        # Who joins brings its units, whatever the limit; nothing is left then.
+        (
+            [
+                joining_event("s"),
+                grant_event("a.1", session_id="t", units=5),
+                joining_event("t"),
+                usage_event("a.1", "released"),
+                grant_event("b.1", units=2),
+            ],
+            [],
+        ),
+        (
+            [
+                joining_event("s"),
+                grant_event("a.1", session_id="t", units=5),
+                joining_event("t"),
+                grant_event("b.1"),
+            ],
+            ["unit 6 of 2 on s of shared"],
+        ),
+        (
+            [
+                {
+                    "type": "quota_observed",
+                    "session_id": "t",
+                    "service_type": "image",
+                    "quota_day": "2026-03-01",
+                },
+                joining_event("t"),
+                joining_event("s"),
+                grant_event("a.1"),
+            ],
+            ["whose day was used up"],
+        ),
+        ([joining_event("s"), joining_event("s", "other")], ["though it had joined before"]),
+        (
+            [
+                account_event("s", used={"image": 2}, quota_day="2026-03-01"),
+                account_event("s", used={"image": 1}, quota_day="2026-03-01"),
+                grant_event("a.1"),
+            ],
+            ["unit 3 of 2"],
+        ),
+        (
+            [
+                {"type": "policy_changed", "policy": {**LIMITED, "tiers": {"vip": {"image": 3}}}},
+                account_event("s", tier="vip"),
+                grant_event("a.1", units=3),
+                grant_event("b.1"),
+            ],
+            ["unit 4 of 3"],
+        ),
+        (
+            [account_event("s", quota_reset_hour=13), grant_event("a.1")],
+            ["was granted for 2026-03-01 on s, whose day it is not"],
+        ),
+        (
+            [account_event("s", quota_reset_hour=13), grant_event("a.1", quota_day="2026-02-28")],
+            [],
+        ),
+    ],
+)
+def test_units_are_those_of_accounts(events: list[dict[str, Any]], words: list[str]) -> None:
+    findings = findings_of(log_of([*BEGINNING, MORE], events))
+
+    assert len(findings) == len(words)
+    for word, finding in zip(words, findings, strict=True):
+        assert word in finding
+
+
+def test_backends_count_units_of_accounts_and_a_joining_bounds_what_was_done_before() -> None:
+    oracle = Oracle()
+    joined = grant_event("a.1", session_id="t", units=5)
+    oracle.read(log_of([*BEGINNING, MORE], [joining_event("s"), joined, joining_event("t")]))
+
+    oracle.check_upstream({("s", "image", "2026-03-01"): 1, ("t", "image", "2026-03-01"): 4})
+    oracle.check_upstream({("s", "image", "2026-03-02"): 1, ("t", "image", "2026-03-02"): 2})
+
+    assert oracle.findings == ["shared did 3 of 2 image on 2026-03-02"]

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from contracts.base import KeyId, LeaseId, RequestId, SessionId
+from contracts.base import AccountId, KeyId, LeaseId, RequestId, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -94,6 +94,8 @@ SERVERS = ("server-1", "server-2")
 KEYS = ("key-1", "key-2", "")
 ZONES = ("", "Asia/Shanghai")
 ORIGINS = ("admin", "http")
+ACCOUNTS = ("", "", "shared", "other")
+TIERS = ({}, {"vip": {IMAGE: 4}}, {"vip": {VIDEO: 1}})
 REGIONS = {"one": "us", "two": "jp", "three": ""}
 BOUNDS = {IMAGE: 3, VIDEO: 2, AVATAR: 1}
 GATEWAYS_FAULT = {ViolationKind.SETTLED_AFTER_CANCEL, ViolationKind.USAGE_AFTER_RECONCILIATION}
@@ -136,10 +138,11 @@ class Leading(RuleBasedStateMachine):
             max_size=3,
             refresh_threshold=0.2,
             stale_threshold_s=40_000.0,
+            tiers=TIERS[1],
         )
         self.pool.begin()
         self.pending += decide_policy(self.pool, policy, "file", "configuration", self.now).events
-        self.add(["one", "two"], 0)
+        self.add(["one", "two"], 0, "", "", {})
 
     def refolded(self) -> Pool:
         """The log's own state, at the same moment as the live one is brought to."""
@@ -269,14 +272,25 @@ class Leading(RuleBasedStateMachine):
             command = ReconcileLease(lease_id=lease.lease_id, units=units, reason="x", by="me")
             self.decided(decide_admin(self.pool, command, self.now))
 
-    @rule(names=st.lists(_names, max_size=3), zone=st.integers(0, 1))
-    def add(self, names: list[str], zone: int) -> None:
+    @rule(
+        names=st.lists(_names, max_size=3),
+        zone=st.integers(0, 1),
+        account=st.sampled_from(ACCOUNTS),
+        tier=st.sampled_from(("", "", "vip")),
+        used=st.just({}) | st.dictionaries(_types, st.integers(0, 4), max_size=2),
+    )
+    def add(
+        self, names: list[str], zone: int, account: str, tier: str, used: dict[Any, int]
+    ) -> None:
         items = [
             AddSession(
                 session_id=SessionId(name),
                 sealed=b"",
                 quota_timezone=ZONES[zone],
                 region=REGIONS[name],
+                account=AccountId(account),
+                tier=tier,
+                used=used,
             )
             for name in names
         ]
@@ -288,13 +302,18 @@ class Leading(RuleBasedStateMachine):
         status=st.sampled_from((None, *SessionStatus)),
         limits=st.none() | st.dictionaries(_types, st.integers(0, 4), max_size=2),
         cool_s=st.none() | st.integers(0, 100),
+        account=st.sampled_from(ACCOUNTS),
+        tier=st.sampled_from((None, None, "", "vip")),
+        used_up=st.sampled_from((False, False, False, True)),
     )
     def change(self, name: str, **fields: Any) -> None:
         command = ChangeSession(session_id=SessionId(name), by="me", **fields)
         self.decided(decide_admin(self.pool, command, self.now))
 
-    @rule(image=st.integers(0, 4), concurrency=st.integers(0, 2))
-    def configure(self, image: int, concurrency: int) -> None:
+    @rule(
+        image=st.integers(0, 4), concurrency=st.integers(0, 2), tiers=st.integers(0, len(TIERS) - 1)
+    )
+    def configure(self, image: int, concurrency: int, tiers: int) -> None:
         policy = Policy(
             daily_limits={**BOUNDS, IMAGE: image},
             session_concurrency=concurrency,
@@ -302,8 +321,9 @@ class Leading(RuleBasedStateMachine):
             max_size=3,
             refresh_threshold=0.5,
             stale_threshold_s=4000.0,
+            tiers=TIERS[tiers],
         )
-        source = f"{image} {concurrency}"
+        source = f"{image} {concurrency} {tiers}"
         self.pending += decide_policy(self.pool, policy, source, "configuration", self.now).events
 
     @rule(name=_names, judged=st.sampled_from(("alive", "dead", "unknown")))
