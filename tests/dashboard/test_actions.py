@@ -70,6 +70,29 @@ def test_many_sessions_are_drained_at_once(site: Site) -> None:
     assert (last["status"], last["by"]) == ("draining", operator_id(site))
 
 
+def test_all_that_fit_a_filter_are_drained_by_one_request(site: Site) -> None:
+    listed = site.stack.api("/api/sessions?limit=12")["data"][9:]
+    for one in listed:
+        body = {"cool_s": 60, "reason": "wanted-by-the-test"}
+        site.stack.api(f"/api/sessions/{one['session_id']}", "PATCH", json=body)
+    tab = site.sign_in("sessions?q=wanted-by")
+    asked: list[str] = []
+    tab.on("request", lambda sent: asked.append(sent.url) if sent.method == "PATCH" else None)
+    tab.locator("tr[data-row]").nth(2).wait_for()
+    tab.get_by_label("Select all", exact=True).check()
+    tab.get_by_role("button", name="Select all that fit").click()
+    before = len(events_of(site.stack, "session_changed"))
+
+    tab.locator(".note").get_by_role("button", name="Drain").click()
+    wait_for_event(tab, site.stack, "session_changed", before + 2)
+
+    drained = events_of(site.stack, "session_changed")[before:]
+
+    assert {one["session_id"] for one in drained} == {one["session_id"] for one in listed}
+    assert {one["status"] for one in drained} == {"draining"}
+    assert [url.partition("?")[2] for url in asked] == ["q=wanted-by"]
+
+
 def test_server_is_added_changed_drained_and_taken_out(site: Site) -> None:
     tab = site.sign_in("servers")
     tab.get_by_role("button", name="Add a server").click()

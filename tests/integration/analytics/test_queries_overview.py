@@ -36,6 +36,16 @@ def test_minutes_add_up_to_the_hour(overview: dict[str, Any]) -> None:
     assert [minute["ts"] for minute in minutes] == sorted(minute["ts"] for minute in minutes)
 
 
+def test_attempts_at_servers_add_up_and_have_a_median_every_five_minutes(
+    overview: dict[str, Any],
+) -> None:
+    tried = overview["tried"]
+
+    assert sum(one["attempts"] for one in tried) > 0
+    assert all(0 <= point["slot"] <= 11 for one in tried for point in one["trail"])
+    assert all(one["trail"] for one in tried)
+
+
 def test_last_errors_name_their_calls_the_latest_first(overview: dict[str, Any]) -> None:
     errors = overview["errors"]
 
@@ -57,4 +67,4 @@ def test_nothing_is_no_failure(tmp_path: Path) -> None:
 
     assert row["minute"]["calls"] == row["minute"]["failed"] == 0
     assert row["minute"]["failure_rate"] is row["minute"]["latency_p95_ms"] is None
-    assert (row["by_minute"], row["used"], row["errors"]) == (None, None, None)
+    assert (row["by_minute"], row["used"], row["errors"], row["tried"]) == (None,) * 4

@@ -39,6 +39,9 @@ async def test_overview_is_what_the_services_say(staffed: Desk) -> None:
     assert page["sessions"]["states"][0] == {"state": "active", "count": 2}
     assert page["servers"]["states"] == [{"state": "up", "count": 1}]
     assert page["servers"]["unwell"] == page["attention"] == []
+    (server,) = page["servers"]["listed"]
+    assert (server["id"], server["state"], server["max_sessions"]) == ("server-1", "up", 200)
+    assert (server["connections"], len(server["trail"])) == (0, 12)
     assert page["queue"] == {"waiting": 0, "open_leases": 0}
     assert page["errors"] == []
     assert page["sequences"]["pool"] > 0

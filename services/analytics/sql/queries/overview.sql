@@ -1,6 +1,7 @@
 -- overview: calls of the last hour as clients saw them, and what of it an operator wants to see.
 -- One row: `minute` and `hour` sum up the calls that came to an end in them, `by_minute` has those of
--- the hour a minute each, without those that have none; `used` are units of the pool's quota day by
+-- the hour a minute each, without those that have none; `tried` says of each server how often it was
+-- tried in the hour, and its medians by five minutes, `slot` 0 being the latest; `used` are units of the pool's quota day by
 -- service type; `errors` the last calls of a day that were answered one, the latest first. Times are
 -- of leases that were answered. What a gateway refused itself is told within about a minute.
 with moment as (select now, zone, day from today),
@@ -27,8 +28,23 @@ spans as (
     group by span
 ),
 minutes as (
-    select date_trunc('minute', ts) as ts, whole(sum(calls)) as calls, whole(sum(failed)) as failed
+    select date_trunc('minute', ts) as ts, whole(sum(calls)) as calls, whole(sum(failed)) as failed,
+        quantile_cont(ms, 0.5) as latency_p50_ms, quantile_cont(ms, 0.95) as latency_p95_ms
     from ends where ts is not null group by all
+),
+hour_of_attempts as (
+    select server_id, if(sent, total_ms, null) as ms,
+        least(11, whole(floor(epoch((select now from moment) - ts) / 300))) as slot
+    from ledger.attempts where ts > (select now - interval 1 hour from moment)
+),
+slots as (
+    select server_id, slot, quantile_cont(ms, 0.5) as latency_p50_ms from hour_of_attempts group by all
+),
+trails as (select server_id, list({'slot': slot, 'latency_p50_ms': latency_p50_ms} order by slot) as trail from slots group by all),
+tried as (
+    select server_id, whole(count(*)) as attempts, quantile_cont(ms, 0.5) as latency_p50_ms,
+        any_value(trail) as trail
+    from hour_of_attempts join trails using (server_id) group by all
 ),
 used as (
     select service_type, whole(sum(units_used)) as units
@@ -53,6 +69,7 @@ select moment.now, moment.zone, moment.day,
     (select spans from spans where span = 'minute') as minute,
     (select spans from spans where span = 'hour') as hour,
     (select list(minutes order by ts) from minutes) as by_minute,
+    (select list(tried order by server_id) from tried) as tried,
     (select list(used order by service_type) from used) as used,
     (select list(latest order by ts desc, request_id desc) from latest) as errors
 from moment

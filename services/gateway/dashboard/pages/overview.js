@@ -5,7 +5,7 @@ import { now, usePolled } from "../base/poll.js";
 import { linkTo } from "../base/route.js";
 import { say, wordFor } from "../base/words.js";
 import { Answer, Card, Empty } from "../parts/cards.js";
-import { Chart } from "../parts/chart.js";
+import { Chart, Sparkline } from "../parts/chart.js";
 import { QuotaBar } from "../parts/quotabar.js";
 import { Main } from "../parts/shell.js";
 import { Chip, State, toneOf, typeColour } from "../parts/states.js";
@@ -26,10 +26,18 @@ export function Page() {
 const TrueAt = ({ seen, error }) => html`
   <div class="true-at">
     <span class="state"><i class=${`dot ${error ? "bad" : seen.silent.length ? "warn" : "good"}`}></i>${error ? say("stale") : say("live")}</span>
-    <span class="tab wide" title=${moment(seen.at)}>${say("true_at", { sequence: number(Math.max(...Object.values(seen.sequences ?? {}).map(Number), 0)) })}</span>
+    <span class="tab" title=${moment(seen.at)}>${sequencesOf(seen)}</span>
     ${seen.quota_day && html`<span class="wide">${say("overview.quota_day", { day: day(seen.quota_day), zone: seen.quota_timezone })}</span>`}
   </div>
 `;
+
+/** The sequence of each service's figures; said once where they are the same. @param {any} seen */
+function sequencesOf({ sequences, lag }) {
+  const there = Object.entries(sequences).filter(([, sequence]) => sequence !== null);
+  const behind = lag > 0 ? say("behind", { n: lag, count: number(lag) }) : "";
+  if (new Set(there.map(([, sequence]) => sequence)).size === 1) return say("true_at", { sequence: number(there[0][1]) });
+  return say("overview.figures_at", { parts: there.map(([name, sequence]) => `${wordFor("part", name)} ${number(sequence)}`).join(" · ") }) + behind;
+}
 
 /** @param {{seen: any, at: number}} props */
 function Whole({ seen, at }) {
@@ -38,7 +46,7 @@ function Whole({ seen, at }) {
       ${seen.silent.map((/** @type {any} */ one) => html`<div class="note warn" role="alert">${say("overview.silent", { service: wordFor("service", one.service) })} ${one.reason}</div>`)}
       ${seen.units && html`<div class="columns three">${seen.units.map((/** @type {any} */ units) => html`<${Units} units=${units} at=${at} />`)}</div>`}
       <${Figures} seen=${seen} />
-      ${seen.calls && html`<${Charts} calls=${seen.calls} />`}
+      ${seen.calls && html`<${Charts} calls=${seen.calls} now=${seen.at} />`}
       <div class="columns">
         <${Attention} found=${seen.attention} />
         ${seen.sessions && html`<${Sessions} sessions=${seen.sessions} />`}
@@ -100,20 +108,19 @@ const Figure = ({ to, label, value, unit = "", beside, bad = false }) => html`
   </a>
 `;
 
-/** The last sixty minutes, those without calls too. @param {any[]} there */
-function wholeHour(there) {
-  if (!there.length) return [];
+/** The last sixty minutes, those without calls too. @param {any[]} there @param {string} now */
+function wholeHour(there, now) {
   const known = new Map(there.map((one) => [Date.parse(one.at), one]));
-  const last = Math.max(...known.keys());
+  const last = Math.max(Math.floor(Date.parse(now) / 60_000) * 60_000, ...known.keys());
   return Array.from({ length: 60 }, (_, place) => {
     const at = last - (59 - place) * 60_000;
     return known.get(at) ?? { at: new Date(at).toISOString(), calls: 0, failed: 0 };
   });
 }
 
-/** @param {{calls: any}} props */
-function Charts({ calls }) {
-  const minutes = wholeHour(calls.by_minute);
+/** @param {{calls: any, now: string}} props */
+function Charts({ calls, now }) {
+  const minutes = wholeHour(calls.by_minute, now);
   if (!calls.by_minute.length) {
     return html`<${Card} title=${say("overview.calls_chart")}><${Empty} title=${say("overview.no_calls")}><a href=${linkTo("playground")}>${say("overview.make_call")}</a><//><//>`;
   }
@@ -172,29 +179,33 @@ const Tally = ({ page, states: all }) => {
 /** @param {{servers: any}} props */
 function Servers({ servers }) {
   const title = html`<a href=${linkTo("servers")}>${servers.strategy ? wordFor("strategy", servers.strategy) : say("in_all", { n: servers.total, count: number(servers.total) })}</a>`;
+  const more = servers.total - servers.listed.length;
   return html`
     <${Card} title=${say("page.servers")} more=${title}>
-      ${servers.total === 0 && html`<${Empty} title=${say("overview.no_servers")}><a href=${linkTo("servers", { add: 1 })}>${say("servers.add")}</a><//>`}
-      ${servers.list ? html`<${ServerTable} list=${servers.list} />` : servers.total > 0 && html`
-        <${Tally} page="servers" states=${servers.states} />
-        <ul class="attention">${servers.unwell.map((/** @type {any} */ one) => html`
-          <li><${Chip} state=${one.state} /><div class="wrap"><a href=${linkTo("servers", {}, one.id)}>${one.id}</a><div class="quiet small">${one.words}</div></div></li>`)}</ul>`}
+      ${servers.total === 0
+        ? html`<${Empty} title=${say("overview.no_servers")}><a href=${linkTo("servers", { add: 1 })}>${say("servers.add")}</a><//>`
+        : html`<${ServerTable} list=${servers.listed} />`}
+      ${more > 0 && html`<p class="small"><a href=${linkTo("servers")}>${say("overview.more", { count: number(more) })}</a></p>`}
     <//>
   `;
 }
 
-/** @param {{list: any[]}} props */
+/** Those that are unwell stand first, with why below them. @param {{list: any[]}} props */
 const ServerTable = ({ list }) => html`
   <table class="plain"><thead><tr>
-    <th scope="col">${say("server")}</th><th scope="col" style="width: 27%">${say("state")}</th>
-    <th scope="col" class="num" style="width: 16%">${say("overview.in_flight")}</th>
-    <th scope="col" class="num" style="width: 17%">${say("overview.median")}</th><th scope="col" class="num" style="width: 14%">${say("share")}</th>
+    <th scope="col">${say("server")}</th><th scope="col" style="width: 25%">${say("state")}</th>
+    <th scope="col" class="num" style="width: 88px">${say("overview.in_flight")}</th>
+    <th scope="col" class="num" style="width: 78px">${say("overview.median")}</th>
+    <th scope="col" class="wide" style="width: 122px">${say("servers.last_hour")}</th>
+    <th scope="col" class="num wide" style="width: 62px">${say("share")}</th>
   </tr></thead><tbody>
-    ${list.map((one) => html`<tr>
+    ${list.map((one) => html`<tr key=${one.id}>
       <td class="cut" title=${one.id}><a href=${linkTo("servers", {}, one.id)}>${one.id}</a> <span class="quiet">${one.region}</span></td>
-      <td class="cut"><${State} state=${one.state} title=${one.words} /></td>
-      <td class="num">${number(one.connections)}</td><td class="num cut">${one.avg_response_ms ? duration(one.avg_response_ms) : "–"}</td>
-      <td class="num">${percent(one.share)}</td>
+      <td class="cut" title=${one.words}><${State} state=${one.state} /></td>
+      <td class="num">${number(one.connections)} <span class="quiet">/ ${number(one.max_sessions)}</span></td>
+      <td class="num cut">${duration(one.latency_p50_ms)}</td>
+      <td class="wide">${one.trail ? h(Sparkline, { values: one.trail, label: say("servers.last_hour") }) : html`<span class="quiet">–</span>`}</td>
+      <td class="num wide">${percent(one.share)}</td>
     </tr>`)}
   </tbody></table>
 `;

@@ -71,7 +71,7 @@ export function Page() {
         <${Select} value=${filter.status} label=${say("any_state")} options=${STATES.map((name) => [name, wordFor("state", name)])} onValue=${(/** @type {string} */ state) => refine({ state })} />
         <${Select} value=${filter.service_type} label=${say("any_type")} options=${types.map((name) => [name, wordFor("type", name)])} onValue=${(/** @type {string} */ service_type) => refine({ service_type })} />
       </div>
-      ${picked.value.size > 0 && html`<${ManySessions} picked=${picked} rows=${seen.rows} onDone=${seen.refresh} />`}
+      ${picked.value.size > 0 && html`<${ManySessions} key=${JSON.stringify(filter)} picked=${picked} rows=${seen.rows} filter=${filter} onDone=${seen.refresh} />`}
       <${ErrorNote} error=${seen.error} again=${seen.refresh} />
       ${seen.isFresh && seen.rows.length === 0
         ? html`<div class="card"><${Empty} title=${say(isFiltered ? "sessions.none_fits" : "overview.no_sessions")}>${isFiltered

@@ -70,13 +70,17 @@ function optionsOf(width, height, lines, write, under, Plot, days) {
         stroke: colour(line.colour),
         width: line.bars ? 0 : 1.6,
         fill: line.bars ? colour(line.colour) : line.fill ? `${colour(line.colour)}22` : undefined,
-        points: { show: line.values.filter((value) => value !== null).length < 3, size: 5 },
+        points: { show: false, size: 5, filter: (/** @type {any} */ plot, /** @type {number} */ place) => alone(plot.data[place]) },
         paths: line.bars ? Plot.paths.bars({ size: [0.7, 40], radius: 0.15 }) : undefined,
       })),
     ],
     hooks: { setCursor: [(/** @type {any} */ chart) => (under.value = chart.cursor.idx ?? null)] },
   };
 }
+
+/** Places of values without a neighbour, of which a line would show nothing. @param {(number | null)[]} values */
+const alone = (values) =>
+  values.flatMap((value, place) => (value != null && values[place - 1] == null && values[place + 1] == null ? [place] : []));
 
 /** @param {number} seconds @param {boolean} days */
 function tick(seconds, days) {
@@ -90,7 +94,11 @@ function tick(seconds, days) {
 /** A line without axes, as wide as a word. @param {{values: (number | null)[], label: string, width?: number, height?: number}} props */
 export function Sparkline({ values, label, width = 110, height = 22 }) {
   const there = values.filter((value) => value !== null);
-  if (there.length < 2) return html`<span class="quiet">–</span>`;
+  if (there.length === 1) {
+    const at = (values.findIndex((value) => value !== null) / Math.max(1, values.length - 1)) * (width - 4) + 2;
+    return html`<svg class="spark" width=${width} height=${height} role="img" aria-label=${label}><circle cx=${at.toFixed(1)} cy=${height / 2} r="2" fill="var(--work)" /></svg>`;
+  }
+  if (there.length < 1) return html`<span class="quiet">–</span>`;
   const high = Math.max(.../** @type {number[]} */ (there)) || 1;
   const points = values
     .map((value, place) => (value === null ? "" : `${((place / (values.length - 1)) * width).toFixed(1)},${(height - 2 - (value / high) * (height - 4)).toFixed(1)}`))

@@ -1,7 +1,6 @@
 """Everything that an operator's first page shows, by one question to each service."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -9,7 +8,6 @@ from typing import Any, TypeVar
 from litestar import get
 from litestar.di import NamedDependency
 
-from contracts.balancer import BalancerStatusReply
 from contracts.base import ServiceType
 from contracts.pool import PoolOverview, PoolStatus, PoolStatusReply
 from runtime.process.findings import DoctorFinding
@@ -17,6 +15,7 @@ from services.gateway.domain.attention import attention_needed
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import FigureRow, in_order, rows_of
+from services.gateway.routes.overview.fleet import server_counts
 from services.gateway.routes.overview.parts import (
     Attention,
     CallFigures,
@@ -26,18 +25,15 @@ from services.gateway.routes.overview.parts import (
     MinuteOfCalls,
     Overview,
     Sequences,
-    ServerCounts,
     ServiceUnits,
     SessionCounts,
     Silent,
     StateCount,
-    UnwellServer,
     Waiters,
 )
 
 _Answer = TypeVar("_Answer")
 _FIRST_STATES = ("active", "cooling", "suspect", "draining", "disabled")
-_UP = "up"
 
 
 @get("/overview", tags=["analysis"], summary="How everything is, on one page")
@@ -81,7 +77,7 @@ async def _ask_all(doors: Doors) -> Overview:
         calls=_calls(row) if row else None,
         queue=Waiters(waiting=pooled.waiting, open_leases=pooled.open_leases) if pooled else None,
         sessions=_session_counts(pooled, whole) if pooled and whole else None,
-        servers=_server_counts(balanced) if balanced else None,
+        servers=server_counts(balanced, row) if balanced else None,
         in_doubt=_doubt(whole) if whole else None,
         attention=[_attention(finding) for finding in attention_needed(pooled, balanced, trouble)],
         errors=_errors(row) if row else None,
@@ -123,7 +119,7 @@ def _calls(row: FigureRow) -> Calls:
         minute=_figures(row["minute"]),
         hour=_figures(row["hour"]),
         by_minute=[
-            MinuteOfCalls(at=minute["ts"], calls=minute["calls"], failed=minute["failed"])
+            MinuteOfCalls(at=minute["ts"], **{name: minute[name] for name in _MINUTE_FIELDS})
             for minute in row["by_minute"] or []
         ],
     )
@@ -143,19 +139,6 @@ def _session_counts(reply: PoolStatusReply, whole: PoolOverview) -> SessionCount
         max_size=reply.max_size,
         states=[
             StateCount(state=state, count=whole.states.get(state, 0)) for state in _FIRST_STATES
-        ],
-    )
-
-
-def _server_counts(reply: BalancerStatusReply) -> ServerCounts:
-    counts = Counter(view.state for view in reply.servers)
-    return ServerCounts(
-        total=len(reply.servers),
-        states=[StateCount(state=state, count=count) for state, count in counts.most_common()],
-        unwell=[
-            UnwellServer(id=view.server.server_id, state=view.state, words=view.words)
-            for view in reply.servers
-            if view.state != _UP
         ],
     )
 
@@ -180,4 +163,5 @@ def _errors(row: FigureRow) -> list[LastError]:
     ]
 
 
+_MINUTE_FIELDS = [name for name in MinuteOfCalls.__struct_fields__ if name != "at"]
 _ERROR_FIELDS = [name for name in LastError.__struct_fields__ if name != "at"]

@@ -52,11 +52,13 @@ class CallFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MinuteOfCalls(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls that came to an end within the minute that begins at `at`."""
+    """Calls that came to an end within the minute that begins at `at`; times as of a span."""
 
     at: str
     calls: int
     failed: int
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +100,35 @@ class UnwellServer(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
+class ListedServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A server as the balancer sees it, and its last hour's attempts as analytics counts them.
+
+    Those are null while analytics is silent. `share` is of all attempts, 0 to 1; `trail` has the
+    medians of twelve times five minutes, the oldest first, null where nothing was sent.
+    """
+
+    id: str
+    region: str
+    state: str
+    words: str
+    connections: int
+    max_sessions: int
+    attempts: int | None
+    share: float | None
+    latency_p50_ms: float | None
+    trail: list[float | None] | None
+
+
 class ServerCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Servers by state."""
 
     total: int
     states: list[StateCount]
     unwell: list[UnwellServer]
+    strategy: str
+    """The strategy in force."""
+    listed: list[ListedServer]
+    """The first twenty: those that are not simply up, then those that carry most."""
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
