@@ -17,10 +17,14 @@ up: $(VENV)/.runtime  ## the whole stack in the foreground
 init: $(VENV)/.runtime  ## asks what is to run, tries your servers, writes tidegate.toml
 	@exec $(BIN)/tidegate init $(ARGS)
 
-test: $(VENV)/.dev  ## every test that needs no container
-	$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+test: $(VENV)/.dev  ## every test that needs no container and does not take its time
+	$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadgroup $(ARGS)
 
-check: lint types law units coverage  ## what .ci/run runs
+.PHONY: slow
+slow: $(VENV)/.dev  ## those that take their time: stacks that are killed, filled, upgraded
+	$(BIN)/python -m pytest $(UNITS:%=--ignore %) -m slow -n 4 --dist loadgroup $(ARGS)
+
+check: lint types law units coverage slow  ## what .ci/run runs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -40,7 +44,7 @@ units: $(VENV)/.dev
 	$(BIN)/python -m tests.house.coverage_bounds pure
 
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest $(UNITS:%=--ignore %) -n 4 --dist loadgroup --cov --cov-append --cov-report= $(ARGS)
+	$(BIN)/python -m pytest $(UNITS:%=--ignore %) -m "not slow" -n 4 --dist loadgroup --cov --cov-append --cov-report= $(ARGS)
 	$(BIN)/python -m tests.house.coverage_bounds whole
 
 .PHONY: compose-test

@@ -18,7 +18,7 @@ NewStack = Callable[..., Stack]
 SESSIONS, LIMIT = 4, 10
 ALL = SESSIONS * LIMIT
 _POOL = {"TIDEGATE_POOL_MIN_SIZE": str(SESSIONS), "TIDEGATE_POOL_MAX_SIZE": str(SESSIONS)}
-pytestmark = [pytest.mark.xdist_group("backup"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("backup"), pytest.mark.timeout(400)]
 
 
 class Callers:

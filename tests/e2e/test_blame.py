@@ -13,7 +13,7 @@ import pytest
 from demo.ledger import credential_hash
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SERVERS = ("one", "two")
 CALLS = 24

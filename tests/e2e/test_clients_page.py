@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.docblocks import Block, blocks_of
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PAGE = blocks_of("clients.md")
 
 

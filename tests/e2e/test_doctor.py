@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def doctored(stack: Stack) -> tuple[int, dict[str, str]]:

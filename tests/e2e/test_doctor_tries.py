@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def call_findings_of(stack: Stack) -> tuple[int, list[str]]:

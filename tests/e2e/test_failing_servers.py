@@ -24,6 +24,8 @@ from tests.failing.trial import (
 )
 from tests.failing.ways import Way
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

@@ -14,7 +14,7 @@ from tests.e2e.disk import SmallDisk, small_disk
 from tests.integration.tidegate.up import Up
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(400)]
 _WHOLE = {"sessionManager": True, "loadBalancer": True, "analytics": True, "eventLog": True}
 
 

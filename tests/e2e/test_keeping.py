@@ -12,7 +12,7 @@ import pytest
 from demo.ledger import credential_hash
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 EXPIRED = {"kind": "code", "code": -2001, "message": "[请求失败]: login error (错误码: 1015)"}
 """How `jimeng-free-all` says it of a generation."""
 

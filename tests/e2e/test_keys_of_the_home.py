@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import httpx
 import msgspec
 import nats
+import pytest
 
 from contracts.base import WriterId
 from contracts.subjects import EVT_KEYS
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
 from tests.e2e.stack import Stack
+
+pytestmark = pytest.mark.slow
 
 NewStack = Callable[..., Stack]
 

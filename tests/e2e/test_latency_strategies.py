@@ -13,6 +13,8 @@ from runtime.eventlog import EventLog
 from runtime.nats.connection import connect_as
 from tests.e2e.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 CALLS = 12
 
 

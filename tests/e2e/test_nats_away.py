@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.stack import Stack
 
 NewStack = Callable[..., Stack]
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERVICES = ("pool", "pool-2", "balancer", "analytics", "gateway", "gateway-2")
 AGES_S = "600s"
 """What waits for this long never answers within the time-outs of these tests."""

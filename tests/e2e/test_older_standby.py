@@ -22,7 +22,7 @@ from tests.e2e.test_waiting import Crowd
 
 OLDER = "451bbb815516cec3f4466a189ac1fb25c37ff7bd"
 """Before requests could wait, after whoever skipped an event leads no more."""
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def older_tree(place: Path) -> Path:

@@ -11,6 +11,8 @@ import pytest
 from services.gateway.domain.errors import KINDS
 from tests.e2e.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 CHECKS = "status_code_conformance,content_type_conformance"
 CHECKS += ",response_schema_conformance,response_headers_conformance"
 
@@ -26,6 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         made.close()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "which",
     [
@@ -50,7 +53,7 @@ def test_nothing_is_answered_that_is_not_described(stack: Stack, which: list[str
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=350,
         cwd=stack.home,
     )
 

@@ -4,7 +4,11 @@ import signal
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from tests.e2e.stack import Stack
+
+pytestmark = pytest.mark.slow
 
 NewStack = Callable[..., Stack]
 

@@ -24,7 +24,7 @@ from services.pool.store import CredentialStore
 from tests.e2e.stack import Stack
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.xdist_group("rotation"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rotation"), pytest.mark.timeout(400)]
 SESSIONS = 300
 KILLED_AT = """
 import os, signal, sys

@@ -18,6 +18,8 @@ from contracts.base import GatewayId, KeyId, RequestId, ServiceType
 from contracts.pool import Granted, LeaseAnswers, LeaseSessions, LeaseWanted, SessionRequested
 from tests.e2e.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 NewStack = Callable[..., Stack]
 
 

@@ -29,7 +29,7 @@ from tests.e2e.search import Search
 from tests.integration.tidegate.up import Up
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 BODY = {"model": "jimeng-4.0", "prompt": "a gate"}
 FAULTS: list[dict[str, Any]] = [
     {"kind": "code", "code": -2000},

@@ -17,7 +17,7 @@ NewStack = Callable[..., Stack]
 CLIENTS = 200
 CALLS_BETWEEN = 200
 """Answers seen before each kill, and behind the last."""
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 class Load:

@@ -8,7 +8,7 @@ import pytest
 from runtime.nats import natsserver
 from tests.e2e.docblocks import Typist
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

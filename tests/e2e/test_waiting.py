@@ -13,7 +13,7 @@ from tests.e2e.exactness import in_duckdb, sold
 from tests.e2e.stack import Stack
 
 SESSIONS = 10
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ def leading_pool(stack: Stack) -> str:
 async def waiting_count(stack: Stack, name: str) -> int:
     """How many wait, as far as this pool process knows."""
     url = f"http://127.0.0.1:{stack.health[name]}/metrics"
-    async with httpx.AsyncClient() as client:
-        metrics = (await client.get(url, timeout=5)).text
+    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+        metrics = (await client.get(url, timeout=60)).text
     line = next(line for line in metrics.splitlines() if line.startswith("tidegate_pool_waiting "))
     return int(float(line.split()[1]))
 
@@ -142,7 +142,7 @@ def test_a_leader_that_is_killed_or_paused_loses_nobody_who_waits(
     async def disturb() -> Counter[int]:
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 500))
         while await waiting_count(stack, first) < 300:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         stack.kill(first, number)
         return await calls
 
@@ -169,7 +169,7 @@ def test_a_greedy_key_gets_no_more_than_each_modest_one(stack: Stack) -> None:
         calls = asyncio.ensure_future(Crowd(stack, 110_000).call(secrets))
         first = leading_pool(stack)
         while await waiting_count(stack, first) < len(secrets) - 60:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         stack.faults("one", kind="latency", latency_ms=20)
         return await calls
 
@@ -217,14 +217,14 @@ def in_line(stack: Stack) -> Callable[[], int]:
 
 
 def test_clients_that_leave_are_gone_from_the_line_at_once(stack: Stack) -> None:
-    stack.faults("one", kind="latency", latency_ms=4000)
+    stack.faults("one", kind="latency", latency_ms=10_000)
 
     async def leave() -> None:
         crowd = Crowd(stack)
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 60))
         first = leading_pool(stack)
         while await waiting_count(stack, first) < 40:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         calls.cancel()
         with suppress(asyncio.CancelledError):
             await calls
@@ -243,14 +243,14 @@ def agree_but_for_those_who_left(stack: Stack) -> None:
 def test_a_gateway_that_stops_answers_those_who_wait(stack: Stack) -> None:
     stack.start_gateway("gateway-3")
     stack.ready("gateway-3")
-    stack.faults("one", kind="latency", latency_ms=3000)
+    stack.faults("one", kind="latency", latency_ms=10_000)
     crowd = Crowd(stack)
 
     async def stop() -> Counter[int]:
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 60, ["gateway-3"]))
         first = leading_pool(stack)
         while await waiting_count(stack, first) < 40:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         stack.processes["gateway-3"].send_signal(signal.SIGTERM)
         return await calls
 
@@ -271,10 +271,10 @@ def test_a_key_that_is_revoked_waits_no_more(stack: Stack) -> None:
         first = leading_pool(stack)
         mine = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 20, ["gateway"]))
         while await asyncio.to_thread(open_count, stack) < 20:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         theirs = asyncio.ensure_future(Crowd(stack).call([issued["key"]] * 10))
         while await waiting_count(stack, first) < 10:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         await asyncio.to_thread(stack.api, f"/api/keys/{issued['id']}", "DELETE")
         return await mine, await theirs
 
@@ -294,7 +294,7 @@ def test_a_queue_that_is_dropped_twice_is_empty_and_everybody_is_told(stack: Sta
         calls = asyncio.ensure_future(crowd.call([stack.client_key] * 720))
         first = leading_pool(stack)
         while await waiting_count(stack, first) < 700:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         dropped = [
             (await asyncio.to_thread(stack.api, "/api/queue?all=true", "DELETE"))["dropped"]
             for _ in range(2)
@@ -317,17 +317,17 @@ def open_count(stack: Stack) -> int:
 def test_a_lease_whose_gateway_died_waiting_comes_back(stack: Stack) -> None:
     stack.start_gateway("gateway-4")
     stack.ready("gateway-4")
-    stack.faults("one", kind="latency", latency_ms=2000)
+    stack.faults("one", kind="latency", latency_ms=15_000)
     used = sold(stack)
 
     async def die() -> Counter[int]:
         mine = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 20, ["gateway"]))
         first = leading_pool(stack)
         while await asyncio.to_thread(open_count, stack) < 20:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         calls = asyncio.ensure_future(Crowd(stack).call([stack.client_key] * 30, ["gateway-4"]))
         while await waiting_count(stack, first) < 30:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         stack.kill("gateway-4")
         await calls
         return await mine

@@ -18,7 +18,7 @@ from tests import ROOT
 from tests.integration.tidegate.up import Up
 from tests.upgrade.test_golden_homes import unpacked
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 COMMIT = "fb705045"
 """Of 0.1.0, as its golden homes were made."""
 

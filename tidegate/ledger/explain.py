@@ -128,7 +128,7 @@ def _session_text(lease: StoryPart) -> str:
 def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:
     """Write a lease: its grant, its attempts, how it ended and what was counted."""
     trial = ", the one call by which a suspect session may clear itself" if lease["trial"] else ""
-    whose = f"session {lease['session_id']}{_account_text(lease)}"
+    whose = f"session {_session_text(lease)}{_account_text(lease)}"
     yield (
         f"{lease['granted_at']}  granted: {whose}, {lease['units_reserved']}"
         f" of {lease['service_type']} on {lease['quota_day']}{trial} (sequence"

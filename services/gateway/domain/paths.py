@@ -29,6 +29,8 @@ _AMBIGUOUS = (
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 _LIKE_A_KEY = re.compile(r"[\s\0-\x1f\"']*(?:bearer[\s\"']+)?sk-", re.IGNORECASE)
 _NAME_MAX = 64
+BASE = "tidegate.base"
+"""Where an ASGI scope says what base path was taken off."""
 _OURS = ("/token/", "/api/", "/schema", "/metrics", "/health", "/livez", "/readyz", "/ping", "/ui/")
 
 
@@ -45,13 +47,17 @@ def ambiguous_path() -> GatewayError:
 
 
 def below_base(path: str, raw_path: bytes, base: str) -> dict[str, str | bytes]:
-    """Take a base path off, where a path begins with it; both as ASGI names them."""
+    """Take a base path off, where a path begins with it; both as ASGI names them.
+
+    `BASE` says what was taken off. Of the base alone nothing is left of `raw_path`: what a page
+    there names beside itself would be looked for beside the base, so it is led to its slash.
+    """
     raw_base = base.encode()
     if raw_path == raw_base:
-        path, raw_path = "/", b"/"
-    elif path.startswith(base) and raw_path.startswith(raw_base + b"/"):
-        path, raw_path = path[len(base) :], raw_path[len(raw_base) :]
-    return {"path": path, "raw_path": raw_path}
+        return {"path": "/", "raw_path": b"", BASE: base}
+    if path.startswith(base) and raw_path.startswith(raw_base + b"/"):
+        return {"path": path[len(base) :], "raw_path": raw_path[len(raw_base) :], BASE: base}
+    return {}
 
 
 def routed_path(path: str) -> str:

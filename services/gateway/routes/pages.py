@@ -1,19 +1,24 @@
 """The dashboard's page at `/`, and its files under `/ui/`: they need no key, and hold no figure."""
 
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
 from services.gateway.dashboard.files import PAGE, PageFile, page_files
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import BASE
 
 _NOT_MODIFIED = 304
+_MOVED = 308
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def page(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer the page; it is asked for anew each time, for it names the files of its version."""
+    scope = cast("dict[str, Any]", request.scope)
+    if not scope["raw_path"]:
+        return Response(b"", status_code=_MOVED, headers={"location": f"{scope[BASE]}/"})
     return _answer(request, page_files().page, "no-cache")
 
 

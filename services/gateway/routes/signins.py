@@ -16,6 +16,7 @@ from services.gateway.clients.keydecisions import KeyRefused
 from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.clients.origin import trusted_proxies
 from services.gateway.domain.errors import GatewayError
+from services.gateway.domain.paths import BASE
 from services.gateway.routes.doors import Doors
 from services.gateway.signing.browser import cookie_name, cookie_value, foreign_reason
 from services.gateway.signing.tokens import Token, TokenKind, is_signed, read_payload, sign_token
@@ -35,11 +36,13 @@ class BrowserRequest(msgspec.Struct, frozen=True):
     raw_headers: list[tuple[bytes, bytes]]
     host: str
     scheme: str
+    base_path: str = ""
+    """What stood before the path, and was taken off."""
 
     @property
     def cookie_name(self) -> str:
-        """The name of the cookie for the host and port that were asked."""
-        return cookie_name(self.host, self.scheme)
+        """The name of the cookie for the host, port and base path that were asked."""
+        return cookie_name(self.host, self.scheme, self.base_path)
 
 
 def asked_of(doors: Doors, scope: "dict[str, object]") -> BrowserRequest:
@@ -51,7 +54,8 @@ def asked_of(doors: Doors, scope: "dict[str, object]") -> BrowserRequest:
     if proxies is not None and isinstance(client, list | tuple):
         scheme = proxies.client_origin(str(client[0]), scheme, raw).scheme
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-    return BrowserRequest(str(scope["method"]), headers, raw, host_of(raw), scheme)
+    base = str(scope.get(BASE, ""))
+    return BrowserRequest(str(scope["method"]), headers, raw, host_of(raw), scheme, base)
 
 
 def refuse_foreign(asked: BrowserRequest) -> None:

@@ -15,15 +15,21 @@ _PORTS = {"http": "80", "https": "443"}
 _COOKIES_MAX = 8192
 
 
-def cookie_name(host: str, scheme: str) -> str:
-    """Name the cookie by the port that the browser asks: cookies know hosts, and no ports."""
-    return f"tidegate_{_port_of(host) or _PORTS[scheme]}"
+def cookie_name(host: str, scheme: str, base_path: str = "") -> str:
+    """Name the cookie by the port and the base path that the browser asks.
+
+    Cookies know hosts, and no ports; and below a base path a browser sends those of `/`, too.
+    """
+    return f"tidegate_{_port_of(host) or _PORTS[scheme]}{base_path.replace('/', '.')}"
 
 
-def sign_in_cookie(name: str, token: str, lasts_s: int, *, secure: bool) -> str:
-    """Write the `Set-Cookie` of a sign-in; one of 0 seconds takes it away."""
+def sign_in_cookie(name: str, token: str, lasts_s: int, *, path: str, secure: bool) -> str:
+    """Write the `Set-Cookie` of a sign-in; one of 0 seconds takes it away.
+
+    `path` is where the gateway is reached: two that share a domain keep their cookies apart by it.
+    """
     flags = "; Secure" if secure else ""
-    return f"{name}={token}; Max-Age={lasts_s}; Path=/; HttpOnly; SameSite=Strict{flags}"
+    return f"{name}={token}; Max-Age={lasts_s}; Path={path}; HttpOnly; SameSite=Strict{flags}"
 
 
 def cookie_value(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:

@@ -107,7 +107,7 @@ async def test_slow_question_keeps_nobody_but_sql_waiting(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:
     load = Load()
-    load.table = {"sql_timeout": 8.0}
+    load.table = {"sql_timeout": 4.0}
     endless = SqlQuery(query="select count(*) from range(10000000000) a, range(10000000) b")
 
     async with service(tmp_path, nats_url, load):
@@ -126,7 +126,7 @@ async def test_slow_question_keeps_nobody_but_sql_waiting(
 
     assert quick.rows == [[2, 2, "2026-01-01", "2026-01-01"]]
     assert waiting == (True, True)
-    assert "interrupted after 8 s" in interrupted.message
+    assert "interrupted after 4 s" in interrupted.message
     assert in_its_turn.rows == [[1]]
 
 

@@ -39,7 +39,7 @@ from tests.moments import NOON
 from tests.waiting import until
 from tidegate.doctor import home as looking
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 Damage = Callable[[Path, Path], None]
 TOTALS = NamedQuery(name="audit_totals")
 _HEADERS = 12_288

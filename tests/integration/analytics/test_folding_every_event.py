@@ -27,6 +27,8 @@ from tests.integration.analytics.parts import MEMORY, named
 from tests.moments import NOON
 from tests.unit.analytics.builders import calls_refused
 
+pytestmark = pytest.mark.slow
+
 IMAGE = ServiceType("image")
 _SETTINGS = settings(
     max_examples=60,
@@ -79,6 +81,7 @@ def test_any_event_is_projected_or_set_aside(
     assert known.rows == [[projected.told]]
 
 
+@pytest.mark.timeout(400)
 @settings(_SETTINGS, max_examples=6, phases=[Phase.generate])
 @given(events=st.lists(ANY_EVENT, min_size=40, max_size=60))
 def test_whatever_was_projected_can_be_asked(projected: Projected, events: list[Any]) -> None:

@@ -465,6 +465,9 @@ BACK = (
         f"alter table ledger.servers drop column {name}"
         for name in ("state", "types_out", "draining")
     ),
+    *(f"alter table ledger.sessions drop column {name}" for name in ("account", "tier", "label")),
+    "alter table ledger.keys drop column weight",
+    "alter table ledger.attempts drop column started_ms",
     "delete from ledger.migrations where name >= '006_true_figures'",
 )
 

@@ -25,7 +25,7 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     assert text.startswith("sk-")
     assert wanted.items() <= made.items()
     listed = await alone.ask("GET", "/api/keys")
-    assert made in listed["data"]
+    assert made.items() <= listed["data"][-1].items()
     assert text not in str(listed)
     ring = alone.doors.key_log.ring
     found = ring.find_key(text)

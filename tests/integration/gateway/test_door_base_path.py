@@ -41,6 +41,34 @@ async def test_base_path_is_taken_off_before_anything_looks_and_is_never_sent(
     assert models.json()["error"]["message"] == "no server is known"
 
 
+async def test_dashboard_below_a_base_path_stays_below_it(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    """Its files are named beside it; its cookie goes to no other gateway of the domain."""
+    async with front(nats_client, nats_url, tmp_path, base_path="/tide/gate") as gate:
+        bare = await gate.http.get("/tide/gate")
+        page = await gate.http.get("/tide/gate/")
+        script = await gate.http.get("/tide/gate/ui/app.js")
+        below = await gate.ask("POST", "/tide/gate/api/sign-in/links", gate.admin_key)
+        beside = await gate.ask("POST", "/api/sign-in/links", gate.admin_key)
+        link = {"link": below.json()["link"]}
+        signed_in = await gate.http.post(
+            "/tide/gate/api/sign-in", json=link, headers={"X-Tidegate": "1"}
+        )
+        cookie = signed_in.headers["set-cookie"]
+        who = await gate.http.get(
+            "/tide/gate/api/sign-in", headers={"cookie": cookie.partition(";")[0]}
+        )
+
+    assert (bare.status_code, bare.headers["location"]) == (308, "/tide/gate/")
+    assert (page.status_code, script.status_code) == (200, 200)
+    assert below.json()["url"].startswith(f"{gate.http.base_url}/tide/gate/#in=")
+    assert beside.json()["url"].startswith(f"{gate.http.base_url}/#in=")
+    assert f"_{gate.http.base_url.port}.tide.gate=" in cookie
+    assert "; Path=/tide/gate; " in cookie
+    assert who.status_code == 200
+
+
 async def test_base_path_is_taken_up_while_it_runs(
     nats_client: Client, nats_url: str, tmp_path: Path
 ) -> None:

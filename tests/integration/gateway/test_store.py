@@ -275,7 +275,7 @@ async def test_readiness_waits_for_a_log_that_is_not_there_yet(nats_url: str) ->
 def test_texts_of_keys_never_repeat_and_name_their_scope() -> None:
     texts = {new_key_text(scope) for scope in KeyScope for _ in range(100)}
 
-    assert len(texts) == 300
+    assert len(texts) == 100 * len(KeyScope)
     assert all(len(text) >= 46 for text in texts)
     assert sum(text.startswith("sk-admin-") for text in texts) == 100
     assert sum(text.startswith("sk-metrics-") for text in texts) == 100

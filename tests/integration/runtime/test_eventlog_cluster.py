@@ -24,7 +24,7 @@ from contracts.subjects import EVENT_STREAM
 from runtime.eventlog import EventLog
 from runtime.nats import natsserver, streams
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.xdist_group("cluster")]
 MEMBERS = range(3)
 SUBJECT = "evt.pool.0"
 _BODY = b"x" * 60_000

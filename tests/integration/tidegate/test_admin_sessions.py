@@ -58,7 +58,7 @@ async def test_a_session_is_called_something_where_operators_look(
     assert "spare" in shown
     assert f"{added[1]},spare," in table.read_text()
     code, _, err = await terminal.type("sessions", "change", added[0])
-    assert (code, "expected --label or --limit" in err) == (2, True)
+    assert (code, "expected --label, --limit, --account or --tier" in err) == (2, True)
     code, _, err = await terminal.type("sessions", "change", added[0], "--limit", "image")
     assert (code, "expected such as image=50" in err) == (2, True)
     too_long = await terminal.refused("sessions", "change", added[0], "--label", "x" * 65)

@@ -33,7 +33,7 @@ from tidegate.backup import taking
 from tidegate.backup.bundle import Bundle, NewBundle
 from tidegate.console.errors import CommandError
 
-pytestmark = pytest.mark.xdist_group("backup")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("backup")]
 
 
 def test_a_restored_log_is_the_one_that_was_taken(

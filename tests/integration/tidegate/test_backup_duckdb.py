@@ -24,7 +24,7 @@ from tests.integration.tidegate.backup_parts import (
 )
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("backup-duckdb")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("backup-duckdb")]
 END = 11
 """The last sequence of the log that is backed up."""
 PART = "analytics.duckdb"

@@ -379,7 +379,12 @@ def test_a_user_that_may_write_what_is_not_its_own_is_named(patient: Patient) ->
 
 def test_every_follower_of_the_log_is_looked_at(patient: Patient) -> None:
     patient.start_nats()
-    config = {"ack_policy": "none", "filter_subject": "evt.balancer", "mem_storage": True}
+    config = {
+        "ack_policy": "none",
+        "filter_subject": "evt.balancer",
+        "mem_storage": True,
+        "inactive_threshold": 120 * 10**9,
+    }
     body = json.dumps({"stream_name": "EVT", "config": config}).encode()
     patient.ask("auditor", "$JS.API.CONSUMER.CREATE.EVT", *[body] * 300)
 

@@ -25,7 +25,7 @@ from tests.waiting import until, wait_for
 from tidegate.configuration import Configuration, load_configuration
 from tidegate.stack.running import RunningStack
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 
 
 def alive(pid: int) -> bool:

@@ -17,7 +17,7 @@ from tests import ROOT
 from tests.integration.tidegate.up import Up
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(300)]
 CREDENTIALS = ("first-of-mine", "us-second-of-mine", "third-of-mine")
 
 

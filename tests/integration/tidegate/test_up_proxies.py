@@ -10,7 +10,7 @@ import pytest
 from runtime.nats import natsserver
 from tests.integration.tidegate.up import Up
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 _NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 

@@ -16,7 +16,7 @@ from tests import ROOT
 from tests.integration.tidegate.ptys import PtyProcess
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), pytest.mark.timeout(240)]
 STOP, GO_ON = b"\x13", b"\x11"
 
 

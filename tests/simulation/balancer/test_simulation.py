@@ -33,6 +33,8 @@ from tests.simulation.balancer.plot import strategies_svg
 from tests.simulation.balancer.ramp import LOADS
 from tests.simulation.balancer.server import Kind
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "explanation" / "balancing.md").read_text()
 IMAGE = ServiceType("image")
 

@@ -15,6 +15,8 @@ from tests.simulation.pool.campaign import run_twice
 from tests.simulation.pool.planted import PLANTED
 from tests.simulation.pool.run import Mode, simulate
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 200
 SEEDS_OF_A_BUG = 400
 

@@ -4,6 +4,7 @@ import pytest
 
 from runtime.settings import DEFAULT_SERVICES
 from services.gateway.domain.paths import (
+    BASE,
     PathRules,
     below_base,
     is_ambiguous,
@@ -114,17 +115,21 @@ def test_paths_of_a_type_are_those_of_its_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "below"),
+    ("path", "below", "raw"),
     [
-        ("/gate", "/"),
-        ("/gate/", "/"),
-        ("/gate/v1/models", "/v1/models"),
-        ("/gates/v1", "/gates/v1"),
-        ("/v1/gate", "/v1/gate"),
-        ("/%67ate/v1", "/%67ate/v1"),
+        ("/gate", "/", b""),
+        ("/gate/", "/", b"/"),
+        ("/gate/v1/models", "/v1/models", b"/v1/models"),
     ],
 )
-def test_base_path_is_taken_off_where_a_path_begins_with_it(path: str, below: str) -> None:
+def test_base_path_is_taken_off_where_a_path_begins_with_it(
+    path: str, below: str, raw: bytes
+) -> None:
     taken_off = below_base(path, path.encode(), "/gate")
 
-    assert taken_off == {"path": below, "raw_path": below.encode()}
+    assert taken_off == {"path": below, "raw_path": raw, BASE: "/gate"}
+
+
+@pytest.mark.parametrize("path", ["/gates/v1", "/v1/gate", "/%67ate/v1"])
+def test_path_that_does_not_begin_with_the_base_stays_as_it_is(path: str) -> None:
+    assert below_base(path, path.encode(), "/gate") == {}

@@ -129,7 +129,7 @@ async def make_link(
     """Make a link that signs in for the key by which it is asked for, once, within five minutes."""
     text, token = signins.new_link(doors, admin)
     asked = signins.asked_of(doors, dict(request.scope))
-    url = f"{asked.scheme}://{asked.host}/#in={text}"
+    url = f"{asked.scheme}://{asked.host}{asked.base_path}/#in={text}"
     return NewLink(link=text, url=url, expires_at=token.over_at)
 
 
@@ -144,4 +144,5 @@ def _signed_in(key: Key, token: Token | None) -> SignedIn:
 
 
 def _set_cookie(asked: signins.BrowserRequest, text: str, lasts_s: int) -> str:
-    return sign_in_cookie(asked.cookie_name, text, lasts_s, secure=asked.scheme == "https")
+    path, secure = asked.base_path or "/", asked.scheme == "https"
+    return sign_in_cookie(asked.cookie_name, text, lasts_s, path=path, secure=secure)
