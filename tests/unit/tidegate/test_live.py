@@ -43,7 +43,7 @@ def test_bad_hour_says_who_is_silent_ejected_slow_in_doubt_and_what_to_do() -> N
         "             two: ejected 2 min ago: 5 failures in a row, back in 28 s",
         "             three takes 4.2 s, the others 400 ms",
         "in doubt     2 units of 2 leases, the oldest 4 h ago",
-        "             tidegate leases list --state unknown",
+        "             tidegate leases list --state unknown, and --state expired",
         "to do        server two is down: connection refused",
         "             Start the server, or look at its log; it is probed again every ten seconds.",
         "             no unit of image is left today",

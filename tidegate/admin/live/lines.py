@@ -170,7 +170,7 @@ def _doubt_lines(overview: Part, now: datetime) -> Iterator[Text]:
     age = f", the oldest {moment_words(since, now)}" if since else ""
     leases = f"{doubt['leases']} lease{'' if doubt['leases'] == 1 else 's'}"
     yield labelled("in doubt", f"{doubt['units']} units of {leases}{age}", "yellow")
-    yield labelled("", "tidegate leases list --state unknown")
+    yield labelled("", "tidegate leases list --state unknown, and --state expired")
 
 
 def _error_lines(overview: Part, now: datetime) -> Iterator[Text]:

@@ -22,7 +22,7 @@ _NEXT = (
 )
 _DEMO = """
 This is the demo: four servers that paint by themselves, and sessions made up for them. For servers
-of your own, write them and where their sessions come from into tidegate.toml, and start again:
+of your own say `tidegate init`, which asks for them, or write tidegate.toml, and start again:
 
     [[servers]]
     id = "one"
