@@ -90,7 +90,7 @@ def live_through_an_hour(stack: Stack) -> str:
     for number in range(1, ROUNDS + 1):
         if number == ROUNDS:
             stack.kill("eu-1")
-        make_calls(stack, keys[number % len(keys)], number)
+        fill_an_hour(stack, keys[number % len(keys)], number)
         stack.set_clock(-HOUR_S + number * HOUR_S / ROUNDS)
         time.sleep(SETTLES_S)
         stack.ready("pool", "balancer", "analytics", "gateway")
@@ -99,13 +99,13 @@ def live_through_an_hour(stack: Stack) -> str:
         trouble = TROUBLES[place % len(TROUBLES)] if place % 7 == 5 else {}
         body = {"label": f"account-{place + 1:03}", **trouble}
         stack.api(f"/api/sessions/{one['session_id']}", "PATCH", json=body)
-    make_calls(stack, keys[0], 0)
+    fill_an_hour(stack, keys[0], 0)
     time.sleep(SETTLES_S)
     rows = stack.api("/api/requests?limit=1000")["data"]
     return str(max(rows, key=lambda row: (row["attempts"], row["latency_ms"] or 0))["request_id"])
 
 
-def make_calls(stack: Stack, key: str, seed: int) -> None:
+def fill_an_hour(stack: Stack, key: str, seed: int) -> None:
     """Make one round of calls, more in some rounds than in others."""
     options = traffic.TrafficOptions(
         url=stack.url(),
