@@ -59,6 +59,10 @@ patience: $(VENV)/.dev  ## five minutes of backends that say nothing and clients
 dashboard-test: $(VENV)/.dashboard $(VENDOR)/node_modules  ## the dashboard in a real Chromium (/usr/bin/chromium; needs npm)
 	$(BIN)/python -m pytest $(or $(DASHBOARD),tests/dashboard) --timeout 300 --durations 5 $(ARGS)
 
+.PHONY: dashboard-pictures
+dashboard-pictures: $(VENV)/.dashboard  ## the pictures of the docs anew, from a stack that lives through an hour
+	$(BIN)/python -m tests.dashboard.pictures
+
 RUN = $(if $(SEED),--seed $(SEED)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: chaos-compose

@@ -115,12 +115,12 @@ async def test_hundreds_that_hang_have_nobody_called_silent_who_is_well() -> Non
         named = [*hung, server(well, url=f"http://127.0.0.1:{port}")]
         fleet = Fleet(members={one.server_id: Member(server=one) for one in named})
         probes = Probes(client, lambda: fleet, lambda: 0.5)
-        section = BalancerSection(probe_timeout=Seconds(1))
+        section = BalancerSection(probe_timeout=Seconds(4))
         watching = asyncio.create_task(probes.run(lambda: section, report))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await heard.wait()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
 
     assert told[well] is None
-    assert {failure for name, failure in told.items() if name != well} == {"no answer within 1 s"}
+    assert {failure for name, failure in told.items() if name != well} == {"no answer within 4 s"}

@@ -30,7 +30,7 @@ export function duration(ms) {
   if (ms < 0.995) return `${number(ms, 2)} ms`;
   if (ms < 999.5) return `${number(ms)} ms`;
   const s = ms / 1000;
-  if (s < 59.95) return `${number(s, s < 9.995 ? 2 : 1)} s`;
+  if (s < 59.95) return `${number(s, s < 9.995 ? 2 : 1)} ${say("unit.s")}`;
   if (s < 3600) return two(s, 60, "min", "s");
   if (s < 86_400) return two(s / 60, 60, "h", "min");
   return two(s / 3600, 24, "d", "h");

@@ -88,7 +88,7 @@ const Attempts = ({ attempts }) => html`
   <${Card} title=${say("request.attempts")}>
     <ul class="states">${attempts.map((one) => html`<li style="grid-template-columns: minmax(0, 1fr)">
       <div class="row apart">
-        <span class="wrap"><a href=${linkTo("servers", {}, one.server_id)}>${one.server_id}</a> <span class="quiet">${one.region}</span>
+        <span class="wrap"><a href=${linkTo("servers", {}, one.server_id)}>${one.server_id}</a> <span class="quiet">${one.region}</span>${" "}
           <${Chip} state=${one.verdict} >${wordFor("verdict", one.verdict)}<//> ${one.failure || one.meaning || one.why}</span>
         <span class="quiet tab">${wordFor("strategy", one.strategy)} · ${duration(one.total_ms)}</span>
       </div>
