@@ -218,9 +218,8 @@ def print_note(message: str) -> None:
 def prose_on(text: str, stream: TextIO) -> str:
     """Write sentences for a stream: between words, broken where its terminal's lines end."""
     shown = as_shown_lines(text)
-    if not stream.isatty():
-        return shown
-    return wrapped(shown, Console(file=stream).width or _COLUMNS)
+    console = Console(file=stream)
+    return wrapped(shown, console.width or _COLUMNS) if console.is_terminal else shown
 
 
 def note_freshness(answer: Mapping[str, Any]) -> None:
