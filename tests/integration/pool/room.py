@@ -43,7 +43,7 @@ from services.pool import app
 from services.pool.audit import Auditor
 from services.pool.settings import PoolSection, ProvisionerSection, Settings
 from services.pool.snapshots.bucket import SnapshotBucket
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 IMAGE = ServiceType("image")
 KEYS = ("master", "identity")
@@ -220,6 +220,16 @@ async def envelopes(client: Client) -> list[envelope.Envelope]:
 async def events(client: Client, kind: type[Any]) -> list[Any]:
     """Every event of this kind."""
     return [one for made in await envelopes(client) for one in made.events if isinstance(one, kind)]
+
+
+async def await_events(client: Client, kind: type[Any], count: int) -> list[Any]:
+    """Wait until so many events of this kind are stored: the state is ahead of the log."""
+
+    async def so_many() -> list[Any]:
+        stored = await events(client, kind)
+        return stored if len(stored) >= count else []
+
+    return list(await eventually(so_many))
 
 
 async def audit_log(client: Client) -> Auditor:

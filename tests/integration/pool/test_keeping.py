@@ -24,6 +24,7 @@ from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.pool.room import (
     Room,
     audit_log,
+    await_events,
     end,
     events,
     image_wanted,
@@ -35,7 +36,7 @@ from tests.integration.pool.room import (
 )
 from tests.integration.pool.test_hook import HookServer, hook
 from tests.integration.pool.test_provisioners import administer
-from tests.waiting import eventually, until
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -199,15 +200,10 @@ async def test_a_session_that_was_disabled_is_replaced(nats_url: str, nats_clien
         )
 
         await administer(nats_client, disabled)
-        # The state is ahead of what is stored.
-        await eventually(lambda: third_session(nats_client))
+        added = await await_events(nats_client, SessionAdded, 3)
 
+        assert len(added) == 3
         assert room.parts.ledger.state.places == 2
-
-
-async def third_session(client: Client) -> bool:
-    """Whether three sessions were ever added."""
-    return len(await events(client, SessionAdded)) == 3
 
 
 async def test_what_nobody_uses_retires_and_the_hook_brings_it_back(
@@ -229,13 +225,13 @@ async def test_what_nobody_uses_retires_and_the_hook_brings_it_back(
 
             offset[0] = 2 * 86_400.0
             await until(lambda: state.places == 3)
-            retired = await events(nats_client, SessionRetired)
+            retired = await await_events(nats_client, SessionRetired, 3)
             assert [(event.reason, event.by_pool) for event in retired] == [("stale", True)] * 3
 
             for answer in await ask_images(nats_client, 3, clock_ahead(offset)):
                 assert isinstance(answer, Granted)
             await until(lambda: state.places == 6)
-            revived = await events(nats_client, SessionRevived)
+            revived = await await_events(nats_client, SessionRevived, 3)
 
             assert {event.session_id for event in revived} == {
                 event.session_id for event in retired
