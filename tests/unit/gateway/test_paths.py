@@ -6,6 +6,7 @@ from runtime.settings import DEFAULT_SERVICES
 from services.gateway.domain.paths import (
     BASE,
     PathRules,
+    ambiguous_path,
     below_base,
     is_ambiguous,
     is_ours,
@@ -49,6 +50,13 @@ def test_path_that_another_reader_may_take_for_another_is_ambiguous(path: str) -
 )
 def test_other_paths_are_not(path: str) -> None:
     assert not is_ambiguous(path.encode())
+
+
+def test_who_sends_one_is_told_what_is_not_taken() -> None:
+    refusal = ambiguous_path()
+
+    assert refusal.code == "invalid_request"
+    assert "%2E %2F %5C %3B" in refusal.message
 
 
 def test_slash_in_the_name_of_a_model_is_no_wonder() -> None:
