@@ -39,10 +39,6 @@ class Gate:
         self._crowd = Crowd(WIDTH)
         self._check_scheduled = False
 
-    def waiting_count(self) -> int:
-        """Count those who wait outside."""
-        return len(self._waiting)
-
     async def enter(self) -> GatePlace:
         """Go in, or wait for it; whoever is cancelled meanwhile has not gone in."""
         now_s = self._loop.time()
