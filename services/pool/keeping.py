@@ -230,7 +230,7 @@ class SessionKeeper:
         count = len(named) - len(answer.refused)
         if answer.refused:
             told = "; ".join(f"{name}: {why}" for name, why in [*answer.refused.items()][:_TOLD])
-            reason = f"{len(answer.refused)} do not fit their account: {told}"
+            reason = f"{len(answer.refused)} were refused: {told}"
             if not count:
                 # Asked again at once, it would name the same ones for ever.
                 raise ProvisionError(reason)
