@@ -167,7 +167,7 @@ def assemble_parts(
     )
     holders = KeyHolders(writer.writer, sealer)
     rotator = KeyRotator(ledger, credentials, committer, holders, logger=logger)
-    doors = PoolDoors(make_door, bus, committer, leadership, credentials, rotator, SHARD)
+    doors = PoolDoors(make_door, bus, committer, leadership, ledger, credentials, rotator, SHARD)
     keeper = SessionKeeper(keys[1], ledger, credentials, committer, logger=logger)
     checks = AccountChecks(bus, ledger, committer, random.Random(), logger=logger)  # noqa: S311
     leader = PoolLeader(

@@ -54,7 +54,7 @@ from services.pool.commits.batches import (
 )
 from services.pool.commits.committer import Committer
 from services.pool.keys.rotator import KeyRotator
-from services.pool.store import CredentialStore
+from services.pool.store import CredentialStore, PoolLedger
 
 SESSIONS_MAX = 200
 """Sessions added by one decision; longer commands are cut, so that no envelope grows too long."""
@@ -90,6 +90,7 @@ class PoolDoors:
         client: Bus,
         committer: Committer,
         leadership: Leadership,
+        ledger: PoolLedger,
         credentials: CredentialStore,
         rotator: KeyRotator,
         shard: int,
@@ -98,7 +99,7 @@ class PoolDoors:
         self._client = client
         self._committer = committer
         self._leadership = leadership
-        self._credentials = credentials
+        self._ledger, self._credentials = ledger, credentials
         self._rotator = rotator
         self._leads = subjects.pool_leads(shard)
         takes = {door.subject(shard): self._queue_handler(door) for door in QUEUED}
@@ -168,7 +169,8 @@ class PoolDoors:
         try:
             # A gateway may not know yet that another key seals now.
             self._credentials.sealer.refresh()
-            await self._credentials.put_ciphertexts(self._under_one_key(command))
+            sealed = self._under_one_key(command)
+            await self._credentials.put_additions(sealed, self._ledger.state)
         except CredentialsUnavailableError as error:
             await send_reply(self._client, call, _unavailable(error))
             return

@@ -221,7 +221,7 @@ class SessionKeeper:
         named = [session_of_account(new, state.sessions, key) for new in lacking]
         # The ciphertext first: a session of the log always has a credential.
         sealed = self._credentials.seal_credentials((name, new.credential) for name, new in named)
-        await self._credentials.put_ciphertexts(sealed)
+        await self._credentials.put_additions(sealed, state)
         command = AddSessions(items=[session_addition(*pair) for pair in named], by=PROVISIONER)
         answer = await self._committer.submit_own(CommandBatch(admin_kind(kind), [command]))
         if isinstance(answer, Failed):
@@ -230,7 +230,7 @@ class SessionKeeper:
         count = len(named) - len(answer.refused)
         if answer.refused:
             told = "; ".join(f"{name}: {why}" for name, why in [*answer.refused.items()][:_TOLD])
-            reason = f"{len(answer.refused)} do not fit their account: {told}"
+            reason = f"{len(answer.refused)} were refused: {told}"
             if not count:
                 # Asked again at once, it would name the same ones for ever.
                 raise ProvisionError(reason)

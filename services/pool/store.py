@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from contracts.base import SessionId
 from contracts.envelope import Envelope
-from contracts.pool import PoolEvent, SessionRetired, SessionRevived, SessionStatus
+from contracts.pool import PoolEvent
 from runtime.nats.bus import Bus
 from runtime.secrets import Sealer, SealError, sealed_under
 from services.pool import domain
@@ -29,9 +29,6 @@ from services.pool.domain import Pool
 
 _IN_FLIGHT = 200
 _RESEALED_AT_ONCE = 50
-SHREDDED_AFTER_S = 30.0
-"""A removed session keeps its ciphertext so long: a lease of it may yet be sent, and a command to
-add it again may be on its way."""
 _SHREDDED_AT_ONCE = 50
 _RESEAL_PAUSE_S = 0.1
 """So that at most 500 a second are sealed anew: calls go on beside it."""
@@ -86,8 +83,7 @@ class CredentialStore:
         """What may differ from what is stored."""
         self._compared: dict[SessionId, int] = {}
         """The hash of what was compared last."""
-        self._removed: dict[SessionId, float] = {}
-        """Sessions whose ciphertext is to go, and when, in order; of a process that leads."""
+        self._shreds = domain.DueShreds((), 0.0)
 
     async def catch_up(self) -> None:
         """Learn the revisions that changed since the last time.
@@ -151,45 +147,46 @@ class CredentialStore:
 
         Raises `CredentialsUnavailableError` when one is not; others may have been stored.
         """
-        for session_id, _ in items:
-            # It is to be there again, though the log may not say so yet.
-            self._removed.pop(session_id, None)
         for start in range(0, len(items), _IN_FLIGHT):
             await asyncio.gather(*map(self._put_ciphertext, items[start : start + _IN_FLIGHT]))
 
+    async def put_additions(self, items: Sequence[tuple[SessionId, bytes]], state: Pool) -> None:
+        """Store those of sessions to be added; of one that is not, it goes again.
+
+        Raises as `put_ciphertexts`.
+        """
+        try:
+            await self.put_ciphertexts(items)
+        finally:
+            stored = [session_id for session_id, _ in items]
+            self._shreds.expect_unadded(stored, state, time.monotonic())
+
     def find_removed(self, state: Pool) -> None:
         """Begin a term: know of which sessions a ciphertext is left that were removed."""
-        due = time.monotonic() + SHREDDED_AFTER_S
-        self._removed = {
-            session_id: due
+        removed = [
+            session_id
             for session_id in self.revisions
-            if session_id in state.sessions
-            and state.sessions[session_id].status is SessionStatus.RETIRED
-        }
+            if session_id in state.sessions and not domain.has_session(state, session_id)
+        ]
+        self._shreds = domain.DueShreds(removed, time.monotonic())
 
     def note_journalled(self, events: Iterable[PoolEvent]) -> None:
-        """Know who was removed, and who came back, by what is in the log now."""
-        for event in events:
-            if type(event) is SessionRetired:
-                self._removed.pop(event.session_id, None)
-                self._removed[event.session_id] = time.monotonic() + SHREDDED_AFTER_S
-            elif type(event) is SessionRevived:
-                self._removed.pop(event.session_id, None)
+        """Know who was removed, and who was added or came back, by what is in the log now."""
+        self._shreds.note_journalled(events, time.monotonic())
 
     async def shred_removed(self, state: Pool) -> int:
-        """Take out the ciphertexts of sessions that were removed a while ago; how many.
+        """Take out the ciphertexts of sessions removed, or refused, a while ago; how many.
 
         One that is stored meanwhile is looked at again the next time. Raises as `catch_up`.
         """
         now = time.monotonic()
-        due = [session_id for session_id, at in self._removed.items() if at <= now]
         shredded = 0
-        for session_id in due[:_SHREDDED_AT_ONCE]:
+        for session_id in self._shreds.due(now)[:_SHREDDED_AT_ONCE]:
             revision = self.revisions.get(session_id, 0)
             # What the state says may be taken back: then it is looked at again the next time.
-            if state.sessions[session_id].status is not SessionStatus.RETIRED:
+            if domain.has_session(state, session_id):
                 continue
-            if self._removed.get(session_id, now + 1) > now:
+            if not self._shreds.is_due(session_id, now):
                 continue  # it was stored, or removed anew, since
             if revision:
                 try:
@@ -199,7 +196,7 @@ class CredentialStore:
                     continue
                 self._note_stored(Ciphertext(session_id, revision, b""))
                 shredded += 1
-            self._removed.pop(session_id, None)
+            self._shreds.forget(session_id)
         return shredded
 
     async def renew_credentials(self, texts: Mapping[SessionId, str]) -> int:

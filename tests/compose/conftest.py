@@ -12,7 +12,8 @@ daily_limit = 200
 
 [pool]
 min_size = 50
-max_size = 50
+max_size = 60
+refresh_threshold = 0
 lease_ttl = "20s"
 session_concurrency = 0
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from tests.e2e.exactness import storm
@@ -10,6 +11,19 @@ from tests.e2e.stack import Stack
 
 CALLS, LIMIT = 60, 10
 pytestmark = pytest.mark.timeout(240)
+
+
+def addition_refused(stack: Stack, body: object) -> str:
+    """What the pool says of sessions that it does not add."""
+    answer = httpx.post(
+        f"{stack.url()}/api/sessions",
+        headers={"Authorization": f"Bearer {stack.operator_key}"},
+        json=body,
+        timeout=20,
+    )
+    assert answer.status_code == 400, answer.text
+    message: str = answer.json()["error"]["message"]
+    return message
 
 
 def test_sessions_of_one_account_sell_exactly_its_limit_together(
@@ -26,9 +40,14 @@ def test_sessions_of_one_account_sell_exactly_its_limit_together(
     names = [{"credential": f"secret-{number}", "account": "jimeng-7"} for number in (1, 2)]
     added = stack.api("/api/sessions", "POST", json=names)["added"]
 
+    assert len(added) == 2
+    assert addition_refused(stack, {"credential": "secret-3", "account": "jimeng-7"}) == (
+        "max_size: expected at most 2 sessions, neither retired nor disabled, and there are 2"
+    )
+
     answers = asyncio.run(storm(stack, CALLS))
 
-    assert (len(added), answers) == (2, {"ok": LIMIT, "pool_quota_exhausted": CALLS - LIMIT})
+    assert answers == {"ok": LIMIT, "pool_quota_exhausted": CALLS - LIMIT}
     (credentials,) = stack.demo_ledger("one", "two").values()
     units = [done["image"] for done in credentials.values()]
     # Each did some of it: an account that one session sold alone would show nothing.

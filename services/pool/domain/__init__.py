@@ -8,7 +8,7 @@ envelopes that were read from the log.
 decide/         a command and a moment into events and an answer
 evolve/         events into state, one by one or an envelope at a time
 state           `Pool`: the fold and its undo
-leading/        what a leader knows beside the log: refusals, who waits
+leading/        what a leader knows beside the log: refusals, who waits, which ciphertexts go
 estimates       when those who wait may have it
 index/          which session: choice, ordered sets, deadlines
 views           `pool_status`: the fold as operators see it
@@ -56,6 +56,7 @@ from services.pool.domain.decide.upkeep import (
 from services.pool.domain.decide.waiting.ending import tend_waits
 from services.pool.domain.decide.waiting.serving import Served, is_due, serve_waiting
 from services.pool.domain.evolve.fold import fold_envelope
+from services.pool.domain.leading.shredding import DueShreds, has_session
 from services.pool.domain.listing import answer_question
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status
@@ -67,6 +68,7 @@ __all__ = [
     "SWEPT_MAX",
     "BulkChange",
     "Decision",
+    "DueShreds",
     "Growth",
     "Pool",
     "RotationDone",
@@ -92,6 +94,7 @@ __all__ = [
     "free_places",
     "grant_as_sent",
     "growth_of",
+    "has_session",
     "is_due",
     "long_retired",
     "next_wakeup",

@@ -65,7 +65,9 @@ def settings(sessions: int = 1, limit: int = 10, **pool: Any) -> Settings:
     section = PoolSection(
         **{
             "min_size": sessions,
-            "max_size": max(sessions, 1),
+            # It grows no further by itself, and has places for those that a test adds.
+            "max_size": sessions + 100,
+            "refresh_threshold": 0.0 if "max_size" not in pool else 0.2,
             "session_concurrency": 0,
             "provisioner": ProvisionerSection(kind="generated"),
             **pool,

@@ -268,7 +268,7 @@ async def test_who_knows_no_accounts_never_leads_once_there_is_one_and_says_so(
 ) -> None:
     sealed = Sealer(KEYS[0]).seal_credential(SessionId("shares"), "secret")
     item = AddSession(session_id=SessionId("shares"), sealed=sealed, **said)
-    async with pool(nats_url) as one:
+    async with pool(nats_url, lambda: settings(max_size=2)) as one:
         await one.leading()
         async with pool(nats_url) as older:
             ledger = older.parts.ledger

@@ -15,11 +15,12 @@ from contracts.pool import (
     SessionStatus,
 )
 from runtime.secrets import Sealer
-from services.pool import leader, store
+from services.pool import leader
 from services.pool.bucket import CredentialBucket
 from services.pool.domain import Pool
+from services.pool.domain.leading import shredding
 from services.pool.store import CredentialStore
-from tests.integration.pool.room import KEYS, ask_pool, pool
+from tests.integration.pool.room import KEYS, ask_pool, pool, settings
 from tests.unit.pool.builders import folded, session_added
 from tests.waiting import eventually
 
@@ -30,7 +31,7 @@ ONE, TWO = SessionId("ses_1"), SessionId("ses_2")
 @pytest.fixture(autouse=True)
 def _shred_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader, "_SHRED_EVERY_S", 0.05)
-    monkeypatch.setattr(store, "SHREDDED_AFTER_S", 0.0)
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 0.0)
 
 
 def addition_of(*names: SessionId) -> AddSessions:
@@ -86,14 +87,14 @@ async def test_a_removed_session_leaves_no_ciphertext_and_comes_back_with_anothe
 async def test_the_next_leader_takes_out_what_the_one_before_had_left(
     nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SHREDDED_AFTER_S", 3600.0)
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 3600.0)
     async with pool(nats_url) as first:
         await first.leading()
         await administer(nats_client, addition_of(ONE, TWO))
         await remove_session(nats_client, ONE)
         await first.stopped()
     left = await sealed_of(nats_client, ONE)
-    monkeypatch.setattr(store, "SHREDDED_AFTER_S", 0.0)
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 0.0)
     async with pool(nats_url) as second:
         await second.leading()
         await until_gone(nats_client, ONE)
@@ -114,16 +115,18 @@ def retired_pool(*back: SessionRevived) -> Pool:
     return folded(session_added(ONE), SessionRetired(session_id=ONE, reason="x"), *back)
 
 
-async def test_what_is_stored_again_is_not_taken_out(nats_client: Client) -> None:
+async def test_what_is_stored_again_is_not_taken_out(
+    nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Added again before the log says so; said by the log; and what another process stored."""
     kept, state = await store_with(nats_client, ONE), retired_pool()
     gone = SessionRetired(session_id=ONE, reason="x")
-    kept.note_journalled([gone])
-    await kept.put_ciphertexts(
-        [(ONE, Sealer(KEYS[0]).seal_credential(ONE, "anew, and not yet in the log"))]
-    )
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 3600.0)
+    anew = Sealer(KEYS[0]).seal_credential(ONE, "anew, and not yet in the log")
+    await kept.put_additions([(ONE, anew)], state)
 
     assert await kept.shred_removed(state) == 0
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 0.0)
     kept.note_journalled([gone, SessionRevived(session_id=ONE)])
     assert await kept.shred_removed(state) == 0
     kept.note_journalled([gone])
@@ -135,6 +138,20 @@ async def test_what_is_stored_again_is_not_taken_out(nats_client: Client) -> Non
     assert await sealed_of(nats_client, ONE)
     assert await kept.shred_removed(state) == 1
     assert (await sealed_of(nats_client, ONE), await kept.count_removed()) == (b"", 1)
+
+
+async def test_a_session_that_was_not_added_leaves_no_ciphertext(
+    nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 0.5)
+    async with pool(nats_url, lambda: settings(max_size=2)) as room:
+        await room.leading()
+        answer = await administer(nats_client, addition_of(ONE, TWO))
+        await until_gone(nats_client, TWO)
+
+        assert isinstance(answer, Done)
+        assert (answer.changed, [*answer.refused]) == ([str(ONE)], [str(TWO)])
+        assert await sealed_of(nats_client, ONE)
 
 
 async def test_a_session_that_never_had_a_ciphertext_is_forgotten(nats_client: Client) -> None:

@@ -296,3 +296,23 @@ def test_a_retired_session_is_not_closed() -> None:
     pool = folded(session_added(), SessionRetired(session_id=ONE, reason="r"))
 
     assert "retired" in objection(pool, ChangeSession(session_id=ONE, used_up=True, by="me"))
+
+
+def test_nothing_is_added_beyond_max_size_and_the_others_of_the_command_are() -> None:
+    disabled = SessionChanged(session_id=SessionId("off"), status=SessionStatus.DISABLED)
+    gone = SessionRetired(session_id=SessionId("gone"), reason="x")
+    names = ("one", "off", "gone")
+    pool = folded(policy_changed(max_size=2), *map(session_added, names), disabled, gone)
+    items = [
+        AddSession(session_id=SessionId(name), sealed=b"")
+        for name in ("two", "three", "gone", "one", "off")
+    ]
+
+    answer = decide_admin(pool, AddSessions(items=items, by="me"), NOON).answer
+
+    counted = "neither retired nor disabled, and there are 2"
+    expected = f"max_size: expected at most 2 sessions, {counted}"
+
+    assert isinstance(answer, Done)
+    assert (answer.changed, answer.refused) == (["two"], {"three": expected, "gone": expected})
+    assert pool.places == 2

@@ -40,6 +40,7 @@ from services.pool.domain.decide.blame import close_day
 from services.pool.domain.decide.bounds import too_great
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.keeping.checks import decide_check
+from services.pool.domain.decide.keeping.growth import place_objection
 from services.pool.domain.decide.waiting.ending import drop_waits
 from services.pool.domain.quota import zone_named
 from services.pool.domain.records import Lease, Session
@@ -90,7 +91,7 @@ def _admin_failure(message: str, code: FailedCode = "bad_request") -> Decision:
 def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
     """Add the sessions of the command, none when one of them is wrong by itself.
 
-    One that does not fit its account is refused by name, and the others are added.
+    One that does not fit its account, or has no place, is refused by name; the others are added.
     """
     for item in command.items:
         if not item.session_id:
@@ -112,7 +113,7 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
             return _admin_failure(objection)
     refused: dict[str, str] = {}
     for item in command.items:
-        objection = addition_objection(draft.pool, item)
+        objection = addition_objection(draft.pool, item) or place_objection(draft.pool, item)
         if objection:
             refused[str(item.session_id)] = objection
             continue

@@ -1,6 +1,7 @@
-"""What a leader knows beside the log; it is undone with the rest, and lost with its term.
+"""What a leader knows beside the log; lost with its term.
 
-memory  its refusals: those journalled, those counted, those told before
-line    who waits for a lease
-lanes   whose turn it is among those who wait
+memory     its refusals: those journalled, those counted, those told before
+line       who waits for a lease
+lanes      whose turn it is among those who wait
+shredding  which ciphertexts are to go
 """

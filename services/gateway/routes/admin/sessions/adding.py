@@ -99,7 +99,7 @@ class _AddedBatches(NamedTuple):
     asked: list[str]
     """The session of each."""
     refused: dict[str, str]
-    """Those that do not fit their account, and why."""
+    """Those that do not fit their account, or have no place, and why."""
     changed: list[str]
     """Those that were not there before, or retired."""
     revived: set[str]

@@ -16,7 +16,7 @@ from math import ceil
 import msgspec
 
 from contracts.base import ServiceType
-from contracts.pool import Done, GrowthHeld, GrowthResumed, SessionStatus
+from contracts.pool import AddSession, Done, GrowthHeld, GrowthResumed, SessionStatus
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.records import Session
 from services.pool.domain.state import Pool
@@ -53,6 +53,18 @@ def sessions_wanted(state: Pool, now: datetime) -> int:
         short = any(_runs_short(state, name, now) for name in state.upkeep.asked_at)
         lacking = step if short else lacking
     return min(max(0, lacking), free)
+
+
+def place_objection(state: Pool, item: AddSession) -> str | None:
+    """Say why a session has no place in the pool; None when it has, or there is one for it."""
+    session = state.sessions.get(item.session_id)
+    there = session is not None and session.status is not SessionStatus.RETIRED
+    if there or free_places(state):
+        return None
+    return (
+        f"max_size: expected at most {state.policy.max_size} sessions, neither retired nor"
+        f" disabled, and there are {state.places}"
+    )
 
 
 def free_places(state: Pool) -> int:
