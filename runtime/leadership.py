@@ -257,6 +257,7 @@ class Leadership:
         with suppress(DeposedError):
             await self.catch_up()
         self.following = True
+        self._logger.info("following", sequence=self.writer.link.sequence)
         follower = asyncio.create_task(self._follow_log())
         try:
             await self._pings.until_unanswered(follower)
@@ -265,9 +266,8 @@ class Leadership:
             await lifecycle.end_tasks(follower, again_s=_AGAIN_S)
 
     async def _follow_log(self) -> None:
-        subject, seen = self.writer.subject, self.writer.link.sequence
-        who = {"role": STANDBY, "instance": self.writer.writer}
-        async for batch in self._log.follow_from([subject], seen, who):
+        seen, who = self.writer.link.sequence, {"role": STANDBY, "instance": self.writer.writer}
+        async for batch in self._log.follow_from([self.writer.subject], seen, who):
             for stored in batch:
                 self.apply_stored(stored)
 

@@ -65,6 +65,8 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     """Of an exhausted quota: when the next quota day begins; None where nobody knows."""
     held: str = ""
     """Why the pool, which lacks sessions, adds none; empty: it lacks none, or adds some."""
+    wait: str = ""
+    """Why it may not wait, or waits no longer; empty: it did not ask to, or its time is over."""
 
 
 class Free(Reply, frozen=True, kw_only=True, tag="free"):

@@ -1,7 +1,7 @@
 """Open the file: migrations once each and forward only, views anew, then lock the doors."""
 
 import re
-import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -95,12 +95,14 @@ class Database:
         """Copy the file and its write-ahead log, for another process; return `commits` of it.
 
         A commit waits meanwhile, and with it the checkpoint that comes of one: no byte that the
-        copy must have is written until it has them all. Raises `OSError`.
+        copy must have is written until it has them all. A process of its own copies: DuckDB's lock
+        of the file is lost when this one closes it a second time (fcntl(2)), and another could
+        write it then. Raises `OSError`.
         """
         with self._settling:
-            shutil.copyfile(self._path, path)
+            _copy_apart(self._path, path)
             if self._log.exists():
-                shutil.copyfile(self._log, path.with_name(f"{path.name}.wal"))
+                _copy_apart(self._log, path.with_name(f"{path.name}.wal"))
             return self.commits
 
     def force_checkpoint(self) -> None:
@@ -132,6 +134,14 @@ class Database:
         with self._settling, suppress(duckdb.Error):  # one that is lost is folded no more
             self.writer.close()
             self._root.close()
+
+
+def _copy_apart(source: Path, target: Path) -> None:
+    """Copy a file in a process of its own. Raises `OSError`."""
+    words = ["cp", "--", str(source), str(target)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise OSError(done.stderr.strip() or f"cp ended with {done.returncode}")
 
 
 def _apply_migrations(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -3,7 +3,6 @@
 import gc
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -355,6 +354,7 @@ class Growing:
     """A file that grows by a lease at a time."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.database = Database(path, 500_000_000)
         self._ledger = LedgerWriter(self.database)
         self._ledger.begin_anew("a stream")
@@ -414,11 +414,11 @@ def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
     monkeypatch.setattr(database, "_CHECKPOINTS", "set checkpoint_threshold = '1KB'")
     growing = Growing(tmp_path / "a.duckdb")
     hands, ended = Hands(), threading.Event()
-    copyfile, commits_meanwhile = shutil.copyfile, set()
+    copy_apart, commits_meanwhile = database._copy_apart, set()
 
     def copied(source: Path, target: Path) -> None:
         before = growing.database.commits
-        copyfile(source, target)
+        copy_apart(source, target)
         time.sleep(0.02)
         commits_meanwhile.add(growing.database.commits - before)
 
@@ -426,7 +426,7 @@ def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
         while not ended.is_set():
             growing.grow()
 
-    monkeypatch.setattr(database.shutil, "copyfile", copied)
+    monkeypatch.setattr(database, "_copy_apart", copied)
     writer = threading.Thread(target=load)
     writer.start()
     found = []
@@ -442,6 +442,21 @@ def test_copies_taken_under_load_have_whole_commits_and_their_sequence(
 
     assert commits_meanwhile == {0}
     assert [one.rows[0] for one in found] == [[growing.leases[one.sequence]] * 2 for one in found]
+
+
+def test_no_other_process_opens_the_file_after_it_was_copied(
+    growing: Growing, tmp_path: Path
+) -> None:
+    with sandbox(growing.database, tmp_path / "sql") as box:
+        box.ask_statement(COUNT, 1, BYTES)
+        second = subprocess.run(
+            [sys.executable, "-c", "import duckdb, sys; duckdb.connect(sys.argv[1])", growing.path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert "Could not set lock on file" in second.stderr
 
 
 def test_copy_leaves_room_on_the_disk_or_is_not_made(

@@ -291,6 +291,14 @@ def test_a_refusal_says_why_the_pool_adds_no_session() -> None:
     assert refusal_error(refused, "image").message.endswith("key is good; none is bought")
 
 
+def test_a_refusal_says_why_it_waits_no_longer() -> None:
+    refused = Refused(reason=Refusal.SATURATED, wait="an operator dropped it from the queue")
+
+    said = refusal_error(refused, "image").message
+
+    assert said.endswith("being made; an operator dropped it from the queue")
+
+
 def test_credential_that_a_backend_repeats_is_taken_out_of_its_message() -> None:
     secret = "x" * 30
     said = "y" * 480 + f" token us-{secret} expired"

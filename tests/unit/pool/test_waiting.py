@@ -377,7 +377,8 @@ def test_what_waits_in_vain_is_refused_at_once() -> None:
 
     # The unit may come back at the lease's deadline, after 15 min; the day ends later.
     assert answer.reason is Refusal.QUOTA_EXHAUSTED
-    assert answer.message.endswith("; nothing will come free within 60 s")
+    assert answer.wait == "nothing will come free within 60 s"
+    assert answer.resets_at is not None
     assert isinstance(ask_to_wait(pool, "r2", wait_ms=900_001), Waiting)
 
 
@@ -423,11 +424,11 @@ def test_so_many_may_wait() -> None:
 
     assert isinstance(ask_to_wait(pool, "a1", key="a"), Waiting)
     assert isinstance(ask_to_wait(pool, "a2", key="a"), Waiting)
-    assert "2 requests of this key wait already" in ask_to_wait(pool, "a3", key="a").message
+    assert "2 requests of this key wait already" in ask_to_wait(pool, "a3", key="a").wait
     assert isinstance(ask_to_wait(pool, "b1", key="b"), Waiting)
     refused = ask_to_wait(pool, "c1", key="c")
     assert (refused.reason, refused.retry_after_s) == (Refusal.SATURATED, 1.0)
-    assert "3 requests wait already" in refused.message
+    assert "3 requests wait already" in refused.wait
 
 
 def test_a_client_that_leaves_is_gone_from_the_line_and_its_id_forbidden() -> None:
@@ -469,7 +470,7 @@ def test_an_operator_drops_waits() -> None:
     assert decision.events[-1] == WaitsEnded(
         items=[WaitEnd(lease_id=lease_named("r1"), reason="dropped")], by="ops"
     )
-    assert "operator" in ask_to_wait(pool, "r1", seconds=3).message
+    assert "operator" in ask_to_wait(pool, "r1", seconds=3).wait
 
 
 def test_how_long_it_takes_is_told_by_how_fast_exchanges_end() -> None:

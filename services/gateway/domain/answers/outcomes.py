@@ -108,6 +108,8 @@ def refusal_error(
         message += f"; no server serves those of {', '.join(unserved)} now"
     if refused.held:
         message += f"; {refused.held}"
+    if refused.wait:
+        message += f"; {refused.wait}"
     return GatewayError(code, message, retry_after_s=wait)
 
 

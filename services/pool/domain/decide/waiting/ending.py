@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from contracts.base import LeaseId, lease_id
 from contracts.pool import (
     DropWaits,
@@ -41,7 +43,7 @@ _ENDED_AT_ONCE = 500
 FULL = Refused(
     reason=Refusal.LEDGER_UNAVAILABLE, retry_after_s=1.0, message="the event log is nearly full"
 )
-DROPPED = Refused(reason=Refusal.SATURATED, message="an operator dropped it from the queue")
+DROPPED = replace(refusal_for(Refusal.SATURATED), wait="an operator dropped it from the queue")
 
 
 def tend_waits(state: Pool, now: datetime, *, full: bool = False) -> list[PoolEvent]:

@@ -2,10 +2,13 @@
 
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from contracts.base import LeaseId, ServiceType, lease_id
 from contracts.pool import Refusal, Refused, SessionRequested, Waiting
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.keeping.growth import may_grow
+from services.pool.domain.decide.refusals import refusal_for
 from services.pool.domain.estimates import hope_at, told_of
 from services.pool.domain.leading.line import Wait
 
@@ -34,7 +37,7 @@ def enter_line(
     hope = until_reset or hope_of(draft, requested.service_type, requested.units)
     if hope is None or hope > deadline:
         wait_s = requested.wait_ms / 1000
-        return _refusal(refused, f"{refused.message}; nothing will come free within {wait_s:g} s")
+        return replace(refused, wait=f"nothing will come free within {wait_s:g} s")
     bounds = pool.policy
     if len(line) >= bounds.queue_max:
         return _full(f"{len(line):,} requests wait already, as many as may ([pool] queue_max)")
@@ -78,9 +81,5 @@ def hear_again(draft: Draft, name: LeaseId, wait_ms: int) -> Waiting | None:
     return told_of(draft.pool, wait, draft.now)
 
 
-def _full(message: str) -> Refused:
-    return Refused(reason=Refusal.SATURATED, retry_after_s=1.0, message=message)
-
-
-def _refusal(refused: Refused, message: str) -> Refused:
-    return Refused(reason=refused.reason, retry_after_s=refused.retry_after_s, message=message)
+def _full(wait: str) -> Refused:
+    return replace(refusal_for(Refusal.SATURATED, 1.0), wait=wait)
