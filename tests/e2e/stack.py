@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from runtime.nats import natsserver
 from tests import ROOT
 from tests.e2e.asked import Asked
+from tests.measuring import unmeasured
 from tidegate.main import verb_application
 
 WAIT_S = 60
@@ -139,7 +140,10 @@ class Stack(Asked):
         )
 
     def start(self, name: str, *arguments: str, **environment: str) -> None:
-        """Start a process of ours; its output goes to `<name>.log` in the home."""
+        """Start a process of ours; its output goes to `<name>.log` in the home.
+
+        Tests of integration measure what services do; those of a stack are as quick as they are.
+        """
         self.health[name] = natsserver.free_port()
         if arguments[0] in _BEHIND:
             self._behind.append(name)
@@ -147,7 +151,7 @@ class Stack(Asked):
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tidegate.main", *arguments],
             env={
-                **self.environment,
+                **unmeasured(self.environment),
                 "TIDEGATE_HEALTH_PORT": str(self.health[name]),
                 **environment,
             },

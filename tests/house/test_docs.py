@@ -253,9 +253,9 @@ def typed_commands() -> Iterator[tuple[str, list[str]]]:
 
 
 def words_of(part: str) -> list[str]:
-    """Split a command as a shell does; `cli` of Compose is `tidegate`."""
+    """Split a command as a shell does; `cli` and `keeper` of Compose are `tidegate`."""
     text = WORDS_BEFORE.sub("", re.sub(r"\$\([^)]*\)", "X", part.strip()))
-    text = f"tidegate {text.removeprefix('cli ')}" if text.startswith("cli ") else text
+    text = re.sub(r"^(cli|keeper) ", "tidegate ", text)
     try:
         words = shlex.split(text, comments=True)
     except ValueError:
@@ -265,6 +265,21 @@ def words_of(part: str) -> list[str]:
 
 
 TYPED = sorted({(page, " ".join(map(shlex.quote, words))) for page, words in typed_commands()})
+
+
+IN_CONTAINERS = re.compile(r"docker compose run --rm (?:-T )?(cli|keeper) (\w+)")
+OF_THE_KEEPER = {"backup", "restore", "secrets"}
+
+
+def test_verbs_of_pages_run_in_the_container_that_may_do_them() -> None:
+    runs = [
+        (str(path.relative_to(ROOT)), service, verb)
+        for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for service, verb in IN_CONTAINERS.findall(path.read_text())
+    ]
+
+    assert len(runs) > 8
+    assert [one for one in runs if (one[1] == "keeper") != (one[2] in OF_THE_KEEPER)] == []
 
 
 def test_pages_call_the_program() -> None:
