@@ -203,6 +203,7 @@ def test_example_runs(operator: Operator, name: str) -> None:
 
     if name in _AFTER:
         operator.run(name, _AFTER[name], place)
+
     assert done.returncode == 0, f"{EXAMPLES[name]}\n{done.stdout}\n{done.stderr}"
 
 
