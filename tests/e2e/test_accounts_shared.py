@@ -38,12 +38,17 @@ def test_sessions_of_one_account_sell_exactly_its_limit_together(
     stack.configure(stack.servers_toml("one", "two"))
     stack.start_all("one", "two", gateways=2)
     names = [{"credential": f"secret-{number}", "account": "jimeng-7"} for number in (1, 2)]
+    full = "max_size: expected at most 2 sessions, neither retired nor disabled, and there are 2"
     added = stack.api("/api/sessions", "POST", json=names)["added"]
 
     assert len(added) == 2
-    assert addition_refused(stack, {"credential": "secret-3", "account": "jimeng-7"}) == (
-        "max_size: expected at most 2 sessions, neither retired nor disabled, and there are 2"
-    )
+    assert addition_refused(stack, {"credential": "secret-3", "account": "jimeng-7"}) == full
+
+    stack.environment["TIDEGATE_API"] = stack.url()
+    (stack.home / "more.txt").write_text("secret-4\nsecret-5\n")
+    typed = stack.tidegate("sessions", "import", "more.txt")
+    assert typed.stdout == "nothing new\n"
+    assert f"line 1: {full}\n  line 2: {full}\n" in typed.stderr
 
     answers = asyncio.run(storm(stack, CALLS))
 

@@ -1,5 +1,6 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
+import re
 from typing import Any
 
 import typer
@@ -14,6 +15,8 @@ from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
+_OF_ONE = re.compile(r"(?:^|; )\[(\d+)\]\.")
+_MORE = re.compile(r"; and \d+ more$")
 _TOTALS = ("data", "changed", "added", "revived", "labelled")
 _LISTED_MAX = 1_000_000
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
@@ -133,12 +136,14 @@ def _send_sessions(
     good = [(number, item) for number, item in lines if isinstance(item, Credential)]
     refused = [(number, item.reason) for number, item in lines if isinstance(item, WrongCredential)]
     totals: dict[str, list[Any]] = {name: [] for name in _TOTALS}
-    for start in range(0, 0 if dry_run else len(good), _BATCH):
-        batch = good[start : start + _BATCH]
-        answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
-        for name in totals:
-            totals[name] += answer[name]
-        refused += [(batch[item["line"] - 1][0], item["reason"]) for item in answer["refused"]]
+    with output.progress_bar("adding sessions", len(good), shown=not dry_run) as moved:
+        for start in range(0, 0 if dry_run else len(good), _BATCH):
+            batch = good[start : start + _BATCH]
+            answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
+            for name in totals:
+                totals[name] += answer[name]
+            refused += [(batch[item["line"] - 1][0], item["reason"]) for item in answer["refused"]]
+            moved(len(batch))
     refused.sort()
     named = [{"line": number, "reason": reason} for number, reason in refused]
     if as_json:
@@ -155,13 +160,18 @@ def _send_sessions(
 
 
 def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add some; where none is good, what is said of them holds for each."""
+    """Add some; where none is good, what is said of the first few of them, or of them all."""
     try:
         return dict(api.post("/api/sessions", sessions))
     except GatewayRefusedError as error:
-        lines = range(1, len(sessions) + 1)
+        all_of_them, *parts = _OF_ONE.split(_MORE.sub("", str(error)))
+        reasons = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
+        untold = all_of_them or "refused, as those before it"
         none: dict[str, Any] = {name: [] for name in _TOTALS}
-        return {**none, "refused": [{"line": line, "reason": str(error)} for line in lines]}
+        refused = [
+            {"line": at + 1, "reason": reasons.get(at, untold)} for at in range(len(sessions))
+        ]
+        return {**none, "refused": refused}
 
 
 @app.command("export")
