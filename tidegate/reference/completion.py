@@ -100,16 +100,17 @@ def zsh_script(found: Mapping[str, Completed]) -> Iterator[str]:
     """Write it for zsh."""
     yield "#compdef tidegate"
     yield "_tidegate() {"
-    yield '  local path="" word'
+    # Not `path`: of zsh that is another name for PATH.
+    yield '  local typed="" word'
     yield "  local -a given options"
     yield "  for word in ${words[2,CURRENT-1]}; do"
     yield '    case "$word" in -*) continue ;; esac'
-    yield '    case "${path:+$path }$word" in'
+    yield '    case "${typed:+$typed }$word" in'
     paths = "|".join(repr(path) for path in found if path)
-    yield f'      {paths}) path="${{path:+$path }}$word" ;;'
+    yield f'      {paths}) typed="${{typed:+$typed }}$word" ;;'
     yield "    esac"
     yield "  done"
-    yield '  case "$path" in'
+    yield '  case "$typed" in'
     for path, completed in found.items():
         words = " ".join(f"'{name}:{meaning}'" for name, meaning in completed.words.items())
         options = " ".join(f"'{name}:{meaning}'" for name, meaning in completed.options.items())
