@@ -18,7 +18,7 @@ from tests.waiting import wait_for
 CREDENTIALS = ("planted-credential-one-5d1c6f", "planted-credential-two-8e0b7a")
 OWN = {
     "gateway": {"gateway.nats", "master.key", "identity.key"},
-    "pool": {"pool.nats", "master.key", "identity.key"},
+    "pool": {"pool.nats", "snapshotter.nats", "master.key", "identity.key"},
     "balancer": {"balancer.nats"},
     "analytics": {"analytics.nats"},
 }
