@@ -10,13 +10,12 @@ compose/      the stack as containers
 upgrade/      homes of earlier versions
 simulation/   rules of the product over simulated clocks and neighbours
 house/        rules that no linter knows, and the judges judged
-walk/         a first day at a terminal, recorded
+walk/        a first day at a terminal, recorded
 chaos/, soak/ everything killed amid calls; a quarter of an hour of load
 failing/      one server that fails, in every way there is: what it costs
 
 Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers),
-`bounded` (a log that may not grow), `anyevent` (whatever a log may hold), `measuring` (which
-processes are measured for coverage).
+`bounded` (a log that may not grow), `anyevent` (whatever a log may hold).
 """
 
 from pathlib import Path

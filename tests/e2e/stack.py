@@ -18,7 +18,6 @@ from typer.testing import CliRunner, Result
 from runtime.nats import natsserver
 from tests import ROOT
 from tests.e2e.asked import Asked
-from tests.measuring import unmeasured
 from tidegate.main import verb_application
 
 WAIT_S = 60
@@ -140,10 +139,7 @@ class Stack(Asked):
         )
 
     def start(self, name: str, *arguments: str, **environment: str) -> None:
-        """Start a process of ours; its output goes to `<name>.log` in the home.
-
-        Tests of integration measure what services do; those of a stack are as quick as they are.
-        """
+        """Start a process of ours; its output goes to `<name>.log` in the home."""
         self.health[name] = natsserver.free_port()
         if arguments[0] in _BEHIND:
             self._behind.append(name)
@@ -151,7 +147,7 @@ class Stack(Asked):
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tidegate.main", *arguments],
             env={
-                **unmeasured(self.environment),
+                **self.environment,
                 "TIDEGATE_HEALTH_PORT": str(self.health[name]),
                 **environment,
             },

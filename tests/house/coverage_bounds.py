@@ -2,7 +2,7 @@
 
 `python -m tests.house.coverage_bounds pure`: the pure rooms, to 100 % by unit tests alone. What
 processes wrote that were killed does not decide it.
-`python -m tests.house.coverage_bounds whole`: everything, but services of whole stacks, to 90 %.
+`python -m tests.house.coverage_bounds whole`: everything, in all processes, to 90 %.
 """
 
 import sys

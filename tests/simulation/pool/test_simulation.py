@@ -11,7 +11,6 @@ import sys
 import pytest
 
 from tests import ROOT
-from tests.measuring import unmeasured
 from tests.simulation.pool.campaign import run_twice
 from tests.simulation.pool.planted import PLANTED
 from tests.simulation.pool.run import Mode, simulate
@@ -24,10 +23,11 @@ SEEDS_OF_A_BUG = 400
 
 def simulation(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the program to its end; what it does is not measured for coverage, only slowed by it."""
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     return subprocess.run(
         [sys.executable, "-m", "tests.simulation.pool", "--processes", "2", *arguments],
         cwd=ROOT,
-        env=unmeasured(os.environ) | {"PYTHONHASHSEED": "0"},
+        env=environment | {"PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
         check=False,
