@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import ROOT
 from tests.dashboard.site import Site
@@ -109,6 +109,34 @@ def test_thousands_of_sessions_are_forty_rows(site: Site) -> None:
 
     assert tab.locator("tr[data-row]").count() < 60
     assert int(tab.locator("tr[data-row]").first.get_attribute("aria-rowindex") or 0) > 100
+
+
+def test_rows_stay_until_others_have_come_and_what_comes_too_late_is_not_shown(site: Site) -> None:
+    """Sorting is slow and finding is slower: the last that was wanted is what stays."""
+    tab = site.sign_in("sessions")
+    rows, region = tab.locator("tr[data-row]"), tab.locator(".grid")
+    rows.first.wait_for()
+    late: list[Route] = []
+    tab.route("**/api/sessions?*q=slow*", late.append)
+    tab.route("**/api/sessions?*sort=*", late.append)
+
+    tab.get_by_role("button", name="Last used").click()
+    expect(region).to_have_attribute("aria-busy", "true")
+    kept = rows.count()
+    tab.get_by_role("searchbox").fill("slow")
+    tab.wait_for_timeout(1_000)
+    tab.get_by_role("searchbox").fill("ses_")
+    tab.wait_for_timeout(1_000)
+    for route in late[:-1]:
+        route.fulfill(json={"data": [], "next": "", "total": 0, "sequence": 1})
+    tab.wait_for_timeout(300)
+
+    assert kept > 0
+    assert len(late) >= 3
+    expect(region).to_have_attribute("aria-busy", "true")
+    late[-1].continue_()
+    expect(region).not_to_have_attribute("aria-busy", "true")
+    expect(rows.first).to_be_visible()
 
 
 def test_restart_of_the_gateway_leaves_no_gap(site: Site) -> None:

@@ -56,10 +56,11 @@ function useLog(filter, isPaused) {
   }, [name, isPaused]);
   const more = async () => {
     const { next, events } = state.value;
-    if (!next || work.busy || events.length >= KEPT_MAX) return;
+    if (!next || work.busy || events.length >= KEPT_MAX || state.value.name !== name) return;
     work.busy = true;
     try {
       const page = await ask(withParameters("/api/events", { ...filter, past: next, limit: PAGE }));
+      if (state.value.name !== name) return;
       state.value = { ...state.value, events: [...state.value.events, ...page.data], next: page.more ? page.next : null };
     } catch (error) {
       state.value = { ...state.value, error };
@@ -91,7 +92,7 @@ export function Page() {
       ${seen.isFresh && seen.events.length === 0 && !seen.error
         ? html`<div class="card"><${Empty} title=${say("log.none")}>${Object.values(filter).some(Boolean) ? html`<a href=${linkTo("log")}>${say("filters_off")}</a>` : say("log.none_more")}<//></div>`
         : html`
-          <${Grid} label=${say("page.log")} rows=${seen.isFresh ? seen.events : []} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${seen.more}
+          <${Grid} label=${say("page.log")} rows=${seen.events} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${seen.more}
             onOpen=${(/** @type {LogEvent} */ event) => (opened.value = event)} columns=${columnsOf()} />
           <${GridFoot} count=${seen.events.length} more=${seen.next !== null}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
       ${opened.value && html`<${One} event=${opened.value} onClose=${() => (opened.value = null)} />`}

@@ -27,13 +27,14 @@ function useRequests(filter) {
   const isPaused = useSignal(false);
   const isLive = useSignal(false);
   const name = JSON.stringify(filter);
-  const work = useMemo(() => ({ busy: false, again: false, more: false }), [name]);
+  const work = useMemo(() => ({ busy: false, again: false, more: false, over: false }), [name]);
 
   const refresh = async () => {
     if (work.busy) return void (work.again = true);
     work.busy = true;
     try {
       const page = await ask(withParameters("/api/requests", { ...filter, limit: PAGE }));
+      if (work.over) return;
       const old = state.value.filter === name ? state.value : null;
       const fresh = new Set(page.data.map((/** @type {any} */ row) => row.request_id));
       const kept = old ? old.rows.filter((row) => !fresh.has(row.request_id)) : [];
@@ -41,11 +42,12 @@ function useRequests(filter) {
       const rows = joins ? [...page.data, ...kept].slice(0, ROWS_MAX) : page.data;
       state.value = { rows, next: joins && kept.length ? /** @type {any} */ (old).next : page.next, sequence: page.sequence, lag: page.lag, error: null, filter: name };
     } catch (error) {
+      if (work.over) return;
       state.value = { ...state.value, error };
     }
     setTimeout(() => {
       work.busy = false;
-      if (work.again) {
+      if (work.again && !work.over) {
         work.again = false;
         refresh();
       }
@@ -53,19 +55,21 @@ function useRequests(filter) {
   };
   const more = async () => {
     const { next, rows } = state.value;
-    if (!next || work.more || rows.length >= ROWS_MAX) return;
+    if (!next || work.more || rows.length >= ROWS_MAX || state.value.filter !== name) return;
     work.more = true;
     try {
       const page = await ask(withParameters("/api/requests", { ...filter, limit: PAGE, cursor: next }));
+      if (work.over) return;
       const known = new Set(state.value.rows.map((row) => row.request_id));
       state.value = { ...state.value, rows: [...state.value.rows, ...page.data.filter((/** @type {any} */ row) => !known.has(row.request_id))], next: page.next };
     } catch (error) {
-      state.value = { ...state.value, error };
+      if (!work.over) state.value = { ...state.value, error };
     }
     work.more = false;
   };
   useEffect(() => {
     refresh();
+    return () => void (work.over = true);
   }, [name]);
   useEffect(() => {
     if (isPaused.value) return undefined;
@@ -97,7 +101,7 @@ function List() {
         ? html`<div class="card"><${Empty} title=${say("requests.none")}>${Object.values(filter).some(Boolean)
             ? html`<a href=${linkTo("requests")}>${say("filters_off")}</a>` : html`<a href=${linkTo("playground")}>${say("overview.make_call")}</a>`}<//></div>`
         : html`
-          <${Grid} label=${say("page.requests")} rows=${seen.isFresh ? seen.rows : []} keyOf=${(/** @type {any} */ row) => row.request_id} need=${seen.more}
+          <${Grid} label=${say("page.requests")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.request_id} need=${seen.more}
             onOpen=${(/** @type {any} */ row) => openPage("requests", {}, row.request_id)} columns=${columnsOf()} />
           <${GridFoot} count=${seen.rows.length} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag} />`}
     <//>

@@ -24,34 +24,39 @@ const STATES = ["active", "cooling", "suspect", "draining", "disabled", "retired
 function useSessions(filter) {
   const state = useSignal(/** @type {{rows: any[], next: string, total: number, sequence: number, error: any, name: string}} */ ({ rows: [], next: "", total: 0, sequence: 0, error: null, name: "" }));
   const name = JSON.stringify(filter);
-  const work = useMemo(() => ({ more: false }), [name]);
+  const work = useMemo(() => ({ more: false, over: false }), [name]);
   const refresh = async () => {
     try {
       const page = await ask(withParameters("/api/sessions", { ...filter, limit: PAGE }));
+      if (work.over) return;
       const old = state.value.name === name ? state.value.rows : [];
       const fresh = new Set(page.data.map((/** @type {any} */ row) => row.session_id));
       const kept = old.length > page.data.length && page.next ? old.slice(page.data.length).filter((row) => !fresh.has(row.session_id)) : [];
       state.value = { rows: [...page.data, ...kept], next: kept.length ? state.value.next : page.next, total: page.total, sequence: page.sequence, error: null, name };
     } catch (error) {
-      state.value = { ...state.value, error };
+      if (!work.over) state.value = { ...state.value, error };
     }
   };
   const more = async () => {
-    if (!state.value.next || work.more) return;
+    if (!state.value.next || work.more || state.value.name !== name) return;
     work.more = true;
     try {
       const page = await ask(withParameters("/api/sessions", { ...filter, limit: PAGE, cursor: state.value.next }));
+      if (work.over) return;
       const known = new Set(state.value.rows.map((row) => row.session_id));
       state.value = { ...state.value, rows: [...state.value.rows, ...page.data.filter((/** @type {any} */ row) => !known.has(row.session_id))], next: page.next ?? "" };
     } catch (error) {
-      state.value = { ...state.value, error };
+      if (!work.over) state.value = { ...state.value, error };
     }
     work.more = false;
   };
   useEffect(() => {
     refresh();
     const timer = setInterval(() => document.hidden || refresh(), REFRESH_MS);
-    return () => clearInterval(timer);
+    return () => {
+      work.over = true;
+      clearInterval(timer);
+    };
   }, [name]);
   return { ...state.value, isFresh: state.value.name === name, more, refresh };
 }
@@ -78,7 +83,7 @@ export function Page() {
             ? html`<a href=${linkTo("sessions")}>${say("filters_off")}</a>`
             : html`<a href=${linkTo("sessions", { add: 1 })}>${say("sessions.add")}</a> · ${say("sessions.or_provisioner")}`}<//></div>`
         : html`
-          <${Grid} label=${say("page.sessions")} rows=${seen.isFresh ? seen.rows : []} keyOf=${(/** @type {any} */ row) => row.session_id} need=${seen.more}
+          <${Grid} label=${say("page.sessions")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.session_id} need=${seen.more}
             picked=${mayChange() ? picked.value : undefined} onPick=${(/** @type {Set<string>} */ set) => (picked.value = set)}
             order=${filter.sort} onOrder=${(/** @type {string} */ sort) => refine({ sort })}
             onOpen=${(/** @type {any} */ row) => openPage("sessions", { ...query, session: row.session_id })} columns=${columnsOf(types)} />

@@ -14,11 +14,11 @@ const AROUND = 8;
  */
 
 /**
- * `need` is called when the last rows come into view; `order` is the column that sorts, `-` before it from the top down.
+ * `need` is called when the last rows come into view; `busy`: these are not yet the rows that are wanted; `order` is the column that sorts, `-` before it from the top down.
  * @param {{rows: any[], columns: Column<any>[], keyOf: (row: any) => string, label: string, onOpen?: (row: any) => void,
- *   need?: () => void, order?: string, onOrder?: (order: string) => void, picked?: Set<string>, onPick?: (picked: Set<string>) => void, live?: boolean}} props
+ *   need?: () => void, order?: string, onOrder?: (order: string) => void, picked?: Set<string>, onPick?: (picked: Set<string>) => void, busy?: boolean}} props
  */
-export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", onOrder, picked, onPick }) {
+export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", onOrder, picked, onPick, busy = false }) {
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const top = useSignal(0);
   const height = useSignal(600);
@@ -48,16 +48,24 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     return () => box.removeEventListener("step", step);
   }, [rows.length]);
 
+  const wasBusy = useRef(false);
   const head = useRef("");
   useLayoutEffect(() => {
     const box = /** @type {HTMLElement} */ (host.current);
     const before = head.current;
     head.current = rows.length ? keyOf(rows[0]) : "";
+    const isOther = wasBusy.current && !busy;
+    wasBusy.current = busy;
+    if (isOther) {
+      current.value = -1;
+      box.scrollTop = 0;
+      return;
+    }
     if (!before || before === head.current) return;
     const moved = rows.findIndex((row) => keyOf(row) === before);
     if (moved > 0 && current.value >= 0) current.value += moved;
     if (moved > 0 && box.scrollTop > 0) box.scrollTop += moved * ROW;
-  }, [rows]);
+  }, [rows, busy]);
 
   const open = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && event.target === host.current && rows[current.value]) onOpen?.(rows[current.value]);
@@ -70,7 +78,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
   };
   const pickAll = (/** @type {any} */ event) => onPick?.(new Set(event.currentTarget.checked ? rows.map(keyOf) : []));
   return html`
-    <div class="grid" ref=${host} data-rows tabindex="0" role="region" aria-label=${label} onKeyDown=${open}
+    <div class="grid" ref=${host} data-rows tabindex="0" role="region" aria-label=${label} aria-busy=${busy ? "true" : undefined} onKeyDown=${open}
       onScroll=${(/** @type {any} */ event) => (top.value = event.currentTarget.scrollTop)}>
       <table aria-rowcount=${rows.length + 1}>
         <thead><tr aria-rowindex="1">
