@@ -200,7 +200,7 @@ const ServerTable = ({ list }) => html`
     <th scope="col" class="num wide" style="width: 62px">${say("share")}</th>
   </tr></thead><tbody>
     ${list.map((one) => html`<tr key=${one.id}>
-      <td class="cut" title=${one.id}><a href=${linkTo("servers", {}, one.id)}>${one.id}</a> <span class="quiet">${one.region}</span></td>
+      <td class="cut" title=${one.id}><a class="strong" href=${linkTo("servers", {}, one.id)}>${one.id}</a> <span class="quiet">${one.region}</span></td>
       <td class="cut" title=${one.words}><${State} state=${one.state} /></td>
       <td class="num">${number(one.connections)} <span class="quiet">/ ${number(one.max_sessions)}</span></td>
       <td class="num cut">${duration(one.latency_p50_ms)}</td>
