@@ -83,7 +83,7 @@ class CredentialStore:
         """What may differ from what is stored."""
         self._compared: dict[SessionId, int] = {}
         """The hash of what was compared last."""
-        self._shreds = domain.DueShreds((), 0.0)
+        self._shreds = domain.DueShreds()
 
     async def catch_up(self) -> None:
         """Learn the revisions that changed since the last time.
@@ -158,8 +158,9 @@ class CredentialStore:
         try:
             await self.put_ciphertexts(items)
         finally:
-            stored = [session_id for session_id, _ in items]
-            self._shreds.expect_unadded(stored, state, time.monotonic())
+            stored = (session_id for session_id, _ in items)
+            unheld = [one for one in stored if not domain.has_session(state, one)]
+            self._shreds.expect(unheld, time.monotonic())
 
     def find_removed(self, state: Pool) -> None:
         """Begin a term: know of which sessions a ciphertext is left that were removed."""
@@ -168,7 +169,8 @@ class CredentialStore:
             for session_id in self.revisions
             if session_id in state.sessions and not domain.has_session(state, session_id)
         ]
-        self._shreds = domain.DueShreds(removed, time.monotonic())
+        self._shreds = domain.DueShreds()
+        self._shreds.expect(removed, time.monotonic())
 
     def note_journalled(self, events: Iterable[PoolEvent]) -> None:
         """Know who was removed, and who was added or came back, by what is in the log now."""

@@ -35,6 +35,7 @@ from services.pool.domain.decide.keeping.growth import (
     decide_growth,
     free_places,
     growth_of,
+    has_session,
 )
 from services.pool.domain.decide.keeping.shrinking import (
     SWEPT_MAX,
@@ -56,7 +57,7 @@ from services.pool.domain.decide.upkeep import (
 from services.pool.domain.decide.waiting.ending import tend_waits
 from services.pool.domain.decide.waiting.serving import Served, is_due, serve_waiting
 from services.pool.domain.evolve.fold import fold_envelope
-from services.pool.domain.leading.shredding import DueShreds, has_session
+from services.pool.domain.leading.shredding import DueShreds
 from services.pool.domain.listing import answer_question
 from services.pool.domain.state import Pool
 from services.pool.domain.views import pool_status

@@ -1,13 +1,16 @@
 """One row a request, against the story whose calls are counted by hand."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.pool import SessionLabelled
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import named, stored
 from tests.integration.analytics.test_queries_true import CALLS, story
+from tests.unit.analytics.builders import Story, policy, session, used
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +70,16 @@ def test_pages_go_through_all_rows_once(readers: Readers) -> None:
         after = {"before_at": rows[-1]["asked_at"], "before_id": rows[-1]["request_id"]}
 
     assert seen == whole
+
+
+def test_a_call_is_told_and_found_by_what_its_session_is_called(tmp_path: Path) -> None:
+    told = Story().tell(
+        policy(), session(), SessionLabelled(session_id="s1", label="Spare account")
+    )
+    told.lease("r1", used("r1"))
+
+    with stored(tmp_path / "a.duckdb", told) as readers:
+        (row,) = named(readers, "requests", q="spare")
+        others = listed_ids(readers, q="nobody is called so")
+
+    assert (row["request_id"], row["session_label"], others) == ("r1", "Spare account", [])

@@ -4,7 +4,7 @@
 -- lease to the end. What is only counted (equal refusals, what a gateway refused itself) has no row.
 -- $key, $service_type, $server, $session, $outcome, $code, $model (text = ): only of these; empty is any; the code `none` is none.
 -- $since, $until (text = ): only those that asked from $since on, and before $until; moments in UTC.
--- $q (text = ): only those in whose ids, model, session, key's name or message this stands.
+-- $q (text = ): only those in whose ids, model, session or its label, key's name or message this stands.
 -- $before_at, $before_id (text = ): only those behind this row: when it asked, and its request.
 -- $limit (integer = 100): rows at most.
 with calls as (
@@ -31,6 +31,9 @@ with calls as (
         '' as session_id, null as ended_at, null as waited_ms, 0 as attempts, units
     from ledger.requests
 ),
+labels as (
+    select session_id, label as session_label from ledger.sessions where label <> ''
+),
 wanted as (
     select calls.*, coalesce(keys.name, '') as key_name
     from calls left join ledger.keys as keys using (key_id)
@@ -52,6 +55,9 @@ wanted as (
             $q = ''
             or contains(lower(concat_ws(chr(10), request_id, client_request_id, model, session_id,
                 keys.name, message)), lower($q))
+            or session_id in (
+                select session_id from labels where contains(lower(session_label), lower($q))
+            )
         )
 ),
 page as (from wanted order by asked_at desc, request_id desc limit $limit),
@@ -63,7 +69,8 @@ firsts as (
 )
 select request_id, client_request_id, asked_at, key_id, key_name, service_type, model, path,
     outcome, code, status, message, server_id, session_id,
+    coalesce(session_label, '') as session_label,
     date_diff('microsecond', coalesce(first_asked_at, asked_at), ended_at) / 1000 as latency_ms,
     waited_ms, attempts, units
-from page left join firsts using (request_id)
+from page left join firsts using (request_id) left join labels using (session_id)
 order by asked_at desc, request_id desc

@@ -8,16 +8,9 @@ goes, for a command to add the session may be on its way.
 from collections.abc import Iterable
 
 from contracts.base import SessionId
-from contracts.pool import PoolEvent, SessionAdded, SessionRetired, SessionRevived, SessionStatus
-from services.pool.domain.state import Pool
+from contracts.pool import PoolEvent, SessionAdded, SessionRetired, SessionRevived
 
 SHREDDED_AFTER_S = 30.0
-
-
-def has_session(state: Pool, session_id: SessionId) -> bool:
-    """Whether there is such a session, and it was not removed."""
-    session = state.sessions.get(session_id)
-    return session is not None and session.status is not SessionStatus.RETIRED
 
 
 class DueShreds:
@@ -25,29 +18,23 @@ class DueShreds:
 
     __slots__ = ("_due",)
 
-    def __init__(self, removed: Iterable[SessionId], now_s: float) -> None:
-        """Know of those that were removed in terms before."""
+    def __init__(self) -> None:
+        """Nothing is to go."""
         self._due: dict[SessionId, float] = {}
-        for session_id in removed:
-            self._expect(session_id, now_s)
 
-    def expect_unadded(self, stored: Iterable[SessionId], state: Pool, now_s: float) -> None:
-        """Know what was stored for sessions that are to be added, and may be refused."""
-        for session_id in stored:
-            if not has_session(state, session_id):
-                self._expect(session_id, now_s)
+    def expect(self, unheld: Iterable[SessionId], now_s: float) -> None:
+        """Know whose ciphertext is stored and has no session: removed, or to be added by now."""
+        for session_id in unheld:
+            self.forget(session_id)
+            self._due[session_id] = now_s + SHREDDED_AFTER_S
 
     def note_journalled(self, events: Iterable[PoolEvent], now_s: float) -> None:
         """Know who was removed, and who was added or came back, by what is in the log now."""
         for event in events:
             if type(event) is SessionRetired:
-                self._expect(event.session_id, now_s)
+                self.expect([event.session_id], now_s)
             elif type(event) is SessionAdded or type(event) is SessionRevived:
                 self.forget(event.session_id)
-
-    def _expect(self, session_id: SessionId, now_s: float) -> None:
-        self.forget(session_id)
-        self._due[session_id] = now_s + SHREDDED_AFTER_S
 
     def forget(self, session_id: SessionId) -> None:
         """Leave one as it is, or know that it is gone."""

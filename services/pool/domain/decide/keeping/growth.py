@@ -15,7 +15,7 @@ from math import ceil
 
 import msgspec
 
-from contracts.base import ServiceType
+from contracts.base import ServiceType, SessionId
 from contracts.pool import AddSession, Done, GrowthHeld, GrowthResumed, SessionStatus
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.records import Session
@@ -55,11 +55,15 @@ def sessions_wanted(state: Pool, now: datetime) -> int:
     return min(max(0, lacking), free)
 
 
+def has_session(state: Pool, session_id: SessionId) -> bool:
+    """Whether there is such a session, and it was not removed."""
+    session = state.sessions.get(session_id)
+    return session is not None and session.status is not SessionStatus.RETIRED
+
+
 def place_objection(state: Pool, item: AddSession) -> str | None:
     """Say why a session has no place in the pool; None when it has, or there is one for it."""
-    session = state.sessions.get(item.session_id)
-    there = session is not None and session.status is not SessionStatus.RETIRED
-    if there or free_places(state):
+    if has_session(state, item.session_id) or free_places(state):
         return None
     return (
         f"max_size: expected at most {state.policy.max_size} sessions, neither retired nor"
