@@ -1,7 +1,7 @@
 """Which ciphertexts are to go, and when."""
 
 from contracts.base import SessionId
-from contracts.pool import SessionAdded, SessionRetired, SessionRevived
+from contracts.pool import SessionAdded, SessionLabelled, SessionRetired, SessionRevived
 from services.pool.domain.leading.shredding import SHREDDED_AFTER_S, DueShreds
 
 ONE, TWO = SessionId("one"), SessionId("two")
@@ -24,6 +24,7 @@ def test_who_is_added_or_comes_back_keeps_it_and_who_is_removed_does_not() -> No
     shreds.note_journalled(
         [SessionAdded(session_id=ONE, region="us"), SessionRevived(session_id=TWO)], 0.0
     )
+    shreds.note_journalled([SessionLabelled(session_id=ONE, label="x")], 0.0)
 
     assert shreds.due(late) == []
     shreds.note_journalled([SessionRetired(session_id=ONE, reason="x")], 0.0)
