@@ -155,12 +155,11 @@ class CredentialStore:
 
         Raises as `put_ciphertexts`.
         """
-        try:
-            await self.put_ciphertexts(items)
-        finally:
-            stored = (session_id for session_id, _ in items)
-            unheld = [one for one in stored if not domain.has_session(state, one)]
-            self._shreds.expect(unheld, time.monotonic())
+        names = (session_id for session_id, _ in items)
+        unheld = [one for one in names if not domain.has_session(state, one)]
+        # Beforehand: one that was removed, and is due, would go as soon as it is stored anew.
+        self._shreds.expect(unheld, time.monotonic())
+        await self.put_ciphertexts(items)
 
     def find_removed(self, state: Pool) -> None:
         """Begin a term: know of which sessions a ciphertext is left that were removed."""

@@ -140,6 +140,26 @@ async def test_what_is_stored_again_is_not_taken_out(
     assert (await sealed_of(nats_client, ONE), await kept.count_removed()) == (b"", 1)
 
 
+async def test_one_that_is_due_and_is_being_added_again_does_not_go_meanwhile(
+    nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shredder comes by when the new ciphertext is stored, and others of its batch are not."""
+    kept, state = await store_with(nats_client, ONE), retired_pool()
+    kept.note_journalled([SessionRetired(session_id=ONE, reason="x")])
+    monkeypatch.setattr(shredding, "SHREDDED_AFTER_S", 3600.0)
+    put, shredded = kept.put_ciphertexts, []
+
+    async def put_and_shred(items: list[tuple[SessionId, bytes]]) -> None:
+        await put(items)
+        shredded.append(await kept.shred_removed(state))
+
+    monkeypatch.setattr(kept, "put_ciphertexts", put_and_shred)
+    await kept.put_additions([(ONE, Sealer(KEYS[0]).seal_credential(ONE, "anew"))], state)
+
+    assert shredded == [0]
+    assert await sealed_of(nats_client, ONE)
+
+
 async def test_a_session_that_was_not_added_leaves_no_ciphertext(
     nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

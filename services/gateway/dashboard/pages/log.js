@@ -63,7 +63,7 @@ function useLog(filter, isPaused) {
       if (state.value.name !== name) return;
       state.value = { ...state.value, events: [...state.value.events, ...page.data], next: page.more ? page.next : null };
     } catch (error) {
-      state.value = { ...state.value, error };
+      if (state.value.name === name) state.value = { ...state.value, error };
     }
     work.busy = false;
   };
