@@ -138,6 +138,18 @@ def test_rows_stay_until_others_have_come_and_what_comes_too_late_is_not_shown(s
     expect(rows.first).to_be_visible()
 
 
+def test_a_paused_log_shows_what_another_filter_wants(site: Site) -> None:
+    tab = site.sign_in("log")
+    tab.locator("tr[data-row]").first.wait_for()
+    tab.get_by_role("button", name="Pause").click()
+
+    tab.evaluate("() => { location.hash = '#/log?type=server_added'; }")
+
+    expect(tab.locator("tr[data-row]", has_text="session_added")).to_have_count(0)
+    expect(tab.locator("tr[data-row]", has_text="server_added").first).to_be_visible()
+    expect(tab.locator(".grid")).not_to_have_attribute("aria-busy", "true")
+
+
 def test_restart_of_the_gateway_leaves_no_gap(site: Site) -> None:
     tab = site.sign_in("requests")
     tab.locator("tr[data-row], .empty").first.wait_for()

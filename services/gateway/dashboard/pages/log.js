@@ -28,7 +28,7 @@ function useLog(filter, isPaused) {
   const name = JSON.stringify(filter);
   const work = useMemo(() => ({ busy: false }), [name]);
   useEffect(() => {
-    if (isPaused) return undefined;
+    if (isPaused && state.value.name === name) return undefined;
     let stop = () => {};
     let over = false;
     const begin = async () => {
@@ -36,6 +36,7 @@ function useLog(filter, isPaused) {
         const page = await ask(withParameters("/api/events", { ...filter, past: "last", limit: PAGE }));
         if (over) return;
         state.value = { events: page.data, next: page.more ? page.next : null, skipped: 0, error: null, name };
+        if (isPaused) return;
         const after = page.data[0]?.event ?? String(page.last ?? "");
         stop = followLog(filter, after, ({ records, skipped }) => {
           const events = [...records.reverse(), ...state.value.events];
