@@ -15,7 +15,8 @@ chaos/, soak/ everything killed amid calls; a quarter of an hour of load
 failing/      one server that fails, in every way there is: what it costs
 
 Of no room: `waiting` (until something holds), `moments` (NOON), `tinyserver` (it answers),
-`bounded` (a log that may not grow), `anyevent` (whatever a log may hold).
+`bounded` (a log that may not grow), `anyevent` (whatever a log may hold), `workers` (processes
+of tests, of which one may die).
 """
 
 from pathlib import Path

@@ -11,6 +11,8 @@ from nats.aio.client import Client
 
 from runtime.nats import natsserver, streams
 
+pytest_plugins = ["tests.workers"]
+
 # How long an example takes, or is looked for, is the machine's affair: no test asserts a time.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
