@@ -7,6 +7,7 @@ from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from contracts.analytics import Rows
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds
 from services.gateway.clients.keydecisions import BOUND_MAX, WEIGHT_MAX, KeyRefusal, KeyRefused
@@ -87,26 +88,39 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
     """Every key, revoked ones included, in the order they were issued."""
 
     data: list[ListedKey]
+    sequence: int
+    """The last message about keys that this gateway has read."""
+    figures_sequence: int | None
+    """Up to where what they did is counted; null while analytics does not say."""
+    lag: int | None
+    """Messages that the figures are behind the log."""
 
 
 @get("/keys", tags=["keys"], summary="Every key")
 async def list_keys(doors: NamedDependency[Doors]) -> KeyList:
     """List the keys; their text is known to nobody."""
-    use = await _use_by_key(doors)
+    figures = await _figures_of_keys(doors)
+    rows: list[FigureRow] = rows_of(figures) if figures else []
+    use = {row.pop("key_id"): row for row in rows}
+    ring = doors.key_log.ring
     reports = [
         (msgspec.structs.asdict(_key_report(key)), use.get(key.key_id, {}))
-        for key in doors.key_log.ring.all_keys()
+        for key in ring.all_keys()
     ]
-    return KeyList(data=[ListedKey(**report, **used) for report, used in reports])
+    return KeyList(
+        data=[ListedKey(**report, **used) for report, used in reports],
+        sequence=ring.version,
+        figures_sequence=figures.sequence if figures else None,
+        lag=figures.lag if figures else None,
+    )
 
 
-async def _use_by_key(doors: Doors) -> dict[str, FigureRow]:
-    """Ask what each key did; nothing while analytics does not answer: the keys are there."""
+async def _figures_of_keys(doors: Doors) -> Rows | None:
+    """Ask what each key did; None while analytics does not answer: the keys are there."""
     try:
-        rows = rows_of(await doors.named_query("key_use"))
+        return await doors.named_query("key_use")
     except GatewayError:
-        return {}
-    return {row.pop("key_id"): row for row in rows}
+        return None
 
 
 @post("/keys", tags=["keys"], summary="Issue a key")
