@@ -95,7 +95,7 @@ export function Page() {
         : html`
           <${Grid} label=${say("page.log")} rows=${seen.events} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${seen.more}
             onOpen=${(/** @type {LogEvent} */ event) => (opened.value = event)} columns=${columnsOf()} />
-          <${GridFoot} count=${seen.events.length} more=${seen.next !== null} sequence=${seen.events.length ? parseInt(seen.events[0].event) : undefined}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
+          <${GridFoot} count=${seen.events.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.events.length ? parseInt(seen.events[0].event) : undefined}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
       ${opened.value && html`<${One} event=${opened.value} onClose=${() => (opened.value = null)} />`}
     <//>
   `;

@@ -83,7 +83,7 @@ function Figures({ seen }) {
   return html`
     <nav class="card figures" aria-label=${say("overview.figures")}>
       <${Figure} to=${linkTo("requests")} label=${say("overview.calls")} value=${figure(minute.per_s)} unit="/s" beside=${say("overview.calls_hour", { n: hour.calls ?? 0, count: number(hour.calls) })} />
-      <${Figure} to=${linkTo("requests", { failed: 1 })} label=${say("overview.failures")} value=${percent(hour.failure_rate)} bad=${hour.failure_rate > 0.02} beside=${say("overview.failed_hour", { n: hour.failed ?? 0, count: number(hour.failed) })} />
+      <${Figure} to=${linkTo("requests", { code: "any" })} label=${say("overview.failures")} value=${percent(hour.failure_rate)} bad=${hour.failure_rate > 0.02} beside=${say("overview.failed_hour", { n: hour.failed ?? 0, count: number(hour.failed) })} />
       <${Figure} to=${linkTo("usage")} label=${say("overview.latency")} value=${duration(hour.latency_p50_ms)} beside=${say("overview.high", { long: duration(hour.latency_p95_ms) })} />
       <${Figure} to=${linkTo("requests", { outcome: "waiting" })} label=${say("overview.waiting")} value=${number(queue?.waiting)} beside=${say("overview.waiting_for")} />
       <${Figure} to=${linkTo("requests", { outcome: "open" })} label=${say("overview.in_flight")} value=${number(queue?.open_leases)} beside=${say("overview.leases")} />

@@ -94,7 +94,7 @@ function List() {
         <${Search} value=${filter.q} label=${say("requests.search")} onValue=${(/** @type {string} */ q) => refine({ q })} />
         <${Select} value=${filter.outcome} label=${say("requests.any_outcome")} options=${OUTCOMES.map((name) => [name, wordFor("state", name)])} onValue=${(/** @type {string} */ outcome) => refine({ outcome })} />
         ${FILTERS.slice(2).filter((name) => filter[name]).map((name) => html`
-          <button class="cut" style="max-width: 100%" onClick=${() => refine({ [name]: "" })} title=${say("filter_off", { name: say(`filter.${name}`) })}>${say(`filter.${name}`)}: ${filter[name]} ✕</button>`)}
+          <button class="cut" style="max-width: 100%" onClick=${() => refine({ [name]: "" })} title=${say("filter_off", { name: say(`filter.${name}`) })}>${say(`filter.${name}`)}: ${name === "code" && filter.code === "any" ? say("requests.any_error") : filter[name]} ✕</button>`)}
       </div>
       <${ErrorNote} error=${seen.error} />
       ${seen.isFresh && seen.rows.length === 0
@@ -103,7 +103,7 @@ function List() {
         : html`
           <${Grid} label=${say("page.requests")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.request_id} need=${seen.more}
             onOpen=${(/** @type {any} */ row) => openPage("requests", {}, row.request_id)} columns=${columnsOf()} />
-          <${GridFoot} count=${seen.rows.length} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag} />`}
+          <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag} />`}
     <//>
   `;
 }

@@ -307,6 +307,7 @@ export default {
   "request.only_counted": "Only counted, at {at}: it is one of these",
   "request.title": "Request",
   "request.why": "What happened, and why",
+  "requests.any_error": "any error",
   "requests.any_outcome": "any outcome",
   "requests.none": "No requests here",
   "requests.search": "Search by id, model, session, key, message",

@@ -307,6 +307,7 @@ export default {
   "request.only_counted": "仅计数（{at}），属于以下之一",
   "request.title": "请求",
   "request.why": "经过与原因",
+  "requests.any_error": "任何错误",
   "requests.any_outcome": "所有结果",
   "requests.none": "没有请求",
   "requests.search": "按编号、模型、会话、密钥或消息搜索",
