@@ -61,7 +61,7 @@ def test_what_is_done_with_a_session_is_in_the_log(site: Site) -> None:
     cooled = act(site, tab, "Cool 10 min", "session_cooled")
     disabled = act(site, tab, "Disable", "session_changed")
     tab.get_by_role("button", name="Limits of its own").click()
-    tab.locator("dialog").get_by_label("image").fill("7")
+    tab.get_by_role("spinbutton", name="image").fill("7")
     limited = act(site, tab, "Save", "session_changed")
     tab.get_by_role("button", name="Remove", exact=True).click()
     retired = act(site, tab, "Really remove?", "session_retired")

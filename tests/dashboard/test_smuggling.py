@@ -19,7 +19,7 @@ def smuggled(tab: Page) -> bool:
 
 def write_everywhere(stack: Stack) -> None:
     """Write markup wherever an operator, a program of ours or a backend may: into the log."""
-    stack.api("/api/servers/two", "PATCH", json={"region": MARKUP})
+    stack.api("/api/servers/two", "PATCH", json={"region": MARKUP[:64]})
     chosen = {"strategy": "round_robin", "reason": MARKUP}
     stack.api("/api/balancer/strategy", "PUT", json=chosen)
     told = {"ok": False, "sequence": 1}

@@ -27,7 +27,7 @@ function useRequests(filter) {
   const isPaused = useSignal(false);
   const isLive = useSignal(false);
   const name = JSON.stringify(filter);
-  const work = useMemo(() => ({ busy: false, again: false, more: false, over: false }), [name]);
+  const work = useMemo(() => ({ busy: false, again: false, more: false, over: false, heard: 0 }), [name]);
 
   const refresh = async () => {
     if (work.busy) return void (work.again = true);
@@ -40,6 +40,8 @@ function useRequests(filter) {
       const kept = old ? old.rows.filter((row) => !fresh.has(row.request_id)) : [];
       const joins = !old || page.next === null || old.rows.some((row) => fresh.has(row.request_id));
       const rows = joins ? [...page.data, ...kept].slice(0, ROWS_MAX) : page.data;
+      // The figures may be behind what was heard: then they are not yet what is wanted.
+      if (page.sequence < work.heard) work.again = true;
       state.value = { rows, next: joins && kept.length ? /** @type {any} */ (old).next : page.next, sequence: page.sequence, lag: page.lag, error: null, filter: name };
     } catch (error) {
       if (work.over) return;
@@ -73,10 +75,18 @@ function useRequests(filter) {
   }, [name]);
   useEffect(() => {
     if (isPaused.value) return undefined;
-    return followLog({ type: TYPES }, "", refresh, (reads) => {
+    const hear = (/** @type {import("../base/stream.js").Heard} */ { last }) => {
+      work.heard = Math.max(work.heard, parseInt(last));
+      refresh();
+    };
+    const stop = followLog({ type: TYPES }, "", hear, (reads) => {
       if (reads && !isLive.value) refresh(); // what came while nothing was read
       isLive.value = reads;
     });
+    return () => {
+      stop();
+      isLive.value = false;
+    };
   }, [name, isPaused.value]);
   return { ...state.value, isFresh: state.value.filter === name, more, isPaused, isLive: isLive.value };
 }
