@@ -210,7 +210,7 @@ const Errors = ({ errors }) => html`
     ${errors.length === 0 ? html`<${Empty} title=${say("overview.no_errors")} />` : html`
       <table class="plain"><thead><tr>
         <th scope="col" style="width: 104px">${say("at")}</th><th scope="col">${say("code")}</th>
-        <th scope="col" class="wide">${say("message")}</th><th scope="col" class="num" style="width: 52px">${say("status")}</th>
+        <th scope="col" class="wide">${say("message")}</th><th scope="col" class="num" style="width: 76px">${say("status")}</th>
       </tr></thead><tbody>
         ${errors.slice(0, 8).map((one) => html`<tr>
           <td class="tab cut" title=${moment(one.at)}>${clock(one.at)}</td>

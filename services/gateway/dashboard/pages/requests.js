@@ -121,10 +121,10 @@ function List() {
 /** @returns {import("../parts/grid.js").Column<any>[]} */
 const columnsOf = () => [
   { name: "at", label: say("at"), width: "108px", kind: "tab", cell: (row) => clock(row.at), title: (row) => moment(row.at) },
-  { name: "outcome", label: say("state"), width: "122px", cell: (row) => html`<${State} state=${row.outcome} />` },
-  { name: "status", label: say("answer"), width: "23%", cell: (row) => html`<span class="tab">${row.status || "–"}</span>${row.code && html` <span class="mono" title=${wordFor("error", row.code)}>${row.code}</span> <span class="quiet">${row.message}</span>`}`, title: (row) => row.message },
+  { name: "outcome", label: say("state"), width: "110px", cell: (row) => html`<${State} state=${row.outcome} />` },
+  { name: "status", label: say("answer"), width: "20%", cell: (row) => html`<span class="tab">${row.status || "–"}</span>${row.code && html` <span class="mono" title=${wordFor("error", row.code)}>${row.code}</span> <span class="quiet">${row.message}</span>`}`, title: (row) => row.message },
   { name: "type", label: say("service_type"), width: "100px", kind: "wide", cell: (row) => html`<span class="state"><i class="swatch" style=${`background: ${typeColour(row.service_type)}`}></i>${wordFor("type", row.service_type)}</span>` },
-  { name: "model", label: say("model"), kind: "wide", cell: (row) => row.model || "–", title: (row) => row.model },
+  { name: "model", label: say("model"), width: "118px", kind: "wide", cell: (row) => row.model || "–", title: (row) => row.model },
   { name: "key", label: say("key"), kind: "wide", cell: (row) => row.key_name || row.key_id, title: (row) => row.key_id },
   { name: "server", label: say("server"), kind: "wide", cell: (row) => row.server_id || "–", title: (row) => row.server_id },
   { name: "session", label: say("session"), kind: "wide", cell: (row) => row.session_label || row.session_id || "–", title: (row) => row.session_id },
