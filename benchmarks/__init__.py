@@ -9,6 +9,7 @@ bench_selection  naming a server, by each strategy
 bench_analytics  log to DuckDB, end to end
 pairs            this tree beside another revision
 pairs_worker     one stack of such a comparison
+callers          callers of a pool, coalesced as a gateway does
 load             a cheap generator of load
 bare             an application that only answers: the gateway's reference
 """
