@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from contracts.base import GatewayId, WriterId
+from contracts.base import GatewayId, KeyId, WriterId
 from contracts.envelope import Envelope
 from contracts.pool import (
     CancelAnswer,
@@ -104,6 +104,26 @@ def test_whose_gateway_cannot_be_reached_is_passed_over_until_it_asks_again() ->
     assert isinstance(ask_to_wait(pool, "r1", seconds=1, gateway_id=GatewayId("gone")), Waiting)
     assert is_due(pool, after(1))
     assert served_requests(pool, 1) == ["r1"]
+
+
+def test_who_is_gone_is_counted_as_waiting_and_its_wait_ends_as_any_other() -> None:
+    """One of two of a key, and one that is alone, which leaves, comes back, and leaves for good."""
+    pool = busy()
+    for request, key in (("r1", "a"), ("r2", "a"), ("r3", "b")):
+        gateway = GatewayId("there" if request == "r2" else "gone")
+        ask_to_wait(pool, request, key_id=KeyId(key), gateway_id=gateway)
+    pool.line.note_absent(GatewayId("gone"))
+    pool.line.note_absent(GatewayId("gone"))
+
+    line = pool.line
+    assert line.lanes[IMAGE].waiting == 3
+    line.add_wait(line.remove_wait(lease_named("r3")))
+    assert line.lanes[IMAGE].waiting == 3
+    for request in ("r1", "r3"):
+        line.drop_wait(lease_named(request))
+    end_exchange(pool)
+    assert served_requests(pool) == ["r2"]
+    assert line.lanes == {}
 
 
 REFUSED = LeaseRefused(

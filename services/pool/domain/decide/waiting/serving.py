@@ -57,6 +57,7 @@ def _serve_type(
     try:
         while not search.exhausted and (key_id := lanes.take_turn()) is not None:
             pair = _first_servable(state, lanes.by_key[key_id], search)
+            state.line.set_aside(search.unheard)
             if pair is not None:
                 yield _grant_wait(state, *pair, now)
             elif search.heard:
@@ -69,11 +70,11 @@ def _serve_type(
 def _first_servable(state: Pool, lane: Lane, search: "_Search") -> tuple[Wait, Choice] | None:
     """Find the first of a key whose gateway is there and for whom there is a session."""
     waits, heard_since = state.line.waits, search.heard_since
-    search.heard = False
+    search.heard, search.unheard = False, []
     for _, _, lease_id in lane.orders:
         wait = waits[lease_id]
-        # A gateway that is gone leaves a thousand of a key: to pass one over costs next to nothing.
-        if wait.absent or wait.heard_at < heard_since:
+        if wait.heard_at < heard_since:
+            search.unheard.append(wait)
             continue
         search.heard = True
         choice = search.choose_for(wait.requested)
@@ -109,6 +110,7 @@ class _Search:
         "_tries",
         "heard",
         "heard_since",
+        "unheard",
     )
 
     def __init__(self, state: Pool, index: Index, service_type: ServiceType, now: datetime) -> None:
@@ -123,6 +125,8 @@ class _Search:
         """Whether anybody was there of those who were looked at last."""
         self.heard_since = now - HEARD_WITHIN
         """Who was not heard since then is passed over."""
+        self.unheard: list[Wait] = []
+        """Of those who were looked at last."""
 
     @property
     def exhausted(self) -> bool:
