@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from contracts.base import GatewayId, KeyId, WriterId
+from contracts.base import GatewayId, WriterId
 from contracts.envelope import Envelope
 from contracts.pool import (
     CancelAnswer,
@@ -111,7 +111,7 @@ def test_who_is_gone_is_counted_as_waiting_and_its_wait_ends_as_any_other() -> N
     pool = busy()
     for request, key in (("r1", "a"), ("r2", "a"), ("r3", "b")):
         gateway = GatewayId("there" if request == "r2" else "gone")
-        ask_to_wait(pool, request, key_id=KeyId(key), gateway_id=gateway)
+        ask_to_wait(pool, request, key=key, gateway_id=gateway)
     pool.line.note_absent(GatewayId("gone"))
     pool.line.note_absent(GatewayId("gone"))
 
