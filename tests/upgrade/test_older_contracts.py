@@ -54,9 +54,9 @@ def test_every_golden_line_is_read_or_passed_over(first_version: Path) -> None:
     files = [str(GOLDEN / f"{name}.jsonl") for name in ("pool", "balancer", "keys")]
 
     read = said_by(first_version, _READ, *files)
-
     written = [type_of(line) for line in EVENTS]
     passed_over = {tag for tag, seen in zip(written, read, strict=True) if seen != tag}
+
     assert [seen for seen in read if seen not in {*written, "unknown_event"}] == []
     assert {"session_joined", "lease_queued"} <= passed_over
     assert {"lease_granted", "usage_recorded", "session_added"}.isdisjoint(passed_over)
