@@ -1,37 +1,15 @@
-"""What the pool keeps beside the log: ciphertexts of sessions, and snapshots of its ledger."""
+"""What the pool keeps beside the log: snapshots of its ledger."""
 
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from nats.aio.client import Client
 
 from contracts.pool import PoolStatusReply
-from contracts.subjects import CREDENTIALS_STREAM
-from runtime.process.findings import DoctorFinding, fine, note, wrong
+from runtime.process.findings import DoctorFinding, fine, note
 from services.pool.snapshots.bucket import SnapshotBucket, SnapshotsUnavailableError
-from tidegate.doctor.log import ask_jetstream
 
 
 async def bucket_findings(client: Client, reply: PoolStatusReply) -> list[DoctorFinding]:
-    """Hold what the pool says against its buckets."""
-    kept = await ask_jetstream(client, f"STREAM.INFO.{CREDENTIALS_STREAM}")
-    return [*_ciphertext_findings(reply, kept), *await _snapshot_findings(client, reply)]
-
-
-def _ciphertext_findings(
-    reply: PoolStatusReply, kept: dict[str, Any] | None
-) -> Iterator[DoctorFinding]:
-    """Compare the sessions of the log with the ciphertexts of the bucket: it never has fewer."""
-    if kept is None or "state" not in kept:
-        return
-    count = kept["state"]["messages"]
-    if count < reply.sessions_total:
-        message = f"{reply.sessions_total} sessions, but only {count} ciphertexts"
-        yield wrong("sessions", "credentials_missing", message)
-
-
-async def _snapshot_findings(client: Client, reply: PoolStatusReply) -> list[DoctorFinding]:
     """Say how much of the log is read at a start, and why it is more than it need be, if so."""
     findings = []
     if reply.snapshot_trouble:

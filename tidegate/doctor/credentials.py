@@ -1,18 +1,18 @@
-"""The credentials under seal: whether the master key opens them, and what is wrong with some."""
+"""The credentials under seal: whether the master key opens them, and what is wrong with some.
+
+A session that was removed has none, on purpose; every other has one.
+"""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-import msgspec
 from nats.aio.client import Client
 
-from contracts import subjects
-from contracts.base import Failed, SessionId
-from contracts.pool import PoolStatus, PoolStatusReply, SessionStatus
+from contracts.base import SessionId
 from runtime.credentials import REGIONS, Credential, WrongCredentialError, credential_of
 from runtime.environment import Environment
-from runtime.nats.connection import UnansweredError, ask_command, connect_as
+from runtime.nats.connection import UnansweredError, connect_as
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
@@ -20,10 +20,9 @@ from runtime.texts import session_shown
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
+from tidegate.doctor.sessions import sessions_shown, sessions_to_serve
 
-_TIMEOUT_S = 2.0
 _NAMED = 5
-_pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 
 
 async def credential_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
@@ -35,6 +34,10 @@ async def credential_findings(client: Client, environment: Environment) -> list[
         return [unchecked("keys", "the master key, or the password of the pool, is not here")]
     kept = CredentialStore(pool, Sealer(keys))
     try:
+        # Before the ciphertexts: that of a session is stored before it is added.
+        sessions: set[SessionId] = set()
+        with suppress(UnansweredError):  # that nobody leads the pool is told elsewhere
+            sessions.update(await sessions_to_serve(client))
         tried = [one async for one in kept.open_all()]
     except CredentialsUnavailableError as error:
         return [unchecked("keys", f"the credentials cannot be read: {error}")]
@@ -42,9 +45,10 @@ async def credential_findings(client: Client, environment: Environment) -> list[
         await pool.close()
     opened = {one.session_id: one.credential for one in tried if one.credential is not None}
     closed = {one.session_id: one.trouble for one in tried if one.credential is None}
+    missing = await _missing_findings(client, sessions - opened.keys() - closed.keys())
     if closed and not opened:
-        return [wrong("keys", "master_key_wrong", next(iter(closed.values())))]
-    findings = [fine("keys", f"the master key opens the credentials ({len(opened)})")]
+        return [wrong("keys", "master_key_wrong", next(iter(closed.values()))), *missing]
+    findings = [*missing, fine("keys", f"the master key opens the credentials ({len(opened)})")]
     findings += await _closed_findings(client, closed)
     short = sum(map(is_too_short, opened.values()))
     if short:
@@ -84,6 +88,17 @@ def _account_of(session_id: SessionId, text: str, identity_key: str) -> SessionI
     return session_id
 
 
+async def _missing_findings(client: Client, missing: Collection[SessionId]) -> list[DoctorFinding]:
+    """Tell the sessions that have no ciphertext, unless they were removed meanwhile."""
+    there = await _sessions_there(client, sorted(missing))
+    if not there:
+        return []
+    shown = [session_shown(session_id, label) for session_id, label in there.items()][:_NAMED]
+    more = f" (and {len(there) - len(shown)} more)" if len(there) > len(shown) else ""
+    message = f"no credential is stored of {', '.join(shown)}{more}: calls on them fail"
+    return [wrong("sessions", "credentials_missing", message)]
+
+
 async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> list[DoctorFinding]:
     """Tell the ciphertexts that no key opens, of sessions that are there."""
     there = await _sessions_there(client, list(closed))
@@ -101,17 +116,11 @@ async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> l
 
 async def _sessions_there(client: Client, among: list[SessionId]) -> dict[SessionId, str]:
     """Ask which of these sessions have not retired, and their labels; none if nobody answers."""
-    if not among:
-        return {}
-    question = PoolStatus(among=among, limit=len(among))
     try:
-        reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        views = await sessions_shown(client, among)
     except UnansweredError:
         return {}  # that nobody leads the pool is told elsewhere
-    views = reply.sessions if isinstance(reply, PoolStatusReply) else []
-    return {
-        view.session_id: view.label for view in views if view.status is not SessionStatus.RETIRED
-    }
+    return {view.session_id: view.label for view in views}
 
 
 async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:

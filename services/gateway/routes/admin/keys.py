@@ -15,10 +15,13 @@ from services.gateway.clients.keys import BOUNDLESS, Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import FigureRow, rows_of
-from services.gateway.routes.parameters import one_of
+from services.gateway.routes.parameters import Cursor, Limit, cursor_text, one_of, parse_cursor
 from services.gateway.store import KeyWithText
 
 GRACE_MAX_S = 7 * 86_400
+_LISTED = 10_000
+"""Keys of a page where nobody says how many: nearly always all of them."""
+_KEYS = "keys"
 ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KeyScope)})]
 _Bound = Annotated[int, msgspec.Meta(ge=0, le=BOUND_MAX)]
 _Weight = Annotated[int, msgspec.Meta(ge=1, le=WEIGHT_MAX)]
@@ -85,9 +88,13 @@ class ListedKey(KeyReport, frozen=True, kw_only=True):
 
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
-    """Every key, revoked ones included, in the order they were issued."""
+    """Keys, revoked ones included, in the order they were issued.
+
+    `next` is the `cursor` of the page behind this one; empty: there is none.
+    """
 
     data: list[ListedKey]
+    next: str
     sequence: int
     """The last message about keys that this gateway has read."""
     figures_sequence: int | None
@@ -96,19 +103,26 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that the figures are behind the log."""
 
 
-@get("/keys", tags=["keys"], summary="Every key")
-async def list_keys(doors: NamedDependency[Doors]) -> KeyList:
+@get("/keys", tags=["keys"], summary="Keys by page")
+async def list_keys(
+    doors: NamedDependency[Doors], limit: Limit = _LISTED, cursor: Cursor = ""
+) -> KeyList:
     """List the keys; their text is known to nobody."""
+    # None ever leaves the ring: a place in it is one for good.
+    begin = max(0, parse_cursor(_KEYS, cursor, int) or 0)
     figures = await _figures_of_keys(doors)
     rows: list[FigureRow] = rows_of(figures) if figures else []
     use = {row.pop("key_id"): row for row in rows}
     ring = doors.key_log.ring
+    keys = ring.all_keys()
+    end = begin + limit
     reports = [
         (msgspec.structs.asdict(_key_report(key)), use.get(key.key_id, {}))
-        for key in ring.all_keys()
+        for key in keys[begin:end]
     ]
     return KeyList(
         data=[ListedKey(**report, **used) for report, used in reports],
+        next=cursor_text(_KEYS, end) if end < len(keys) else "",
         sequence=ring.version,
         figures_sequence=figures.sequence if figures else None,
         lag=figures.lag if figures else None,
