@@ -168,7 +168,7 @@ def test_a_session_keeps_its_counts_when_the_master_key_was_lost(
     assert stack.tidegate("sessions", "add", str(credentials)).returncode == 0
     after = [stack.image().status_code for _ in range(LIMIT)]
 
-    assert (doctored.returncode, "1 sessions, but only 0 ciphertexts" in doctored.stdout) == (
+    assert (doctored.returncode, "1 session, but only 0 ciphertexts" in doctored.stdout) == (
         1,
         True,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from runtime.credentials import Credential, WrongCredential
+from runtime.texts import count_phrase
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.admin.pool import sessionchanges, sessionlists
 from tidegate.admin.sessioncolumns import is_retired, session_columns
@@ -56,8 +57,9 @@ def list_sessions(
         return
     listing.print_list(shown, rows, options, "no sessions")
     output.print_prose(
-        f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
-        f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
+        f"\n{count_phrase(answer['total'], 'session')}, {answer['active']} active"
+        f" (between {answer['min_size']} and {answer['max_size']}),"
+        f" {count_phrase(answer['open_leases'], 'open lease')}; left today:"
         f" {output.table_cell(answer['remaining'])}"
     )
     if answer["next"]:
@@ -154,7 +156,10 @@ def _send_sessions(
         output.print_text("\n".join(totals["changed"]) or "nothing new")
         output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
         if totals["labelled"]:
-            output.print_note(f"{len(totals['labelled'])} that were there are called otherwise now")
+            renamed = count_phrase(
+                len(totals["labelled"]), "that was there is", "that were there are"
+            )
+            output.print_note(f"{renamed} called otherwise now")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 
@@ -199,7 +204,7 @@ def export_sessions(
     if as_json:
         output.print_json({"file": file, "sessions": len(answer["data"]), "total": answer["total"]})
     else:
-        output.print_note(f"{len(answer['data'])} sessions exported")
+        output.print_note(f"{count_phrase(len(answer['data']), 'session')} exported")
 
 
 app.command("change")(sessionchanges.change_session)

@@ -11,7 +11,7 @@ from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError, StreamExistsError
 from runtime.nats.streams import MigrationError
-from runtime.texts import address_shown
+from runtime.texts import address_shown, count_phrase
 from services.analytics.store import StoreError
 from tidegate.backup import bundle, duckdbfile
 from tidegate.backup.bundle import Bundle
@@ -85,11 +85,13 @@ def _show_restore(environment: Environment, report: dict[str, Any], *, check: bo
     what = "this backup restores to" if check else "restored"
     credentials = report["credentials"]
     output.print_text(
-        f"{what} {report['envelopes']} envelopes, up to sequence {report['sequence']}, taken"
-        f" {taken}; count, order, times and every byte are those that were taken"
+        f"{what} {count_phrase(report['envelopes'], 'envelope')}, up to sequence"
+        f" {report['sequence']}, taken {taken}; count, order, times and every byte are those that"
+        " were taken"
     )
     opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
-    output.print_text(f"{report['sessions']} sessions; credentials: {opened}")
+    sessions = count_phrase(report["sessions"], "session")
+    output.print_text(f"{sessions}; credentials: {opened}")
     agrees = (
         ", and its totals are the log's"
         if check and report["duckdb"] != bundle.WITHOUT_DUCKDB

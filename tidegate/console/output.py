@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from runtime.texts import as_shown, as_shown_json, as_shown_lines
+from runtime.texts import as_shown, as_shown_json, as_shown_lines, count_phrase
 from tidegate.console.tables import TableShape, lay_out, wrapped
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
@@ -135,7 +135,7 @@ def print_table(
     if layout.left_out:
         count = len(layout.left_out)
         print_prose(
-            f"\n{count} column{'' if count == 1 else 's'} left out"
+            f"\n{count_phrase(count, 'column')} left out"
             f" ({', '.join(layout.left_out)}): {hint} shows {'it' if count == 1 else 'them'}"
         )
 
@@ -225,9 +225,5 @@ def prose_on(text: str, stream: TextIO) -> str:
 def note_freshness(answer: Mapping[str, Any]) -> None:
     """Say up to where in the log an answer of the projections is true."""
     lag = answer["lag"]
-    end = (
-        f"{lag} envelope{'' if lag == 1 else 's'} before its end"
-        if lag
-        else "its end as far as known"
-    )
+    end = f"{count_phrase(lag, 'envelope')} before its end" if lag else "its end as far as known"
     print_note(f"true up to sequence {answer['sequence']} of the log, {end}")

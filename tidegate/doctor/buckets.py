@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from contracts.pool import PoolStatusReply
 from contracts.subjects import CREDENTIALS_STREAM
 from runtime.process.findings import DoctorFinding, fine, note, wrong
+from runtime.texts import count_phrase
 from services.pool.snapshots.bucket import SnapshotBucket, SnapshotsUnavailableError
 from tidegate.doctor.log import ask_jetstream
 
@@ -27,7 +28,8 @@ def _ciphertext_findings(
         return
     count = kept["state"]["messages"]
     if count < reply.sessions_total:
-        message = f"{reply.sessions_total} sessions, but only {count} ciphertexts"
+        sessions = count_phrase(reply.sessions_total, "session")
+        message = f"{sessions}, but only {count_phrase(count, 'ciphertext')}"
         yield wrong("sessions", "credentials_missing", message)
 
 

@@ -87,7 +87,11 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         for name, place in {**places, "log": log_file(self.home)}.items():
             block.append(f"{_INDENT}{name:<14}", style="dim").append(f"{short_path(place)}\n")
         if self.dashboard:
-            block.append(f"{_INDENT}{'dashboard':<14}", style="dim").append(f"{self.dashboard}\n")
+            beside = f"{_INDENT}{'dashboard':<14}"
+            # An address that a terminal folds cannot be copied: it has a line of its own then.
+            if len(beside) + len(self.dashboard) > width:
+                beside = f"{beside.rstrip()}\n{_INDENT}"
+            block.append(beside, style="dim").append(f"{self.dashboard}\n")
         for note in self.notes:
             block.append(f"\n{wrapped(note, width)}\n", style="yellow")
         if self.with_curl:
