@@ -1,6 +1,5 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
-import re
 from typing import Any
 
 import typer
@@ -16,8 +15,6 @@ from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
-_OF_ONE = re.compile(r"(?:^|; )\[(\d+)\]\.")
-_MORE = re.compile(r"; and \d+ more$")
 _TOTALS = ("data", "changed", "added", "revived", "labelled")
 _LISTED_MAX = 1_000_000
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
@@ -165,17 +162,15 @@ def _send_sessions(
 
 
 def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add some; where none is good, what is said of the first few of them, or of them all."""
+    """Add some; where none is good, what is said of each, or of all of them in one message."""
     try:
         return dict(api.post("/api/sessions", sessions))
     except GatewayRefusedError as error:
-        all_of_them, *parts = _OF_ONE.split(_MORE.sub("", str(error)))
-        reasons = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
-        untold = all_of_them or "refused, as those before it"
+        reasons = error.refused or {1: str(error)}
         none: dict[str, Any] = {name: [] for name in _TOTALS}
-        refused = [
-            {"line": at + 1, "reason": reasons.get(at, untold)} for at in range(len(sessions))
-        ]
+        lines = range(1, len(sessions) + 1)
+        untold = "refused, as those before it"
+        refused = [{"line": line, "reason": reasons.get(line, untold)} for line in lines]
         return {**none, "refused": refused}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -26,6 +27,8 @@ _COLUMNS = 80
 """Of a terminal that says it has none."""
 _SAID_LEAST = 20
 """Columns, however far something is indented."""
+_LONG_S = 1.0
+"""What is over by then needs no bar."""
 Moved = Callable[[int], None]
 """Told how much further it is."""
 
@@ -60,6 +63,18 @@ def print_title(text: str) -> None:
 def print_line(text: str) -> None:
     """Print one line at once, whatever line breaks stand in what strangers wrote."""
     print(as_shown(text), flush=True)
+
+
+def print_headed(head: str, text: str, indent: int) -> None:
+    """Print a line at once: a head, and a text that stands below where a terminal has no room."""
+    line = as_shown(f"{head}  {text}".rstrip())
+    width = terminal_width()
+    if width is None or len(line) <= width:
+        print(line, flush=True)
+        return
+    below = wrapped(as_shown(text), max(_SAID_LEAST, width - indent)).split("\n")
+    blanks = " " * indent
+    print("\n".join([as_shown(head).rstrip(), *(blanks + part for part in below)]), flush=True)
 
 
 def print_document(text: str) -> None:
@@ -194,7 +209,7 @@ def table_cell(value: Any) -> str:
 def progress_bar(
     what: str, total: int | None, *, in_bytes: bool = False, shown: bool = True
 ) -> Iterator[Moved]:
-    """Show a bar while something long is done; it shows on a terminal alone, never in a pipe."""
+    """Show a bar while something long is done: on a terminal alone, and not before a second."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -205,9 +220,19 @@ def progress_bar(
         disable=not (shown and console.is_terminal),
         transient=True,
     )
-    with bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.update(task, advance=count)
+    begun_s = time.monotonic()
+    task = bar.add_task(what, total=total)
+
+    def advance(count: int) -> None:
+        bar.update(task, advance=count)
+        if time.monotonic() - begun_s >= _LONG_S:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def print_note(message: str) -> None:
