@@ -45,7 +45,8 @@ from services.pool.domain.ended import KEPT
 from services.pool.domain.records import Lease
 from services.pool.snapshots.booting import Booted, boot_pool
 from services.pool.snapshots.bucket import SnapshotBucket, SnapshotManifest
-from services.pool.snapshots.form import FORMAT, encode_pool
+from services.pool.snapshots.form import encode_pool
+from services.pool.snapshots.formats import FORMAT
 
 LEASES = 1_000_000
 SESSIONS = 500

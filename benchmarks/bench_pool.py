@@ -1,8 +1,9 @@
 """Leases a second at one pool shard, their ends through the log too, on `sync_interval: always`.
 
 A pool process and a nats-server of its own; 128 callers here each lease and end in turn,
-coalesced as a gateway does. Beside it, in the same run, what one would write first: one fenced
-append per lease. Then the log that this left is folded again.
+coalesced as a gateway does. Then a thousand more than the sessions can do at once: so many wait,
+and each is told of its lease as a gateway is. Beside it, in the same run, what one would write
+first: one fenced append per lease. Then the log that this left is folded again.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,19 +22,9 @@ import uvloop
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from benchmarks.callers import Gateway, caller
 from contracts import envelope, subjects
-from contracts.base import GatewayId, KeyId, LeaderElected, RequestId, ServiceType, WriterId
-from contracts.pool import (
-    Attempt,
-    EndLeases,
-    Granted,
-    LeaseSessions,
-    LeaseWanted,
-    Outcome,
-    SessionRequested,
-    UsageRecorded,
-    Verdict,
-)
+from contracts.base import LeaderElected, WriterId
 from runtime.environment import read_environment
 from runtime.eventlog import EventLog
 from runtime.eventlog.writer import SubjectWriter
@@ -45,22 +35,20 @@ from services.pool import app
 from services.pool.domain import Pool, fold_envelope
 from services.pool.settings import PoolSection, ProvisionerSection, Settings
 
-SESSIONS = 500
-CALLERS = 128
+SESSIONS, AT_ONCE = 500, 2
+CALLERS, WAITING = 128, 1000
+WAIT_MS = 60_000
 SECONDS = 5.0
 REFERENCE_SECONDS = 1.5
-IMAGE = ServiceType("image")
 
-_encoder = msgspec.json.Encoder()
-_leases = msgspec.json.Decoder(dict[str, Any])
-_grants = msgspec.json.Decoder(list[Granted])
+_status = msgspec.json.Decoder(dict[str, Any])
 
 
 def settings() -> Settings:
     """Quota enough for everything that is asked here."""
     made_up = ProvisionerSection(kind="generated")
     pool = PoolSection(
-        min_size=SESSIONS, max_size=SESSIONS, session_concurrency=2, provisioner=made_up
+        min_size=SESSIONS, max_size=SESSIONS, session_concurrency=AT_ONCE, provisioner=made_up
     )
     return Settings(pool=pool, services={"image": ServiceTypeSection(daily_limit=10**6)})
 
@@ -74,116 +62,46 @@ def serve(home: Path, url: str) -> None:
     uvloop.run(app.run(asyncio.Event(), read_environment(variables), settings))
 
 
-class Lane:
-    """Everything of one loop turn travels as one request."""
-
-    def __init__(self, client: Client, subject: str, command: Callable[[list[Any]], Any]) -> None:
-        self._client = client
-        self._subject = subject
-        self._command = command
-        self._items: list[Any] = []
-        self._answers: list[asyncio.Future[Any]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def ask(self, item: Any) -> Awaitable[Any]:
-        """Put one item on its way."""
-        if not self._items:
-            asyncio.get_running_loop().call_soon(self._depart)
-        answer = asyncio.get_running_loop().create_future()
-        self._items.append(item)
-        self._answers.append(answer)
-        return answer
-
-    def _depart(self) -> None:
-        task = asyncio.create_task(self._travel(self._items, self._answers))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        self._items, self._answers = [], []
-
-    async def _travel(self, items: list[Any], answers: list[asyncio.Future[Any]]) -> None:
-        body = _encoder.encode(self._command(items))
-        message = await self._client.request(self._subject, body, timeout=10)
-        for answer, found in zip(answers, _leases.decode(message.data)["items"], strict=True):
-            answer.set_result(found)
-
-
-async def caller(number: int, leases: Lane, ends: Lane, until: float) -> int:
-    """Lease and end in turn; return how many."""
-    done = 0
-    while time.monotonic() < until:
-        request_id = RequestId(f"0192f0c1-2b3c-7d4e-8f50-{number:04d}{done:08d}")
-        wanted = SessionRequested(
-            request_id=request_id,
-            number=1,
-            service_type=IMAGE,
-            asked_at=datetime.now(UTC),
-            gateway_id=GatewayId("gateway-1"),
-            key_id=KeyId("key_1"),
-            path="/v1/images/generations",
-            model="jimeng-4.0",
-            client_address="203.0.113.0",
-        )
-        granted = await leases.ask(LeaseWanted(requested=wanted))
-        if granted["type"] != "granted":
-            raise SystemExit(f"refused: {granted}")
-        attempt = Attempt(
-            server_id="server-1",
-            strategy="capability_based",
-            verdict=Verdict.SUCCESS,
-            status=200,
-            sent=True,
-            connect_ms=0.4,
-            first_byte_ms=201.5,
-            total_ms=204.1,
-        )
-        used = UsageRecorded(
-            lease_id=granted["lease_id"],
-            request_id=request_id,
-            session_id=granted["session_id"],
-            service_type=IMAGE,
-            outcome=Outcome.SETTLED,
-            verdict=Verdict.SUCCESS,
-            units=1,
-            key_id=KeyId("key_1"),
-            gateway_id=GatewayId("gateway-1"),
-            status=200,
-            attempts=[attempt],
-            lease_ms=1.2,
-            total_ms=206.0,
-        )
-        await ends.ask(used)
-        done += 1
-    return done
-
-
 async def measure(url: str, process: "multiprocessing.process.BaseProcess") -> float:
-    """Print leases a second and what one costs the pool; return the rate."""
+    """Print leases a second and what one costs the pool, with many waiting too; return the rate."""
     client = await nats.connect(url)
     while True:
         try:
             body = b'{"type":"pool_status"}'
             message = await client.request(subjects.pool_status(), body, timeout=1)
-            if _leases.decode(message.data)["sessions_total"] == SESSIONS:
+            if _status.decode(message.data)["sessions_total"] == SESSIONS:
                 break
         except NatsError:
             pass
         await asyncio.sleep(0.05)
-    leases = Lane(client, subjects.pool_lease(), lambda items: LeaseSessions(items=items))
-    ends = Lane(client, subjects.pool_end(), lambda items: EndLeases(items=items))
+    gateway = Gateway(client)
+    await gateway.listen()
+    rate = await run_callers(client, gateway, process.pid, range(CALLERS), 0)
+    crowd = range(CALLERS, CALLERS + SESSIONS * AT_ONCE + WAITING)
+    waited = await run_callers(client, gateway, process.pid, crowd, WAIT_MS)
+    print(f"ratio                       {waited / rate:10.2f} times")
+    await client.close()
+    return rate
+
+
+async def run_callers(
+    client: Client, gateway: Gateway, pid: int | None, numbers: range, wait_ms: int
+) -> float:
+    """Have so many callers lease and end; return leases a second."""
     before, started = await EventLog(client).stream_state(), time.monotonic()
-    cpu = cpu_seconds(process.pid)
-    run = partial(caller, leases=leases, ends=ends, until=started + SECONDS)
-    done = sum(await asyncio.gather(*(run(number) for number in range(CALLERS))))
+    cpu = cpu_seconds(pid)
+    run = partial(caller, gateway=gateway, until=started + SECONDS, wait_ms=wait_ms)
+    done = sum(await asyncio.gather(*map(run, numbers)))
     seconds = time.monotonic() - started
-    cpu = cpu_seconds(process.pid) - cpu
+    cpu = cpu_seconds(pid) - cpu
     after = await EventLog(client).stream_state()
     envelopes = after.messages - before.messages
+    what = f"while {WAITING:,} wait" if wait_ms else "leases with their ends"
     print(
-        f"leases with their ends      {done / seconds:10,.0f} /s"
+        f"{what:<27} {done / seconds:10,.0f} /s"
         f"   ({done / envelopes:.0f} leases an envelope, {envelopes / seconds:.0f} envelopes/s,"
         f" pool {cpu / done * 1e6:.0f} µs CPU a lease, {cpu / seconds:.0%} of a core)"
     )
-    await client.close()
     return done / seconds
 
 

@@ -108,18 +108,17 @@ def main() -> None:
     print("µs a selection, the best of", TURNS, "turns:")
     print(f"{'strategy':24}" + "".join(f"{servers:>5} servers" for servers in FLEETS))
     runs = {
-        (name, servers): [busy_balancer(name, servers), START, float("inf")]
-        for name in STRATEGIES
-        for servers in FLEETS
+        (name, servers): busy_balancer(name, servers) for name in STRATEGIES for servers in FLEETS
     }
+    moments = dict.fromkeys(runs, START)
+    best = dict.fromkeys(runs, float("inf"))
     chance = Random(8)
     for _ in range(TURNS):
-        for run in runs.values():
-            balancer, now, best = run
-            us, run[1] = selection_us(balancer, chance, now)
-            run[2] = min(best, us)
+        for run, balancer in runs.items():
+            us, moments[run] = selection_us(balancer, chance, moments[run])
+            best[run] = min(best[run], us)
     for name in STRATEGIES:
-        print(f"{name:24}" + "".join(f"{runs[name, servers][2]:13.1f}" for servers in FLEETS))
+        print(f"{name:24}" + "".join(f"{best[name, servers]:13.1f}" for servers in FLEETS))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from contracts.base import GatewayId, KeyId, RequestId, ServiceType, SessionId, WriterId
+from contracts.base import AccountId, GatewayId, KeyId, RequestId, ServiceType, SessionId, WriterId
 from contracts.envelope import Envelope
 from contracts.pool import (
     Granted,
@@ -25,6 +25,7 @@ from contracts.pool import (
     Policy,
     PolicyChanged,
     SessionAdded,
+    SessionJoined,
     SessionRequested,
     UsageRecorded,
     Verdict,
@@ -43,8 +44,11 @@ WAIT_MS = 3_600_000
 _PAGE_BYTES = 4096
 
 
-def pool_of(sessions: int, at_once: int) -> Pool:
-    """Fold so many sessions, which may do a number of calls at once."""
+def pool_of(sessions: int, at_once: int, in_an_account: int = 0) -> Pool:
+    """Fold so many sessions, which may do a number of calls at once; some of them an account.
+
+    0 in an account: none has a name.
+    """
     pool = Pool()
     policy = Policy(
         daily_limits={IMAGE: 10**9},
@@ -54,6 +58,14 @@ def pool_of(sessions: int, at_once: int) -> Pool:
     )
     events: list[Any] = [PolicyChanged(policy=policy, source="", by="")]
     events += [SessionAdded(session_id=SessionId(f"session-{n}")) for n in range(sessions)]
+    if in_an_account:
+        events += [
+            SessionJoined(
+                session_id=SessionId(f"session-{n}"),
+                account=AccountId(f"account-{n // in_an_account}"),
+            )
+            for n in range(sessions)
+        ]
     envelope = Envelope(
         writer=WriterId("one"), epoch=1, number=1, time=NOON, previous_hash="", events=events
     )
@@ -64,12 +76,12 @@ def pool_of(sessions: int, at_once: int) -> Pool:
 class Crowd:
     """Callers of one pool: each lease that is granted ends in its turn."""
 
-    def __init__(self, waiting: int) -> None:
+    def __init__(self, pool: Pool, waiting: int = 0) -> None:
         """Take every place that there is, and have so many wait for one."""
-        self.pool = pool_of(SESSIONS, AT_ONCE)
+        self.pool = pool
         self.now = NOON
         self._number = 0
-        self._open = [self._ask_one() for _ in range(SESSIONS * AT_ONCE)]
+        self._open = [self._ask_one() for _ in range(pool.places * AT_ONCE)]
         for _ in range(waiting):
             self._ask_one()
         assert len(self.pool.line) == waiting
@@ -120,7 +132,7 @@ class Crowd:
 
 def compare_rounds() -> None:
     """Measure the ways in turns."""
-    crowds = {waiting: Crowd(waiting) for waiting in (0, *WAITING)}
+    crowds = {waiting: Crowd(pool_of(SESSIONS, AT_ONCE), waiting) for waiting in (0, *WAITING)}
     figures: dict[int, list[float]] = {waiting: [] for waiting in crowds}
     for _ in range(ROUNDS):
         for waiting, crowd in crowds.items():
@@ -142,7 +154,7 @@ def _bytes_a_session(sender: Any, sessions: int) -> None:
     before = _resident_bytes()
     pool = pool_of(sessions, AT_ONCE)
     for session in pool.sessions.values():
-        pool.open_account(session, pool.index_at(NOON).zone_of(session).day, IMAGE)
+        pool.open_tally(session.account, pool.index_at(NOON).zone_of(session).day, IMAGE)
     pool.commit()
     gc.collect()
     sender.send(_resident_bytes() - before)

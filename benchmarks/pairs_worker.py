@@ -30,7 +30,7 @@ def wave_share(stack: Stack) -> float:
     direct = load(stack.ports["demo"], 5000, 256, Authorization="Bearer bench")
     through, _, _ = rate_of(stack, 5000, 256)
     stack.faults("demo")
-    return through / direct["rate"]
+    return through / float(direct["rate"])
 
 
 def take_figure(stack: Stack, figure: str) -> float:

@@ -1,6 +1,7 @@
 """`tidegate`: the verbs, each in a file of its own, imported only when it is used."""
 
 import importlib
+import inspect
 import io
 import os
 import sys
@@ -80,7 +81,18 @@ def verb_application(wanted: str) -> typer.Typer:
             app.add_typer(module.app, name=name, help=verb.summary)
         else:
             app.command(name)(getattr(module, name))
+    _let_help_flow(app)
     return app
+
+
+def _let_help_flow(app: typer.Typer) -> None:
+    """Take docstrings' paragraphs for lines: a terminal is as wide as it is, not as the code is."""
+    for command in app.registered_commands:
+        paragraphs = inspect.cleandoc(command.help or command.callback.__doc__ or "").split("\n\n")
+        command.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None, "every group here is an application"
+        _let_help_flow(group.typer_instance)
 
 
 def _common_options(

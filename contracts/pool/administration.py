@@ -27,7 +27,9 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
     """Those of these that there are."""
     sessions: bool = False
     leases: str | None = None
-    """`open`, `unknown` or `expired`."""
+    """`open`, `unknown` or `expired`, in the order of their grants."""
+    leases_behind: tuple[Instant, LeaseId] | None = None
+    """Only those that come behind this one; granted at one moment, leases go by their ids."""
     waits: bool = False
     """Who waits for a lease, of `wait_type` and of `wait_key` where these are said."""
     wait_type: ServiceType = ServiceType("")
@@ -152,6 +154,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     remaining: dict[ServiceType, int]
     sessions: list[SessionView] = []
     leases: list[LeaseView] = []
+    leases_more: bool = False
+    """Behind the last of them come others."""
     waits: list[WaitView] = []
     waiting: Count = 0
     """Requests that wait for a lease, all of them."""

@@ -128,7 +128,7 @@ class PoolLeader:
         while not ready.is_set():
             try:
                 await self._credentials.catch_up()
-                self._credentials.find_removed(self._ledger.state)
+                self._credentials.find_unheld(self._ledger.state)
                 ready.set()
             except CredentialsUnavailableError as error:
                 self._logger.warning("credentials_unavailable", reason=str(error))

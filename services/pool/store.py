@@ -161,15 +161,14 @@ class CredentialStore:
         self._shreds.expect(unheld, time.monotonic())
         await self.put_ciphertexts(items)
 
-    def find_removed(self, state: Pool) -> None:
-        """Begin a term: know of which sessions a ciphertext is left that were removed."""
-        removed = [
-            session_id
-            for session_id in self.revisions
-            if session_id in state.sessions and not domain.has_session(state, session_id)
-        ]
+    def find_unheld(self, state: Pool) -> None:
+        """Begin a term: know whose ciphertext is left, though removed, or never added.
+
+        A log that names no session at all was lost, and this is what is left of it: it stays.
+        """
+        unheld = [one for one in self.revisions if not domain.has_session(state, one)]
         self._shreds = domain.DueShreds()
-        self._shreds.expect(removed, time.monotonic())
+        self._shreds.expect(unheld if state.sessions else [], time.monotonic())
 
     def note_journalled(self, events: Iterable[PoolEvent]) -> None:
         """Know who was removed, and who was added or came back, by what is in the log now."""

@@ -73,17 +73,19 @@ def issue_key(
 @app.command("list")
 def list_keys(
     *,
+    limit: int = listing.LIMIT,
+    cursor: str = listing.CURSOR,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
     where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
-    """List every key, revoked ones last; the bounds are those that a key has.
+    """List keys as they were issued, revoked ones last; the bounds are those that a key has.
 
     Example: tidegate keys list --where scope=client --sort name
     """
-    answer = api.get("/api/keys")
+    answer = api.get_list("/api/keys", limit, cursor)
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(
         _COLUMNS, answer["data"], options, lambda key: bool(key.get("revoked"))
@@ -92,6 +94,7 @@ def list_keys(
         output.print_json({**answer, "data": rows})
     else:
         listing.print_list(_COLUMNS, rows, options, "no keys", kept=2)
+        listing.print_cursor(answer)
 
 
 @app.command("change")

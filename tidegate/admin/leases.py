@@ -35,24 +35,26 @@ class ListedState(StrEnum):
 def list_leases(
     *,
     state: ListedState = typer.Option(ListedState.OPEN, help="Which leases."),
-    limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    limit: int = listing.LIMIT,
+    cursor: str = listing.CURSOR,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
     where: list[str] = listing.WHERE,
     as_json: bool = output.JSON,
 ) -> None:
-    """List leases of one state.
+    """List leases of one state, the oldest first.
 
     Example: tidegate leases list --state unknown --where service_type=video --sort granted
     """
-    answer = api.get("/api/leases", state=state.value, limit=limit)
+    answer = api.get_list("/api/leases", limit, cursor, state=state.value)
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(_COLUMNS, answer["data"], options)
     if as_json:
         output.print_json({**answer, "data": rows})
     else:
         listing.print_list(_COLUMNS, rows, options, f"no {state} leases")
+        listing.print_cursor(answer)
 
 
 @app.command("reconcile")

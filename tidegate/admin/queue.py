@@ -55,7 +55,8 @@ def list_waits(
 def _key_names() -> dict[str, Any]:
     """Names of keys by their ids; none where only the pool answers."""
     try:
-        return {key["id"]: key["name"] for key in api.get("/api/keys")["data"]}
+        keys = api.get_list("/api/keys", listing.LISTED_MAX)
+        return {key["id"]: key["name"] for key in keys["data"]}
     except CommandError:
         return {}
 

@@ -16,7 +16,6 @@ from tidegate.console.listing import ListOptions
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
 _TOTALS = ("data", "changed", "added", "revived", "labelled")
-_LISTED_MAX = 1_000_000
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
 
@@ -29,8 +28,8 @@ def list_sessions(
     label: str = sessionlists.LABEL,
     text: str = sessionlists.TEXT,
     order: str = sessionlists.ORDER,
-    limit: int = typer.Option(1000, min=1, max=_LISTED_MAX, help="At most so many."),
-    cursor: str = typer.Option("", help="Where a list before this one stopped."),
+    limit: int = listing.LIMIT,
+    cursor: str = listing.CURSOR,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
@@ -45,7 +44,7 @@ def list_sessions(
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
     query = {**sessionlists.filter_query(status, service_type, label, text), "sort": order}
-    answer = sessionlists.list_of_sessions(query, limit, cursor)
+    answer = api.get_list("/api/sessions", limit, cursor, **query)
     shown = session_columns(answer["data"])
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(shown, answer["data"], options, is_retired)
@@ -59,8 +58,7 @@ def list_sessions(
         f" {count_phrase(answer['open_leases'], 'open lease')}; left today:"
         f" {output.table_cell(answer['remaining'])}"
     )
-    if answer["next"]:
-        output.print_note(f"there may be more: --cursor {answer['next']}")
+    listing.print_cursor(answer)
 
 
 @app.command("add")
@@ -191,7 +189,7 @@ def export_sessions(
     if as_json and file == files.STDOUT:
         raise typer.BadParameter("--json tells what was written to a file; expected its name")
     with files.open_output(file, "FILE") as into:
-        answer = sessionlists.list_of_sessions({}, _LISTED_MAX)
+        answer = api.get_list("/api/sessions", listing.LISTED_MAX)
         text = sessionfiles.sessions_text(
             answer["data"], as_csv=as_csv or sessionfiles.is_csv(file)
         )

@@ -7,7 +7,7 @@ import msgspec
 
 from contracts import envelope
 from contracts.envelope import Link
-from contracts.pool import SessionAdded
+from contracts.pool import SessionAdded, SessionRetired, SessionRevived
 from runtime.eventlog import EventLog, Stored
 from tidegate.console import logreading
 
@@ -45,6 +45,8 @@ class Prover:
     def __init__(self, *, whole: bool) -> None:
         """`whole`: the log begins with its first envelope, so every chain must too."""
         self.sessions: set[str] = set()
+        self.living: set[str] = set()
+        """Those of them that have not retired where the log ends."""
         self._whole = whole
         self._digest = hashlib.sha256()
         self._links: dict[str, Link] = {}
@@ -70,9 +72,13 @@ class Prover:
         if wrong:
             self._broken.append(f"sequence {stored.sequence} ({stored.subject}): {wrong}")
         self._links[stored.subject] = envelope.link_to(stored.sequence, stored.body, opened)
-        self.sessions.update(
-            event.session_id for event in opened.events if isinstance(event, SessionAdded)
-        )
+        for event in opened.events:
+            if isinstance(event, SessionAdded):
+                self.sessions.add(event.session_id)
+            if isinstance(event, SessionAdded | SessionRevived):
+                self.living.add(event.session_id)
+            elif isinstance(event, SessionRetired):
+                self.living.discard(event.session_id)
 
     def as_proof(self) -> Proof:
         """Say what was heard."""

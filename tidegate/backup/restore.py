@@ -78,20 +78,35 @@ def _expected_files(environment: Environment, report: dict[str, Any]) -> dict[st
     return {setting: str(path) for setting, path in owners_files(environment).items()}
 
 
+def _show_credentials(report: dict[str, Any]) -> None:
+    """Print whether the credentials open, and which sessions have none."""
+    count = report["credentials"]
+    opened = "not checked here" if count is None else f"{count}, and the key opens them"
+    output.print_text(f"{report['sessions']} sessions; credentials: {opened}")
+    for session_id in report["unsealed"]:
+        output.print_text(
+            f"{session_id} was removed while the backup was taken: it is in the log, and has no"
+            " credential; remove it again, or add its credential"
+        )
+
+
 def _show_restore(environment: Environment, report: dict[str, Any], *, check: bool) -> None:
     """Print what came back, what did not, and what to do next."""
     age = f"{report['age_s'] // 3600} h {report['age_s'] // 60 % 60} min ago"
     taken = f"{report['taken_at']:%Y-%m-%d %H:%M:%S} UTC, {age}"
     what = "this backup restores to" if check else "restored"
-    credentials = report["credentials"]
     output.print_text(
         f"{what} {count_phrase(report['envelopes'], 'envelope')}, up to sequence"
         f" {report['sequence']}, taken {taken}; count, order, times and every byte are those that"
         " were taken"
     )
+<<<<<<< HEAD
     opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
     sessions = count_phrase(report["sessions"], "session")
     output.print_text(f"{sessions}; credentials: {opened}")
+=======
+    _show_credentials(report)
+>>>>>>> main
     agrees = (
         ", and its totals are the log's"
         if check and report["duckdb"] != bundle.WITHOUT_DUCKDB

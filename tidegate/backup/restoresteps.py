@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from nats.aio.client import Client
 
+from contracts.base import SessionId
 from contracts.subjects import BACKED_UP
 from runtime.environment import Environment, Home
 from runtime.eventlog import EventLog
@@ -23,7 +24,7 @@ from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
 from tidegate.backup import bundle, logproof
 from tidegate.backup.bundle import Bundle
-from tidegate.backup.logproof import Hearer, Proof
+from tidegate.backup.logproof import Hearer, Proof, Prover
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 from tidegate.stack.home import migration
@@ -41,6 +42,8 @@ class RestoredStreams(msgspec.Struct, frozen=True, kw_only=True):
     proof: Proof
     credentials: int | None
     """Ciphertexts, when they could be looked at; the newest of each session."""
+    unsealed: list[str]
+    """Sessions that have none, for they were removed while the backup was taken."""
     bytes_max: int
     created: str
     """Which life of the stream it is."""
@@ -114,13 +117,17 @@ async def put_back(
             ):
                 await snapshots.restore_snapshot(client, snapshot, file, moved)
         log = EventLog(client)
-        proof = await _prove_log(log, taken.manifest.proof, also)
+        prover = await _prove_log(log, taken.manifest.proof, also)
         state = await log.stream_state()
     finally:
         await client.close()
-    credentials = await _count_credentials(environment, taken, unpacked)
+    opened = await _open_credentials(environment, taken, unpacked)
     return RestoredStreams(
-        proof=proof, credentials=credentials, bytes_max=state.bytes_max, created=state.created
+        proof=prover.as_proof(),
+        credentials=None if opened is None else len(opened),
+        unsealed=[] if opened is None else sorted(prover.living - opened),
+        bytes_max=state.bytes_max,
+        created=state.created,
     )
 
 
@@ -162,7 +169,7 @@ def _fit_bound(snapshot: Taken, disk: Path | None) -> Taken:
     return msgspec.structs.replace(snapshot, config={**snapshot.config, "max_bytes": room})
 
 
-async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof:
+async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Prover:
     """Hear the restored log. Raises `CommandError` when it is not the one that was taken."""
     state = await log.stream_state()
     last = state.last_sequence if state.messages else 0
@@ -171,18 +178,21 @@ async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Proof
             f"the restored log ends at sequence {last}, the one taken at {wanted.last_sequence}"
         )
     first, upto = wanted.first_sequence, wanted.last_sequence
-    proof = (await logproof.hear_log(log, first, upto, "proving the log", also)).as_proof()
+    prover = await logproof.hear_log(log, first, upto, "proving the log", also)
+    proof = prover.as_proof()
     if proof != wanted:
         raise CommandError(
             "the restored log is not the one taken:"
             f" {count_phrase(proof.envelopes, 'envelope')} with digest"
             f" {proof.digest} instead of {wanted.envelopes} with {wanted.digest}"
         )
-    return proof
+    return prover
 
 
-async def _count_credentials(environment: Environment, taken: Bundle, unpacked: Home) -> int | None:
-    """Open the ciphertexts, and count those that open. Raises `CommandError` for too few.
+async def _open_credentials(
+    environment: Environment, taken: Bundle, unpacked: Home
+) -> set[SessionId] | None:
+    """Open the ciphertexts, and name those that open. Raises `CommandError` for too few.
 
     None where this process has neither the pool's password nor the master key.
     """
@@ -202,13 +212,18 @@ async def _count_credentials(environment: Environment, taken: Bundle, unpacked: 
         await client.close()
     sessions = taken.manifest.proof.sessions
     closed = [one.trouble for one in tried if one.credential is None]
-    opened = len(tried) - len(closed)
-    if closed and opened + removed < sessions:
+    opened = {one.session_id for one in tried if one.credential is not None}
+    if closed and len(opened) + removed < sessions:
         raise CommandError(f"the credentials do not open under this master key: {closed[0]}")
-    if opened + removed < sessions:
+    if len(opened) + removed < sessions:
         raise CommandError(
+<<<<<<< HEAD
             f"{count_phrase(sessions, 'session')} came back, but only"
             f" {count_phrase(opened, 'credential')} ({removed} removed)"
+=======
+            f"{sessions} sessions came back, but only {len(opened)} credentials"
+            f" ({removed} were removed)"
+>>>>>>> main
         )
     return opened
 

@@ -141,6 +141,7 @@ def _restore_report(taken: Bundle, proved: RestoredStreams) -> dict[str, Any]:
         "envelopes": proof.envelopes,
         "sessions": proof.sessions,
         "credentials": proved.credentials,
+        "unsealed": proved.unsealed,
         "digest": proof.digest,
         "broken": proof.broken,
         "bytes_max": proved.bytes_max if proved.bytes_max != bytes_max else None,

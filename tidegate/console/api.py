@@ -21,6 +21,8 @@ from tidegate.console.errors import (
     GatewayUnableError,
 )
 
+PAGE = 1000
+"""Records of a list that are asked for at once."""
 _TIMEOUT_S = 60.0
 _FILE_TIMEOUT_S = 900.0
 """A file begins to come when it is written, as long as `export_timeout` after the question."""
@@ -36,6 +38,25 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 def get(path: str, **query: Any) -> Any:
     """Read what is at `path`; `query` are its parameters. Raises `CommandError`."""
     return _ask_gateway("GET", path, query=query)
+
+
+def get_pages(path: str, limit: int, cursor: str = "", **query: Any) -> Iterator[dict[str, Any]]:
+    """Read page after page of a list, up to so many records. Raises `CommandError`."""
+    while limit > 0:
+        behind = {"cursor": cursor} if cursor else {}
+        page = get(path, limit=min(limit, PAGE), **query, **behind)
+        yield page
+        limit -= len(page["data"])
+        cursor = page.get("next", "")
+        if not cursor:
+            return
+
+
+def get_list(path: str, limit: int, cursor: str = "", **query: Any) -> dict[str, Any]:
+    """Put pages together: all that is not `data` is the last one's. Raises `CommandError`."""
+    pages = list(get_pages(path, limit, cursor, **query))
+    data = [record for page in pages for record in page["data"]]
+    return {**pages[-1], "data": data}
 
 
 def post(path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:

@@ -19,6 +19,9 @@ from tidegate.console import output
 from tidegate.console.moments import duration_words, moment_words, parsed_moment
 from tidegate.console.tables import TableShape
 
+LISTED_MAX = 1_000_000
+LIMIT = typer.Option(1000, min=1, max=LISTED_MAX, help="At most so many.")
+CURSOR = typer.Option("", "--cursor", help="Where a list before this one stopped.")
 WIDE = typer.Option(False, "--wide", help="Every column, however narrow the terminal.")
 COLUMNS = typer.Option("", "--columns", help="These columns alone, with commas.")
 SORT = typer.Option("", "--sort", help="First what is least in this column; `-name`: greatest.")
@@ -125,6 +128,12 @@ def print_list(
         wide=options.wide,
         hint="--wide",
     )
+
+
+def print_cursor(answer: Mapping[str, Any]) -> None:
+    """Say where the list goes on, where it may."""
+    if answer.get("next"):
+        output.print_note(f"there may be more: --cursor {answer['next']}")
 
 
 def _age(value: Any) -> str:

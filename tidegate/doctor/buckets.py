@@ -1,20 +1,22 @@
-"""What the pool keeps beside the log: ciphertexts of sessions, and snapshots of its ledger."""
+"""What the pool keeps beside the log: snapshots of its ledger."""
 
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from nats.aio.client import Client
 
 from contracts.pool import PoolStatusReply
+<<<<<<< HEAD
 from contracts.subjects import CREDENTIALS_STREAM
 from runtime.process.findings import DoctorFinding, fine, note, wrong
 from runtime.texts import count_phrase
+=======
+from runtime.process.findings import DoctorFinding, fine, note
+>>>>>>> main
 from services.pool.snapshots.bucket import SnapshotBucket, SnapshotsUnavailableError
-from tidegate.doctor.log import ask_jetstream
 
 
 async def bucket_findings(client: Client, reply: PoolStatusReply) -> list[DoctorFinding]:
+<<<<<<< HEAD
     """Hold what the pool says against its buckets."""
     kept = await ask_jetstream(client, f"STREAM.INFO.{CREDENTIALS_STREAM}")
     return [*_ciphertext_findings(reply, kept), *await _snapshot_findings(client, reply)]
@@ -34,6 +36,8 @@ def _ciphertext_findings(
 
 
 async def _snapshot_findings(client: Client, reply: PoolStatusReply) -> list[DoctorFinding]:
+=======
+>>>>>>> main
     """Say how much of the log is read at a start, and why it is more than it need be, if so."""
     findings = []
     if reply.snapshot_trouble:

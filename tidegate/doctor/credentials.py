@@ -1,7 +1,10 @@
-"""The credentials under seal: whether the master key opens them, and what is wrong with some."""
+"""The credentials under seal: whether the master key opens them, and what is wrong with some.
+
+A session that was removed has none, on purpose; every other has one.
+"""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -9,7 +12,14 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.base import Failed, SessionId
-from contracts.pool import PoolStatus, PoolStatusReply, SessionStatus
+from contracts.pool import (
+    FindSessions,
+    PoolStatus,
+    PoolStatusReply,
+    SessionsFound,
+    SessionStatus,
+)
+from contracts.pool.lists import LOOKED_MAX
 from runtime.credentials import REGIONS, Credential, WrongCredentialError, credential_of
 from runtime.environment import Environment
 from runtime.nats.connection import UnansweredError, ask_command, connect_as
@@ -23,7 +33,9 @@ from services.pool.store import CredentialStore
 
 _TIMEOUT_S = 2.0
 _NAMED = 5
-_pool = msgspec.json.Decoder(PoolStatusReply | Failed)
+_LOOKED_AT = 1000
+"""Sessions that are asked for by name at once: meanwhile the pool grants nothing."""
+_pool = msgspec.json.Decoder(PoolStatusReply | SessionsFound | Failed)
 
 
 async def credential_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
@@ -35,6 +47,8 @@ async def credential_findings(client: Client, environment: Environment) -> list[
         return [unchecked("keys", "the master key, or the password of the pool, is not here")]
     kept = CredentialStore(pool, Sealer(keys))
     try:
+        # Before the ciphertexts: that of a session is stored before it is added.
+        sessions = await _sessions_to_serve(client)
         tried = [one async for one in kept.open_all()]
     except CredentialsUnavailableError as error:
         return [unchecked("keys", f"the credentials cannot be read: {error}")]
@@ -42,9 +56,10 @@ async def credential_findings(client: Client, environment: Environment) -> list[
         await pool.close()
     opened = {one.session_id: one.credential for one in tried if one.credential is not None}
     closed = {one.session_id: one.trouble for one in tried if one.credential is None}
+    missing = await _missing_findings(client, sessions - opened.keys() - closed.keys())
     if closed and not opened:
-        return [wrong("keys", "master_key_wrong", next(iter(closed.values())))]
-    findings = [fine("keys", f"the master key opens the credentials ({len(opened)})")]
+        return [wrong("keys", "master_key_wrong", next(iter(closed.values()))), *missing]
+    findings = [*missing, fine("keys", f"the master key opens the credentials ({len(opened)})")]
     findings += await _closed_findings(client, closed)
     short = sum(map(is_too_short, opened.values()))
     if short:
@@ -86,6 +101,36 @@ def _account_of(session_id: SessionId, text: str, identity_key: str) -> SessionI
         if session_id in credential.credentials_by_id(identity_key):
             return credential.session_identity(identity_key)
     return session_id
+
+
+async def _sessions_to_serve(client: Client) -> set[SessionId]:
+    """Ask for every session that has not retired, some at a time; none if nobody answers."""
+    sessions: set[SessionId] = set()
+    start: int | None = 0
+    while start is not None:
+        asked = FindSessions(start=start, limit=LOOKED_MAX)
+        try:
+            reply = await ask_command(client, subjects.pool_status(), asked, _pool, _TIMEOUT_S)
+        except UnansweredError:
+            return set()  # that nobody leads the pool is told elsewhere
+        if not isinstance(reply, SessionsFound):
+            return set()
+        sessions.update(entry.session_id for entry in reply.items)
+        start = reply.next
+    return sessions
+
+
+async def _missing_findings(client: Client, missing: Collection[SessionId]) -> list[DoctorFinding]:
+    """Tell the sessions that have no ciphertext, unless they were removed meanwhile."""
+    named = sorted(missing)[:_LOOKED_AT]
+    there = await _sessions_there(client, named)
+    count = len(missing) - len(named) + len(there)
+    if not there:
+        return []
+    shown = [session_shown(session_id, label) for session_id, label in there.items()][:_NAMED]
+    more = f" (and {count - len(shown)} more)" if count > len(shown) else ""
+    message = f"no credential is stored of {', '.join(shown)}{more}: calls on them fail"
+    return [wrong("sessions", "credentials_missing", message)]
 
 
 async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> list[DoctorFinding]:

@@ -6,9 +6,9 @@ derives from the master key, over the kind of the token, the payload and the API
 every gateway reads what another signed, one kind passes for no other, and a key that is rotated or
 revoked takes with it whatever was signed for it.
 
-A link is read and copied by people, so it is short where its ids allow that: 48 characters of
-base64url, without a dot, for when it is over, its id, the key's, and half of the signature, which
-is as much as RFC 2104 has one keep.
+A link is read and copied by people, so it is short where its ids allow that: at most 48 characters
+of base64url, without a dot, for when it is over, its id, the key's, and half of the signature,
+which is as much as RFC 2104 has one keep.
 """
 
 import base64
@@ -28,11 +28,12 @@ from runtime.secrets import Sealer
 
 _PURPOSE = "tidegate sign-in"
 _TEXT_MAX = 1000
-_SHORT = struct.Struct(">I8s8s")
-"""When a link is over, its id and its key's."""
+_SHORT = struct.Struct(">I8s")
+"""When a link is over, and its id; its key's id stands behind."""
 _SHORT_SIGNATURE_BYTES = 16
-_SHORT_CHARACTERS = 48
-_SHORT_IDS = re.compile(r"lnk_([0-9a-f]{16}) key_([0-9a-f]{16})")
+_SHORT_KEY_BYTES = frozenset({6, 8})
+"""Of a key that was made at the first start, and of one that was issued."""
+_SHORT_IDS = re.compile(r"lnk_([0-9a-f]{16}) key_([0-9a-f]{12}|[0-9a-f]{16})")
 
 
 class TokenKind(StrEnum):
@@ -91,7 +92,8 @@ def is_signed(sealer: Sealer, kind: TokenKind, text: str, key_hashes: Iterable[s
         given = _as_bytes(signature)
         if not dot:
             whole = _as_bytes(text)
-            payload, given = _as_text(whole[: _SHORT.size]), whole[_SHORT.size :]
+            payload = _as_text(whole[:-_SHORT_SIGNATURE_BYTES])
+            given = whole[-_SHORT_SIGNATURE_BYTES:]
     except (binascii.Error, ValueError):
         return False
     wanted_bytes = hashlib.sha256().digest_size if dot else _SHORT_SIGNATURE_BYTES
@@ -108,14 +110,16 @@ def _short_payload(token: Token) -> bytes | None:
     ids = _SHORT_IDS.fullmatch(f"{token.token_id} {token.key_id}")
     if ids is None:
         return None
-    return _SHORT.pack(token.expires_at, bytes.fromhex(ids[1]), bytes.fromhex(ids[2]))
+    return _SHORT.pack(token.expires_at, bytes.fromhex(ids[1])) + bytes.fromhex(ids[2])
 
 
 def _read_short(text: str) -> Token | None:
     """Read what a short link says. Raises `ValueError` for what is no base64url."""
-    if len(text) != _SHORT_CHARACTERS:
+    whole = _as_bytes(text)
+    key = whole[_SHORT.size : -_SHORT_SIGNATURE_BYTES]
+    if len(key) not in _SHORT_KEY_BYTES or _as_text(whole) != text:
         return None
-    expires_at, link, key = _SHORT.unpack_from(_as_bytes(text))
+    expires_at, link = _SHORT.unpack_from(whole)
     return Token(f"lnk_{link.hex()}", KeyId(f"key_{key.hex()}"), expires_at)
 
 

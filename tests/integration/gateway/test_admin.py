@@ -12,6 +12,7 @@ from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
 from services.balancer.settings import server_objection
 from services.gateway.relay.credentials import Credentials
+from services.gateway.routes.admin import leases
 from tests.integration.gateway.calls import leased, use_lease
 from tests.integration.gateway.doors import Desk, good_server
 from tests.waiting import eventually
@@ -169,6 +170,23 @@ async def test_lease_that_is_open_is_listed(staffed: Desk) -> None:
     (lease,) = (await staffed.ask("GET", "/api/leases"))["data"]
 
     assert (lease["lease_id"], lease["state"]) == (granted.lease_id, "open")
+
+
+async def test_leases_are_listed_page_by_page(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of three, which the pool answers two at a time."""
+    monkeypatch.setattr(leases, "_SHOWN_AT_ONCE", 2)
+    granted = [(await leased(staffed.doors.client, "image")).lease_id for _ in range(4)]
+
+    first = await staffed.ask("GET", "/api/leases?limit=3")
+    rest = await staffed.ask("GET", f"/api/leases?limit=3&cursor={first['next']}")
+    other = f"/api/leases?state=unknown&cursor={first['next']}"
+    error = await staffed.refused("GET", other, 400)
+
+    assert [one["lease_id"] for one in first["data"] + rest["data"]] == granted
+    assert (len(first["data"]), rest["next"]) == (3, "")
+    assert error["param"] == "cursor"
 
 
 @pytest.mark.parametrize(

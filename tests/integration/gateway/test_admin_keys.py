@@ -49,6 +49,22 @@ async def test_key_is_shown_once_opens_changes_rotates_and_is_revoked(alone: Des
     await alone.refused("PATCH", path, 400, json={"name": "again"})
 
 
+async def test_keys_are_listed_page_by_page(alone: Desk) -> None:
+    for name in ("a", "b", "c"):
+        await alone.ask("POST", "/api/keys", 201, json={"name": name})
+
+    whole = await alone.ask("GET", "/api/keys")
+    first = await alone.ask("GET", "/api/keys?limit=2")
+    rest = await alone.ask("GET", f"/api/keys?limit=2&cursor={first['next']}")
+    error = await alone.refused("GET", "/api/keys?cursor=x", 400)
+
+    assert [one["id"] for one in first["data"] + rest["data"]] == [
+        one["id"] for one in whole["data"]
+    ]
+    assert (len(first["data"]), rest["next"], whole["next"]) == (2, "", "")
+    assert error["param"] == "cursor"
+
+
 async def test_weight_of_a_key_is_given_and_changed(alone: Desk) -> None:
     made = await alone.ask("POST", "/api/keys", 201, json={"name": "shop", "weight": 2})
     path = f"/api/keys/{made['id']}"

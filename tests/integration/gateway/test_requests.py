@@ -48,8 +48,11 @@ async def test_requests_are_listed_page_by_page(
         ("outcome=won", "outcome: expected one of settled, released,"),
         ("since=yesterday", "since: expected a moment such as"),
         ("until=2026-01-31T12:00:00", "until: expected a moment such as"),
-        ("cursor=x", "cursor: expected `next` of a page before, got 'x'"),
-        ("cursor=WyJhIiwiYiJd", "cursor: expected `next` of a page before"),
+        (
+            "cursor=x",
+            "cursor: expected `next` of the page before, with the same filter and order, got 'x'",
+        ),
+        ("cursor=WyJhIiwiYiJd", "cursor: expected `next` of the page before"),
         (f"q={'x' * 201}", "q: expected at most 200 characters, got 201"),
         ("limit=0", "limit"),
         ("other=1", "other: there is no such parameter"),

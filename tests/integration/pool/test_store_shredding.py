@@ -103,6 +103,35 @@ async def test_the_next_leader_takes_out_what_the_one_before_had_left(
         assert await sealed_of(nats_client, TWO)
 
 
+async def test_the_next_leader_takes_out_what_was_stored_of_a_session_that_was_never_added(
+    nats_url: str, nats_client: Client
+) -> None:
+    """A leader that is killed between the two leaves just this: a ciphertext that nobody names."""
+    async with pool(nats_url) as first:
+        await first.leading()
+        await administer(nats_client, addition_of(ONE))
+        await first.stopped()
+    await store_with(nats_client, TWO)
+    left = await sealed_of(nats_client, TWO)
+    async with pool(nats_url) as second:
+        await second.leading()
+        await until_gone(nats_client, TWO)
+        again = await administer(nats_client, addition_of(TWO))
+
+        assert left
+        assert again == Done(changed=[str(TWO)])
+        assert await sealed_of(nats_client, ONE)
+
+
+async def test_of_a_log_that_was_lost_the_ciphertexts_stay(nats_client: Client) -> None:
+    kept = await store_with(nats_client, ONE)
+    kept.find_unheld(folded())
+
+    assert await kept.shred_removed(folded()) == 0
+    kept.find_unheld(folded(session_added(TWO)))
+    assert await kept.shred_removed(folded(session_added(TWO))) == 1
+
+
 async def store_with(client: Client, *names: SessionId) -> CredentialStore:
     """A store whose bucket has these."""
     kept = CredentialStore(client, Sealer(KEYS[0]))

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
-from tidegate.admin.pool import sessionchanges, sessionlists
+from tidegate.admin.pool import sessionchanges
+from tidegate.console import api
 
 pytestmark = pytest.mark.anyio
 __all__ = ["terminal"]
@@ -15,7 +16,7 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pages of two sessions; the verb puts them together, or stops where it is told to."""
-    monkeypatch.setattr(sessionlists, "PAGE", 2)
+    monkeypatch.setattr(api, "PAGE", 2)
     lines = "".join(f"us-credential-{number}\n" for number in range(5))
     added = (await terminal.read("sessions", "add", "-", stdin=lines))["added"]
     await terminal.shown("sessions", "drain", added[2], "--reason", "Account is closed")
@@ -34,6 +35,26 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     assert "left today:" in out
     with_tea = await terminal.refused("sessions", "list", "--type", "tea")
     assert with_tea.startswith("service_type: expected one of ")
+
+
+async def test_keys_and_leases_are_listed_page_by_page(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys two at a time; there are no leases, so their list ends at once."""
+    monkeypatch.setattr(api, "PAGE", 2)
+    for name in ("a", "b", "c"):
+        await terminal.shown("keys", "issue", name)
+
+    keys = (await terminal.read("keys", "list"))["data"]
+    first = await terminal.read("keys", "list", "--limit", "3")
+    rest = await terminal.read("keys", "list", "--cursor", first["next"])
+    code, _, err = await terminal.type("keys", "list", "--limit", "1")
+    none = await terminal.read("leases", "list", "--limit", "1")
+
+    assert first["data"] + rest["data"] == keys
+    assert [key["name"] for key in keys][-3:] == ["a", "b", "c"]
+    assert (code, "there may be more: --cursor " in err) == (0, True)
+    assert (none["data"], none["next"]) == ([], "")
 
 
 async def test_a_session_is_called_something_where_operators_look(

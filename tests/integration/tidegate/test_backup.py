@@ -318,8 +318,10 @@ def test_a_session_without_its_ciphertext_is_told_while_backing_up(
     assert json.loads(done.stdout)["wrong"] == ["2 sessions, but only 0 ciphertexts"]
 
 
-def test_a_session_that_was_removed_needs_no_ciphertext(empty: Stack, tmp_path: Path) -> None:
-    """Its log may still have it, where it was removed while the credentials were taken."""
+def test_a_session_that_was_removed_while_a_backup_was_taken_is_named_by_its_restore(
+    empty: Stack, tmp_path: Path
+) -> None:
+    """The log was taken before its removal, the credentials after its ciphertext had gone."""
 
     async def remove_one() -> None:
         await write_pool_log(empty)
@@ -331,9 +333,12 @@ def test_a_session_that_was_removed_needs_no_ciphertext(empty: Stack, tmp_path: 
 
     taken = empty.tidegate("backup", str(tmp_path / "taken"), "--json")
     checked = empty.tidegate("restore", str(tmp_path / "taken"), "--check")
+    report = empty.tidegate("restore", str(tmp_path / "taken"), "--check", "--json")
 
     assert (taken.returncode, json.loads(taken.stdout)["wrong"]) == (0, [])
     assert checked.returncode == 0, checked.stderr
+    assert "two was removed while the backup was taken" in checked.stdout
+    assert json.loads(report.stdout)["unsealed"] == ["two"]
 
 
 def test_a_key_that_is_given_by_variable_is_not_in_the_backup(

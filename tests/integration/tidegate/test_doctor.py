@@ -297,6 +297,33 @@ def test_credentials_that_no_key_opens_are_named_while_their_session_is_there(
     ]
 
 
+def test_a_session_without_a_credential_is_named_unless_it_was_removed(patient: Patient) -> None:
+    """Where a ciphertext was, nothing is any more: that is how one is taken out."""
+    patient.start_nats()
+    patient.start("pool", "pool", TIDEGATE_POOL_PROVISIONER_KIND="none")
+    patient.ready("pool")
+    master = (patient.home / "secrets" / "master.key").read_text().strip()
+    names = _, lost, removed = [SessionId(f"ses_{name}") for name in ("a", "b", "c")]
+    items = [
+        AddSession(
+            session_id=name,
+            sealed=Sealer(master).seal_credential(name, "c" * 12),
+            label=f"account {name[-1]}",
+        )
+        for name in names
+    ]
+    patient.administer(AddSessions(items=items, by="test"))
+    patient.administer(ChangeSession(session_id=removed, status=SessionStatus.RETIRED, by="test"))
+    for name in (lost, removed):
+        patient.ask("pool", f"$KV.credentials.{name}", b"")
+
+    assert patient.wrong()["credentials_missing"] == [
+        "no credential is stored of ses_b (account b): calls on them fail"
+    ]
+    patient.administer(AddSessions(items=[items[1]], by="test"))
+    assert "credentials_missing" not in patient.wrong()
+
+
 def test_credentials_that_are_not_looked_for_in_answers_are_counted(patient: Patient) -> None:
     patient.start_nats()
     key = (patient.home / "secrets" / "master.key").read_text().strip()

@@ -393,7 +393,9 @@ class Leading(RuleBasedStateMachine):
             for lane in lanes.by_key.values()
             for _, _, name in lane.orders
         ]
-        assert sorted(standing) == sorted(line.waits)
+        there = [name for name, wait in line.waits.items() if not wait.absent]
+        assert sorted(standing) == sorted(there)
+        assert sum(lanes.waiting for lanes in line.lanes.values()) == len(line)
         assert sum(line.counts.values()) == len(line)
         assert not set(line.waits) & set(self.pool.leases)
         assert not any(map(self.pool.ended.mark_of, line.waits))

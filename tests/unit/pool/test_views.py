@@ -7,6 +7,7 @@ import msgspec
 from contracts.base import NUMBER_MAX, RequestId, ServerId, SessionId
 from contracts.pool import (
     LeaseExpired,
+    LeaseView,
     Outcome,
     PoolEvent,
     PoolStatus,
@@ -21,6 +22,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain import pool_status
+from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
@@ -51,6 +53,43 @@ EVENTS = (
     lease_granted(request="r3", service_type=VIDEO),
     LeaseExpired(lease_id=lease_named("r3"), session_id=ONE),
 )
+
+
+def test_leases_are_listed_page_by_page_in_the_order_of_their_grants() -> None:
+    """Some of one moment and some of another; one leaves behind which a page is to begin."""
+    early = [lease_granted(request=f"e{number}") for number in (3, 1, 2)]
+    late = [lease_granted(request=f"l{number}") for number in (2, 1)]
+    pool = folded(session_added("one"), *early)
+    for event in late:
+        evolve(pool, event, after(1), 2)
+    listed: list[LeaseView] = []
+    behind = None
+
+    for _ in range(3):
+        asked = PoolStatus(leases="open", limit=2, leases_behind=behind)
+        answer = pool_status(pool, asked, after(2), 1, 1)
+        listed += answer.leases
+        behind = listed[-1].granted_at, listed[-1].lease_id
+        if len(listed) == 2:
+            evolve(pool, lease_cancelled(early[2]), after(1), 3)
+
+    wanted = [lease_named(name) for name in ("e1", "e2", "e3", "l1", "l2")]
+    assert [lease.lease_id for lease in listed] == wanted
+    assert not answer.leases_more
+
+
+def test_an_uncertain_lease_is_listed_where_it_was_granted() -> None:
+    """The later one ended first."""
+    pool = folded(session_added("one"), UNKNOWN)
+    later = lease_granted(request="r3")
+    for event in (later, usage(later, Verdict.OUTCOME_UNKNOWN)):
+        evolve(pool, event, after(1), 2)
+    evolve(pool, usage(UNKNOWN, Verdict.OUTCOME_UNKNOWN), after(2), 3)
+
+    first = pool_status(pool, PoolStatus(leases="unknown", limit=1), after(3), 1, 1)
+
+    assert [lease.lease_id for lease in first.leases] == [UNKNOWN.lease_id]
+    assert first.leases_more
 
 
 def test_the_summary_counts_what_countable_sessions_have_left() -> None:

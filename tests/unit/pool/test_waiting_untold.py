@@ -106,6 +106,26 @@ def test_whose_gateway_cannot_be_reached_is_passed_over_until_it_asks_again() ->
     assert served_requests(pool, 1) == ["r1"]
 
 
+def test_who_is_gone_is_counted_as_waiting_and_its_wait_ends_as_any_other() -> None:
+    """One of two of a key, and one that is alone, which leaves, comes back, and leaves for good."""
+    pool = busy()
+    for request, key in (("r1", "a"), ("r2", "a"), ("r3", "b")):
+        gateway = GatewayId("there" if request == "r2" else "gone")
+        ask_to_wait(pool, request, key=key, gateway_id=gateway)
+    pool.line.note_absent(GatewayId("gone"))
+    pool.line.note_absent(GatewayId("gone"))
+
+    line = pool.line
+    assert line.lanes[IMAGE].waiting == 3
+    line.add_wait(line.remove_wait(lease_named("r3")))
+    assert line.lanes[IMAGE].waiting == 3
+    for request in ("r1", "r3"):
+        line.drop_wait(lease_named(request))
+    end_exchange(pool)
+    assert served_requests(pool) == ["r2"]
+    assert line.lanes == {}
+
+
 REFUSED = LeaseRefused(
     request_id=lease_wanted(request="r1").requested.request_id,
     number=1,

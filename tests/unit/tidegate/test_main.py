@@ -40,6 +40,8 @@ def test_every_verb_has_help_with_an_example_of_itself(verb: str) -> None:
         assert (done.exit_code, "Example:" in done.stdout) == (0, True)
         texts = [command.help, *(getattr(one, "help", None) for one in command.params)]
         assert [text for text in texts if text and escape(text) != text] == [], "no tag in it"
+        lines = [line for line in command.help.split("\n") if line]
+        assert len(lines) == len(command.help.split("\n\n")), "a paragraph is one line: it flows"
 
 
 @pytest.mark.parametrize("verb", _WITH_JSON)

@@ -74,13 +74,8 @@ def drain_sessions(
     """
     body = {"status": "draining", "reason": reason}
     query = sessionlists.filter_query(status, service_type, label, text)
-    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
-        _change_session(session_id, body, as_json=as_json)
-    else:
-        answer = api.patch(
-            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
-        )
-        _print_outcome(answer, "drained", as_json=as_json)
+    chosen = _chosen(session_id, query, everything=everything, dry_run=dry_run)
+    _change_chosen(chosen, body, "drained", as_json=as_json)
 
 
 def cool_sessions(
@@ -106,13 +101,8 @@ def cool_sessions(
         raise typer.BadParameter(str(error), param_hint="--for") from None
     body = {"cool_s": cool_s, "reason": reason}
     query = sessionlists.filter_query(status, service_type, label, text)
-    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
-        _change_session(session_id, body, as_json=as_json)
-    else:
-        answer = api.patch(
-            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
-        )
-        _print_outcome(answer, "cooled", as_json=as_json)
+    chosen = _chosen(session_id, query, everything=everything, dry_run=dry_run)
+    _change_chosen(chosen, body, "cooled", as_json=as_json)
 
 
 def clear_sessions(
@@ -135,13 +125,8 @@ def clear_sessions(
     """
     body = {"status": "active", "cool_s": 0, "reason": reason}
     query = sessionlists.filter_query(status, service_type, label, text)
-    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
-        _change_session(session_id, body, as_json=as_json)
-    else:
-        answer = api.patch(
-            "/api/sessions", body, **_bulk_query(query, everything=everything, dry_run=dry_run)
-        )
-        _print_outcome(answer, "cleared", as_json=as_json)
+    chosen = _chosen(session_id, query, everything=everything, dry_run=dry_run)
+    _change_chosen(chosen, body, "cleared", as_json=as_json)
 
 
 def remove_sessions(
@@ -163,17 +148,23 @@ def remove_sessions(
     Example: tidegate sessions remove --status disabled --dry-run
     """
     query = sessionlists.filter_query(status, service_type, label, text)
-    if _is_one(session_id, query, everything=everything, dry_run=dry_run):
-        answer = api.delete(f"/api/sessions/{api.path_segment(session_id)}")
-        said = f"{session_id} {'is' if answer['changed'] else 'was'} retired"
+    chosen = _chosen(session_id, query, everything=everything, dry_run=dry_run)
+    if isinstance(chosen, str):
+        answer = api.delete(f"/api/sessions/{api.path_segment(chosen)}")
+        said = f"{chosen} {'is' if answer['changed'] else 'was'} retired"
         output.print_answer(answer, said, as_json=as_json)
         return
-    wanted = _bulk_query(query, everything=everything, dry_run=dry_run)
     if is_terminal() and not (yes or dry_run):
+<<<<<<< HEAD
         tried = api.delete("/api/sessions", **wanted, dry_run=True)
         count = count_phrase(tried["changed"], "session")
         typer.confirm(f"remove {count}?", abort=True, err=True)
     _print_outcome(api.delete("/api/sessions", **wanted), "removed", as_json=as_json)
+=======
+        tried = api.delete("/api/sessions", **chosen, dry_run=True)
+        typer.confirm(f"remove {tried['changed']} sessions?", abort=True, err=True)
+    _print_outcome(api.delete("/api/sessions", **chosen), "removed", as_json=as_json)
+>>>>>>> main
 
 
 def is_terminal() -> bool:
@@ -181,20 +172,33 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _is_one(session_id: str, query: dict[str, Any], *, everything: bool, dry_run: bool) -> bool:
-    """Whether one session is named, and nothing beside it. Raises `BadParameter`."""
+def _chosen(
+    session_id: str, query: dict[str, Any], *, everything: bool, dry_run: bool
+) -> str | dict[str, Any]:
+    """Read which sessions are meant: the id of one, or the parameters that say which.
+
+    Raises `BadParameter` for neither, or both.
+    """
     if bool(session_id) is (bool(query) or everything):
         raise typer.BadParameter(
             "expected a session's id, or which sessions: --status, --type, --label, --find, --all"
         )
-    if session_id and dry_run:
-        raise typer.BadParameter("expected which sessions, not one", param_hint="--dry-run")
-    return bool(session_id)
-
-
-def _bulk_query(query: dict[str, Any], *, everything: bool, dry_run: bool) -> dict[str, Any]:
+    if session_id:
+        if dry_run:
+            raise typer.BadParameter("expected which sessions, not one", param_hint="--dry-run")
+        return session_id
     given = {**query, "all": everything, "dry_run": dry_run}
     return {name: value for name, value in given.items() if value}
+
+
+def _change_chosen(
+    chosen: str | dict[str, Any], body: dict[str, Any], done: str, *, as_json: bool
+) -> None:
+    """Change one and show it, or all that fit and say how many these were."""
+    if isinstance(chosen, str):
+        _change_session(chosen, body, as_json=as_json)
+    else:
+        _print_outcome(api.patch("/api/sessions", body, **chosen), done, as_json=as_json)
 
 
 def _print_outcome(answer: dict[str, Any], done: str, *, as_json: bool) -> None:

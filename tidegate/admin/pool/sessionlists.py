@@ -1,14 +1,10 @@
-"""Sessions as an operator looks for them: the options of a filter, and page after page."""
+"""Sessions as an operator looks for them: the options of a filter."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import typer
 
-from tidegate.console import api
-
 LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
-PAGE = 1000
 STATUS = typer.Option(
     "",
     help="Only of these, with commas between them: active, cooling, suspect, draining, disabled,"
@@ -46,22 +42,3 @@ def read_limit(text: str) -> tuple[str, int]:
     if not (name and equals and units.isascii() and units.isdecimal()):
         raise typer.BadParameter(f"expected such as image=50, got {text!r}", param_hint="--limit")
     return name, int(units)
-
-
-def session_pages(query: dict[str, Any], limit: int, cursor: str = "") -> Iterator[dict[str, Any]]:
-    """Read page after page, up to so many sessions. Raises `CommandError`."""
-    while limit > 0:
-        behind = {"cursor": cursor} if cursor else {}
-        page = api.get("/api/sessions", limit=min(limit, PAGE), **query, **behind)
-        yield page
-        limit -= len(page["data"])
-        cursor = page.get("next", "")
-        if not cursor:
-            return
-
-
-def list_of_sessions(query: dict[str, Any], limit: int, cursor: str = "") -> dict[str, Any]:
-    """Put the pages together: figures and sequence are those of the last. Raises `CommandError`."""
-    pages = list(session_pages(query, limit, cursor))
-    data = [session for page in pages for session in page["data"]]
-    return {**pages[-1], "data": data}

@@ -30,6 +30,7 @@ from services.balancer.domain.state import Balancer, Placement
 from services.balancer.strategies import ANY_CALL, Criteria, Ranking
 
 NOBODY_PICKED = ServerId("")
+_NOWHERE = ServerId("")
 
 
 def select_server(
@@ -50,11 +51,12 @@ def select_server(
             take_failure(balancer, wanted, wanted.failed, now)
         return _choose_server(balancer, wanted, now, picked)
     placement = balancer.placements.get(wanted.lease_id)
-    if placement is not None and placement.answer is not None and not _is_move(placement, wanted):
-        return placement.answer
     if placement is None:
-        placement = open_placement(balancer, wanted, gateway_id, now)
-    left = leave_server(balancer, placement)
+        placement, left = open_placement(balancer, wanted, gateway_id, now), _NOWHERE
+    elif placement.answer is not None and not _is_move(placement, wanted):
+        return placement.answer
+    else:
+        left = leave_server(balancer, placement)
     # The same report comes again with a select that is sent again: it counts once.
     if wanted.failed is not None and wanted.failed.server_id != placement.failed_at:
         placement.failed_at = wanted.failed.server_id
@@ -122,7 +124,8 @@ def _choose_server(
         best = balancer.standings[ranking.servers[0].server_id]
     else:
         best = _remember_turn(balancer, eligible, ranking)
-        take_turn(best, wanted.service_type, now)
+        if best.paces:
+            take_turn(best, wanted.service_type, now)
     return Selected(
         server_id=best.server_id,
         url=best.server.url,
@@ -172,7 +175,7 @@ def _remember_turn(
     balancer.turn += 1
     assert best.turn < balancer.turn, "turns only grow: strategies order by them"
     best.turn = balancer.turn
-    assert len(ranking.credits) in {0, len(eligible)}
-    for standing, credit in zip(eligible, ranking.credits, strict=False):
-        standing.credit = credit
+    if ranking.credits:
+        for standing, credit in zip(eligible, ranking.credits, strict=True):
+            standing.credit = credit
     return best

@@ -14,10 +14,13 @@ from services.gateway.clients.keys import BOUNDLESS, Key, KeyScope
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import FigureRow, rows_of
-from services.gateway.routes.parameters import one_of
+from services.gateway.routes.parameters import Cursor, Limit, cursor_text, one_of, parse_cursor
 from services.gateway.store import KeyWithText
 
 GRACE_MAX_S = 7 * 86_400
+_LISTED = 10_000
+"""Keys of a page where nobody says how many: nearly always all of them."""
+_KEYS = "keys"
 ScopeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KeyScope)})]
 _Bound = Annotated[int, msgspec.Meta(ge=0, le=BOUND_MAX)]
 _Weight = Annotated[int, msgspec.Meta(ge=1, le=WEIGHT_MAX)]
@@ -84,20 +87,33 @@ class ListedKey(KeyReport, frozen=True, kw_only=True):
 
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
-    """Every key, revoked ones included, in the order they were issued."""
+    """Keys, revoked ones included, in the order they were issued.
+
+    `next` is the `cursor` of the page behind this one; empty: there is none.
+    """
 
     data: list[ListedKey]
+    next: str
 
 
-@get("/keys", tags=["keys"], summary="Every key")
-async def list_keys(doors: NamedDependency[Doors]) -> KeyList:
+@get("/keys", tags=["keys"], summary="Keys by page")
+async def list_keys(
+    doors: NamedDependency[Doors], limit: Limit = _LISTED, cursor: Cursor = ""
+) -> KeyList:
     """List the keys; their text is known to nobody."""
+    # None ever leaves the ring: a place in it is one for good.
+    begin = max(0, parse_cursor(_KEYS, cursor, int) or 0)
+    keys = doors.key_log.ring.all_keys()
+    end = begin + limit
     use = await _use_by_key(doors)
     reports = [
         (msgspec.structs.asdict(_key_report(key)), use.get(key.key_id, {}))
-        for key in doors.key_log.ring.all_keys()
+        for key in keys[begin:end]
     ]
-    return KeyList(data=[ListedKey(**report, **used) for report, used in reports])
+    return KeyList(
+        data=[ListedKey(**report, **used) for report, used in reports],
+        next=cursor_text(_KEYS, end) if end < len(keys) else "",
+    )
 
 
 async def _use_by_key(doors: Doors) -> dict[str, FigureRow]:

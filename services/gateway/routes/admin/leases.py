@@ -8,14 +8,15 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from contracts.base import NUMBER_MAX, LeaseId
+from contracts.base import NUMBER_MAX, Instant, LeaseId
 from contracts.pool import LeaseView, PoolStatus, ReconcileLease
 from services.gateway.clients.keys import Key
-from services.gateway.routes.admin.sessions.listing import Limit
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.parameters import one_of
+from services.gateway.routes.parameters import Cursor, Limit, cursor_text, one_of, parse_cursor
 
 _REASON_MAX = 500
+_SHOWN_AT_ONCE = 1000
+"""Leases that one answer of the pool shows: meanwhile it grants none."""
 
 
 class LeaseState(StrEnum):
@@ -31,9 +32,13 @@ Wanted = Annotated[str, QueryParameter(name="state", description="open, unknown 
 
 
 class LeaseList(msgspec.Struct, frozen=True, kw_only=True):
-    """Leases of one state, as the pool's fold has them at `sequence`."""
+    """Leases of one state, as the pool's fold has them at `sequence`, the oldest grant first.
+
+    `next` is the `cursor` of the page behind this one; empty: there is none.
+    """
 
     data: list[LeaseView]
+    next: str
     state: LeaseState
     sequence: int
 
@@ -54,14 +59,35 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-@get("/leases", tags=["leases"], summary="Leases of one state")
+@get("/leases", tags=["leases"], summary="Leases of one state by page")
 async def list_leases(
-    doors: NamedDependency[Doors], wanted: Wanted = LeaseState.OPEN, limit: Limit = 1000
+    doors: NamedDependency[Doors],
+    wanted: Wanted = LeaseState.OPEN,
+    limit: Limit = 1000,
+    cursor: Cursor = "",
 ) -> LeaseList:
-    """List leases that are open, unknown or expired."""
+    """List leases that are open, unknown or expired.
+
+    More than a thousand are asked for in parts: the sequence is the last part's.
+    """
     state = one_of("state", wanted, LeaseState)
-    status = await doors.pool_status(PoolStatus(leases=state, limit=limit))
-    return LeaseList(data=status.leases, state=state, sequence=status.sequence)
+    behind = parse_cursor(state, cursor, tuple[Instant, LeaseId])
+    leases: list[LeaseView] = []
+    more = True
+    while more and len(leases) < limit:
+        part = min(limit - len(leases), _SHOWN_AT_ONCE)
+        asked = PoolStatus(leases=state, leases_behind=behind, limit=part)
+        status = await doors.pool_status(asked)
+        leases += status.leases
+        more = status.leases_more
+        if leases:
+            behind = leases[-1].granted_at, leases[-1].lease_id
+    return LeaseList(
+        data=leases,
+        next=cursor_text(state, behind) if more else "",
+        state=state,
+        sequence=status.sequence,
+    )
 
 
 @post(

@@ -11,8 +11,8 @@ from contracts.base import KeyId, LeaseId, ServiceType
 from contracts.pool import DropWaits, PoolStatus, WaitView
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
-from services.gateway.routes.admin.sessions.listing import Limit
 from services.gateway.routes.doors import Doors
+from services.gateway.routes.parameters import Limit
 
 _PARTS_MAX = 100
 """Of waits that are ended at once: somebody may begin to wait as fast as others are dropped."""

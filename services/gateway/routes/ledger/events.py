@@ -15,18 +15,13 @@ from runtime.eventlog.records import Wanted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.ledger.positions import (
+    FILTER,
     WHOLE,
-    AboutServer,
-    AboutSession,
     After,
     LogPosition,
-    OfKey,
-    OfRequest,
-    Types,
     numbered_records,
     parse_position,
     position_text,
-    wanted_of,
 )
 
 _PAGE_MAX = 1000
@@ -62,21 +57,15 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
 
 
-@get("/events", tags=["analysis"], summary="The log by page")
+@get("/events", tags=["analysis"], summary="The log by page", dependencies=FILTER)
 async def page(
-    *,
     doors: NamedDependency[Doors],
+    wanted: NamedDependency[Wanted],
     after: After = "0",
     past: Past = "",
     limit: Limit = 100,
-    types: Types = "",
-    session: AboutSession = "",
-    of_request: OfRequest = "",
-    server: AboutServer = "",
-    key: OfKey = "",
 ) -> Page:
     """Read events as they are stored, the hashes of keys apart."""
-    wanted = wanted_of(types, session, of_request, server, key)
     begin = parse_position("after", after)
     if past:
         if after != "0":

@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Any
 
+from litestar.di import Provide
 from litestar.params import QueryParameter
 
 from runtime.eventlog import Stored
@@ -62,7 +63,11 @@ def numbered_records(
 
 
 def wanted_of(
-    types: str, session: str = "", request: str = "", server: str = "", key: str = ""
+    types: Types = "",
+    session: AboutSession = "",
+    of_request: OfRequest = "",
+    server: AboutServer = "",
+    key: OfKey = "",
 ) -> Wanted:
     """Make the filter. Raises `GatewayError` for types there are none of."""
     patterns = [pattern.strip() for pattern in types.split(",") if pattern.strip()]
@@ -71,4 +76,8 @@ def wanted_of(
             message = f"type: expected {', '.join(types_matching('*'))}, or a pattern"
             message = f"{message}, got {as_quoted(pattern)}"
             raise GatewayError("invalid_request", message, "type")
-    return Wanted(patterns, session, request, server, key)
+    return Wanted(patterns, session, of_request, server, key)
+
+
+FILTER = {"wanted": Provide(wanted_of, sync_to_thread=False)}
+"""The same parameters for the log by page and for the log live."""

@@ -1,7 +1,5 @@
 """Clients' calls, one row each, the latest first."""
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,9 +12,11 @@ from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.figures.shapes import FigureRow, rows_of
+from services.gateway.routes.parameters import Cursor, cursor_text, parse_cursor
 
 _PAGE_MAX = 1000
 _TEXT_MAX = 200
+_REQUESTS = "requests"
 _OUTCOMES = (
     "settled",
     "released",
@@ -45,7 +45,6 @@ Searched = Annotated[
     str,
     QueryParameter(description="Part of an id, a model, a session, a key's name or a message."),
 ]
-Cursor = Annotated[str, QueryParameter(description="`next` of the page before.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most so many rows.")]
 
 
@@ -120,14 +119,14 @@ async def list_requests(
         if len(text) > _TEXT_MAX:
             message = f"{name}: expected at most {_TEXT_MAX} characters, got {len(text)}"
             raise GatewayError("invalid_request", message, name)
-    before_at, before_id = _parse_cursor(cursor)
+    before_at, before_id = parse_cursor(_REQUESTS, cursor, tuple[str, str]) or ("", "")
     rows = await doors.named_query(
         "requests",
         **filters,
         outcome=outcome,
         since=_parse_moment("since", since),
         until=_parse_moment("until", until),
-        before_at=before_at,
+        before_at=_parse_moment("cursor", before_at),
         before_id=before_id,
         limit=limit + 1,
     )
@@ -136,7 +135,7 @@ async def list_requests(
     listed = listed[:limit]
     return RequestPage(
         data=[_as_row(row) for row in listed],
-        next=_cursor_of(listed[-1]) if more and listed else None,
+        next=_end_of(listed[-1]) if more and listed else None,
         sequence=rows.sequence,
         lag=rows.lag,
     )
@@ -180,20 +179,6 @@ def _parse_moment(name: str, text: str) -> str:
     raise GatewayError("invalid_request", message, name)
 
 
-def _cursor_of(row: FigureRow) -> str:
+def _end_of(row: FigureRow) -> str:
     """Name a row so that the next page begins behind it."""
-    text = msgspec.json.encode([row["asked_at"], row["request_id"]])
-    return base64.urlsafe_b64encode(text).decode()
-
-
-def _parse_cursor(text: str) -> tuple[str, str]:
-    """Read which row was the last. Raises `GatewayError`."""
-    if not text:
-        return "", ""
-    try:
-        decoded = base64.b64decode(text, altchars=b"-_", validate=True)
-        at, request_id = msgspec.json.decode(decoded, type=tuple[str, str])
-        return _parse_moment("cursor", at), request_id
-    except (ValueError, binascii.Error, msgspec.DecodeError, GatewayError):
-        message = f"cursor: expected `next` of a page before, got {as_quoted(text)}"
-        raise GatewayError("invalid_request", message, "cursor") from None
+    return cursor_text(_REQUESTS, [row["asked_at"], row["request_id"]])

@@ -17,17 +17,12 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.guard import STILL_OPENS
 from services.gateway.routes.ledger.positions import (
+    FILTER,
     WHOLE,
-    AboutServer,
-    AboutSession,
     After,
     LogPosition,
-    OfKey,
-    OfRequest,
-    Types,
     numbered_records,
     parse_position,
-    wanted_of,
 )
 
 _BREATH_S = 5.0
@@ -38,24 +33,23 @@ _QUEUED_MAX = 100
 _STOPPING = "stopping"
 
 
-@get("/events/stream", tags=["analysis"], summary="The log live, as server-sent events")
+@get(
+    "/events/stream",
+    tags=["analysis"],
+    summary="The log live, as server-sent events",
+    dependencies=FILTER,
+)
 async def stream(
-    *,
     doors: NamedDependency[Doors],
+    wanted: NamedDependency[Wanted],
     request: Request[Any, Any, Any],
     after: After = "",
-    types: Types = "",
-    session: AboutSession = "",
-    of_request: OfRequest = "",
-    server: AboutServer = "",
-    key: OfKey = "",
 ) -> Stream:
     """Send each event as it is stored; `Last-Event-ID` goes on where a connection broke off.
 
     Beyond 200 in a second they are counted: an event `skipped` says how many, and its id is that of
     the last of them.
     """
-    wanted = wanted_of(types, session, of_request, server, key)
     position = request.headers.get("last-event-id") or after
     begin = (
         parse_position("after", position)

@@ -46,7 +46,7 @@ class Lanes:
         """Nobody waits."""
         self.by_key: dict[KeyId, Lane] = {}
         self.waiting = 0
-        """How many wait."""
+        """How many wait, those who are set aside among them."""
         self._last_pass = 0
         """Of the key that had its turn last."""
         self._heap: list[tuple[int, Order, KeyId]] = []
@@ -58,7 +58,6 @@ class Lanes:
         if lane is None:
             lane = self.by_key[key_id] = Lane(self._last_pass)
         insort(lane.orders, order)
-        self.waiting += 1
         self.await_turn(key_id)
 
     def remove_order(self, key_id: KeyId, order: Order, stride: int = 0) -> None:
@@ -66,10 +65,19 @@ class Lanes:
         lane = self.by_key[key_id]
         del lane.orders[bisect_left(lane.orders, order)]
         lane.passed += stride
-        self.waiting -= 1
         if lane.orders:
             self.await_turn(key_id)
         else:
+            del self.by_key[key_id]
+
+    def set_aside(self, key_id: KeyId, order: Order) -> None:
+        """Have one that waits on stand nowhere, until it is added again.
+
+        Its key may have to `await_turn`.
+        """
+        lane = self.by_key[key_id]
+        del lane.orders[bisect_left(lane.orders, order)]
+        if not lane.orders:
             del self.by_key[key_id]
 
     def await_turn(self, key_id: KeyId) -> None:

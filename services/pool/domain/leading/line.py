@@ -5,6 +5,7 @@ begin equal.
 """
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -35,7 +36,8 @@ class Wait(msgspec.Struct, eq=False, kw_only=True):
     """When its gateway asked last."""
     journalled: bool = False
     absent: bool = False
-    """Nobody could be told of a grant where it waits; until it is asked for again."""
+    """Nobody could be told of a grant where it waits, or was heard of for long; until it is asked
+    for again. It stands in no lane: a gateway that is gone leaves a thousand of a key."""
 
     @property
     def order(self) -> Order:
@@ -105,7 +107,9 @@ class WaitingLine:
         lanes = self.lanes.get(requested.service_type)
         if lanes is None:
             lanes = self.lanes[requested.service_type] = Lanes()
-        lanes.add_order(requested.key_id, wait.order)
+        lanes.waiting += 1
+        if not wait.absent:
+            lanes.add_order(requested.key_id, wait.order)
         self.waits[wait.lease_id] = wait
         if not wait.journalled:
             self.young[wait.lease_id] = None
@@ -119,8 +123,10 @@ class WaitingLine:
         requested = wait.requested
         service_type, key_id = requested.service_type, requested.key_id
         lanes = self.lanes[service_type]
-        lanes.remove_order(key_id, wait.order, wait.stride if granted else 0)
-        if not lanes.by_key:
+        lanes.waiting -= 1
+        if not wait.absent:
+            lanes.remove_order(key_id, wait.order, wait.stride if granted else 0)
+        if not lanes.waiting:
             del self.lanes[service_type]
         self.counts[key_id] -= 1
         if not self.counts[key_id]:
@@ -147,14 +153,34 @@ class WaitingLine:
 
     def note_absent(self, gateway_id: GatewayId) -> None:
         """Pass over all whose gateway nobody could reach, until it asks for them again."""
-        for wait in self.waits.values():
-            if wait.requested.gateway_id == gateway_id:
+        gone = [wait for wait in self.waits.values() if wait.requested.gateway_id == gateway_id]
+        self.set_aside(gone)
+        for service_type, key_id in {
+            (wait.requested.service_type, wait.requested.key_id) for wait in gone
+        }:
+            lanes = self.lanes[service_type]
+            if key_id in lanes.by_key:
+                lanes.await_turn(key_id)
+
+    def set_aside(self, waits: Iterable[Wait]) -> None:
+        """Pass over these until they are asked for again; who is taking a turn awaits its next."""
+        for wait in waits:
+            if not wait.absent:
                 wait.absent = True
+                requested = wait.requested
+                self.lanes[requested.service_type].set_aside(requested.key_id, wait.order)
+                self._version += 1
 
     def hear(self, wait: Wait, now: datetime) -> None:
         """Know that somebody is there to take its lease."""
-        wait.heard_at, wait.absent = now, False
-        self.lanes[wait.requested.service_type].await_turn(wait.requested.key_id)
+        requested = wait.requested
+        lanes = self.lanes[requested.service_type]
+        wait.heard_at = now
+        if wait.absent:
+            wait.absent = False
+            lanes.add_order(requested.key_id, wait.order)
+        else:
+            lanes.await_turn(requested.key_id)
         self._served = None
 
     def note_affinity(self, affinity: str, session_id: SessionId) -> None:

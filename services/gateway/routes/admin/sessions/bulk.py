@@ -16,13 +16,7 @@ from runtime.texts import NAME_MAX, count_phrase
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.changing import COOL_MAX_S, Settable, StatusName
-from services.gateway.routes.admin.sessions.paging import (
-    OfServiceType,
-    OfStatus,
-    WithLabel,
-    WithText,
-    session_filter,
-)
+from services.gateway.routes.admin.sessions.paging import FILTER
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 
@@ -53,16 +47,13 @@ class BulkOutcome(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
-@patch("/sessions", tags=["sessions"], summary="Change all sessions that fit")
+@patch("/sessions", tags=["sessions"], summary="Change all sessions that fit", dependencies=FILTER)
 async def change_fitting(
     doors: NamedDependency[Doors],
     admin: NamedDependency[Key],
+    wanted: NamedDependency[SessionFilter],
     data: JSONBody[ChangedSessions],
     *,
-    statuses: OfStatus = "",
-    service_type: OfServiceType = "",
-    label: WithLabel = "",
-    text: WithText = "",
     everything: Everything = False,
     dry_run: DryRun = False,
 ) -> BulkOutcome:
@@ -72,9 +63,7 @@ async def change_fitting(
         message = "body: expected at least one of status, cool_s, label"
         raise GatewayError("invalid_request", message)
     command = ChangeSessions(
-        wanted=_said_filter(
-            session_filter(doors, statuses, service_type, label, text), everything=everything
-        ),
+        wanted=_said_filter(wanted, everything=everything),
         status=status,
         cool_s=data.cool_s,
         label=data.label,
@@ -85,23 +74,24 @@ async def change_fitting(
     return await _change_all(doors, command)
 
 
-@delete("/sessions", status_code=200, tags=["sessions"], summary="Retire all sessions that fit")
+@delete(
+    "/sessions",
+    status_code=200,
+    tags=["sessions"],
+    summary="Retire all sessions that fit",
+    dependencies=FILTER,
+)
 async def retire_fitting(
     doors: NamedDependency[Doors],
     admin: NamedDependency[Key],
+    wanted: NamedDependency[SessionFilter],
     *,
-    statuses: OfStatus = "",
-    service_type: OfServiceType = "",
-    label: WithLabel = "",
-    text: WithText = "",
     everything: Everything = False,
     dry_run: DryRun = False,
 ) -> BulkOutcome:
     """Retire every session that fits: their history stays."""
     command = ChangeSessions(
-        wanted=_said_filter(
-            session_filter(doors, statuses, service_type, label, text), everything=everything
-        ),
+        wanted=_said_filter(wanted, everything=everything),
         status=SessionStatus.RETIRED,
         reason="retired by an admin",
         by=admin.key_id,

@@ -1,32 +1,25 @@
 """Sessions listed by page, and shown alone."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 
 from contracts.base import ServiceType, SessionId
-from contracts.pool import PoolStatus, SessionStatus, SessionView
+from contracts.pool import PoolStatus, SessionFilter, SessionStatus, SessionView
 from runtime.texts import as_quoted
 from services.gateway.accounts.endings import credential_ends
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.paging import (
-    Cursor,
-    OfServiceType,
-    OfStatus,
+    FILTER,
     SessionQuery,
     Sort,
-    WithLabel,
-    WithText,
     page_of_sessions,
-    session_filter,
 )
 from services.gateway.routes.doors import Doors
-
-Limit = Annotated[int, QueryParameter(ge=1, le=10_000, description="At most so many.")]
+from services.gateway.routes.parameters import Cursor, Limit
 
 
 class ShownSession(SessionView, frozen=True, kw_only=True):
@@ -53,20 +46,16 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
 
 
-@get("/sessions", tags=["sessions"], summary="Sessions by page")
+@get("/sessions", tags=["sessions"], summary="Sessions by page", dependencies=FILTER)
 async def list_sessions(
     doors: NamedDependency[Doors],
-    *,
-    statuses: OfStatus = "",
-    service_type: OfServiceType = "",
-    label: WithLabel = "",
-    text: WithText = "",
+    wanted: NamedDependency[SessionFilter],
     sort: Sort = "added",
     limit: Limit = 1000,
     cursor: Cursor = "",
 ) -> SessionList:
     """List sessions with what each has used, reserved and left today."""
-    query = SessionQuery(session_filter(doors, statuses, service_type, label, text), sort)
+    query = SessionQuery(wanted, sort)
     status, behind = await page_of_sessions(doors, query, limit, cursor)
     return SessionList(
         data=await with_credential_ends(doors, status.sessions),

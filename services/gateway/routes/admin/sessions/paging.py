@@ -6,12 +6,12 @@ those are, so its figures are true at one sequence of the log. A session that ch
 pages may be on both of them, or on none.
 """
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from contracts.base import ServiceType
@@ -26,7 +26,7 @@ from contracts.pool import (
 )
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.parameters import one_of
+from services.gateway.routes.parameters import cursor_text, one_of, parse_cursor
 
 _SHOWN_AT_ONCE = 1000
 """Sessions that one answer of the pool shows."""
@@ -65,9 +65,6 @@ Sort = Annotated[
         " retired come behind all others."
     ),
 ]
-Cursor = Annotated[
-    str, QueryParameter(description="`next` of the page before, with the same filter and order.")
-]
 
 
 class SessionQuery(NamedTuple):
@@ -78,11 +75,9 @@ class SessionQuery(NamedTuple):
     """As it was given: with `-` before it, the last one first."""
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+class _PlaceInList(msgspec.Struct, frozen=True, array_like=True):
     """Where a page ended."""
 
-    of: str
-    """Filter and order, hashed: behind another list it would mean nothing."""
     retired: bool
     key: str | float
     place: int
@@ -97,7 +92,11 @@ class SessionPage(NamedTuple):
 
 
 def session_filter(
-    doors: Doors, statuses: str = "", service_type: str = "", label: str = "", text: str = ""
+    doors: NamedDependency[Doors],
+    statuses: OfStatus = "",
+    service_type: OfServiceType = "",
+    label: WithLabel = "",
+    text: WithText = "",
 ) -> SessionFilter:
     """Read which sessions are wanted. Raises `GatewayError` (invalid_request)."""
     names = [name.strip() for name in statuses.split(",")] if statuses else []
@@ -117,26 +116,31 @@ def session_filter(
     )
 
 
+FILTER = {"wanted": Provide(session_filter, sync_to_thread=False)}
+"""The same parameters wherever sessions are looked for, or changed, by what they are."""
+
+
 async def page_of_sessions(
     doors: Doors, query: SessionQuery, limit: int, cursor: str = ""
 ) -> SessionPage:
     """Find the page behind `cursor`, and what there is to show of it. Raises `GatewayError`."""
-    behind = _read_cursor(query, cursor) if cursor else None
+    of = _digest(query)
+    behind = parse_cursor(of, cursor, _PlaceInList)
     entries: list[FoundSession] = []
-    end: _Cursor | None = None
+    end: _PlaceInList | None = None
     for retired in _parts(query, behind):
         begin = behind if behind is not None and behind.retired is retired else None
         some = await _first_of_part(doors, query, begin, limit - len(entries), retired=retired)
         entries += some
         if some:
-            end = _Cursor(_digest(query), retired, some[-1].key, some[-1].place)
+            end = _PlaceInList(retired, some[-1].key, some[-1].place)
         if len(entries) == limit:
             break
     full = len(entries) == limit and end is not None
-    return SessionPage(await _show(doors, entries), _write_cursor(end) if full and end else "")
+    return SessionPage(await _show(doors, entries), cursor_text(of, end) if full else "")
 
 
-def _parts(query: SessionQuery, behind: _Cursor | None) -> list[bool]:
+def _parts(query: SessionQuery, behind: _PlaceInList | None) -> list[bool]:
     """Tell which parts of the list have something, from where a page begins: retired ones last."""
     statuses = set(query.wanted.statuses)
     parts = [
@@ -151,7 +155,7 @@ def _parts(query: SessionQuery, behind: _Cursor | None) -> list[bool]:
 
 
 async def _first_of_part(
-    doors: Doors, query: SessionQuery, begin: _Cursor | None, limit: int, *, retired: bool
+    doors: Doors, query: SessionQuery, begin: _PlaceInList | None, limit: int, *, retired: bool
 ) -> list[FoundSession]:
     """Look through a part of the list until it is certain which are its first so many."""
     descending, sort = query.sort.startswith("-"), query.sort.removeprefix("-")
@@ -199,21 +203,5 @@ async def _show(doors: Doors, entries: Sequence[FoundSession]) -> PoolStatusRepl
 
 
 def _digest(query: SessionQuery) -> str:
+    """Name a list by its filter and order."""
     return hashlib.sha256(msgspec.json.encode(query)).hexdigest()[:12]
-
-
-def _write_cursor(cursor: _Cursor) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
-
-
-def _read_cursor(query: SessionQuery, text: str) -> _Cursor:
-    """Read where the page before ended. Raises `GatewayError` (invalid_request)."""
-    try:
-        padded = text + "=" * (-len(text) % 4)
-        cursor = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Cursor)
-    except (ValueError, msgspec.MsgspecError):
-        cursor = None
-    if cursor is None or cursor.of != _digest(query):
-        message = "cursor: expected `next` of the page before, with the same filter and order"
-        raise GatewayError("invalid_request", message, "cursor")
-    return cursor

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from contracts.base import GatewayId, KeyId, ServiceType
-from contracts.pool import Granted, PoolEvent
+from contracts.pool import Granted, PoolEvent, SessionRequested
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.granting import grant_lease, kinds_wanted
 from services.pool.domain.decide.waiting.entering import HEARD_WITHIN
@@ -57,6 +57,7 @@ def _serve_type(
     try:
         while not search.exhausted and (key_id := lanes.take_turn()) is not None:
             pair = _first_servable(state, lanes.by_key[key_id], search)
+            state.line.set_aside(search.unheard)
             if pair is not None:
                 yield _grant_wait(state, *pair, now)
             elif search.heard:
@@ -68,12 +69,17 @@ def _serve_type(
 
 def _first_servable(state: Pool, lane: Lane, search: "_Search") -> tuple[Wait, Choice] | None:
     """Find the first of a key whose gateway is there and for whom there is a session."""
-    waits = state.line.waits
-    search.heard = False
+    waits, heard_since = state.line.waits, search.heard_since
+    search.heard, search.unheard = False, []
     for _, _, lease_id in lane.orders:
-        choice = search.choose_for(waits[lease_id])
+        wait = waits[lease_id]
+        if wait.heard_at < heard_since:
+            search.unheard.append(wait)
+            continue
+        search.heard = True
+        choice = search.choose_for(wait.requested)
         if choice is not None:
-            return waits[lease_id], choice
+            return wait, choice
         if search.exhausted:
             return None
     return None
@@ -95,7 +101,17 @@ def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Serve
 class _Search:
     """Looks for sessions, and remembers for which shape of request there is none."""
 
-    __slots__ = ("_index", "_now", "_service_type", "_state", "_too_many", "_tries", "heard")
+    __slots__ = (
+        "_index",
+        "_now",
+        "_service_type",
+        "_state",
+        "_too_many",
+        "_tries",
+        "heard",
+        "heard_since",
+        "unheard",
+    )
 
     def __init__(self, state: Pool, index: Index, service_type: ServiceType, now: datetime) -> None:
         self._state = state
@@ -107,18 +123,18 @@ class _Search:
         self._tries = 0
         self.heard = False
         """Whether anybody was there of those who were looked at last."""
+        self.heard_since = now - HEARD_WITHIN
+        """Who was not heard since then is passed over."""
+        self.unheard: list[Wait] = []
+        """Of those who were looked at last."""
 
     @property
     def exhausted(self) -> bool:
         """Whether nothing at all is free, or too many were tried in vain."""
         return self._too_many.get((), 2) <= 1 or self._tries >= _TRIED_MAX
 
-    def choose_for(self, wait: Wait) -> Choice | None:
-        """Choose a session for a wait; None where there is none, or nobody to take it."""
-        requested = wait.requested
-        if wait.absent or self._now - wait.heard_at > HEARD_WITHIN:
-            return None
-        self.heard = True
+    def choose_for(self, requested: SessionRequested) -> Choice | None:
+        """Choose a session for one who waits and is there; None where there is none."""
         regions = tuple(requested.avoid_regions)
         # Who avoids something has no more to choose from than who does not.
         lacking = min(self._too_many.get((), requested.units + 1), self._units_lacking(regions))
