@@ -82,7 +82,8 @@ def _show_credentials(report: dict[str, Any]) -> None:
     """Print whether the credentials open, and which sessions have none."""
     count = report["credentials"]
     opened = "not checked here" if count is None else f"{count}, and the key opens them"
-    output.print_text(f"{report['sessions']} sessions; credentials: {opened}")
+    sessions = count_phrase(report["sessions"], "session")
+    output.print_text(f"{sessions}; credentials: {opened}")
     for session_id in report["unsealed"]:
         output.print_text(
             f"{session_id} was removed while the backup was taken: it is in the log, and has no"
@@ -100,13 +101,7 @@ def _show_restore(environment: Environment, report: dict[str, Any], *, check: bo
         f" {report['sequence']}, taken {taken}; count, order, times and every byte are those that"
         " were taken"
     )
-<<<<<<< HEAD
-    opened = "not checked here" if credentials is None else f"{credentials}, and the key opens them"
-    sessions = count_phrase(report["sessions"], "session")
-    output.print_text(f"{sessions}; credentials: {opened}")
-=======
     _show_credentials(report)
->>>>>>> main
     agrees = (
         ", and its totals are the log's"
         if check and report["duckdb"] != bundle.WITHOUT_DUCKDB

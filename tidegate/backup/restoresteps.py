@@ -217,13 +217,8 @@ async def _open_credentials(
         raise CommandError(f"the credentials do not open under this master key: {closed[0]}")
     if len(opened) + removed < sessions:
         raise CommandError(
-<<<<<<< HEAD
             f"{count_phrase(sessions, 'session')} came back, but only"
-            f" {count_phrase(opened, 'credential')} ({removed} removed)"
-=======
-            f"{sessions} sessions came back, but only {len(opened)} credentials"
-            f" ({removed} were removed)"
->>>>>>> main
+            f" {count_phrase(len(opened), 'credential')} ({removed} removed)"
         )
     return opened
 

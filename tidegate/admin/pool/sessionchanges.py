@@ -155,16 +155,10 @@ def remove_sessions(
         output.print_answer(answer, said, as_json=as_json)
         return
     if is_terminal() and not (yes or dry_run):
-<<<<<<< HEAD
-        tried = api.delete("/api/sessions", **wanted, dry_run=True)
+        tried = api.delete("/api/sessions", **chosen, dry_run=True)
         count = count_phrase(tried["changed"], "session")
         typer.confirm(f"remove {count}?", abort=True, err=True)
-    _print_outcome(api.delete("/api/sessions", **wanted), "removed", as_json=as_json)
-=======
-        tried = api.delete("/api/sessions", **chosen, dry_run=True)
-        typer.confirm(f"remove {tried['changed']} sessions?", abort=True, err=True)
     _print_outcome(api.delete("/api/sessions", **chosen), "removed", as_json=as_json)
->>>>>>> main
 
 
 def is_terminal() -> bool:
