@@ -251,15 +251,7 @@ def _component_schemas() -> Json:
         "param": nullable,
         "code": {"enum": sorted(KINDS)},
         "upstream_code": {"type": "integer", "description": "The backend's own, if it gave one."},
-        "refused": {
-            "type": "array",
-            "description": "Of a list of which nothing was good: each place, from 1, and why.",
-            "items": {
-                "type": "object",
-                "required": ["line", "reason"],
-                "properties": {"line": {"type": "integer"}, "reason": {"type": "string"}},
-            },
-        },
+        "refused": {"type": "array", "description": "Of a list: each `line`, and its `reason`."},
     }
     model = {
         "type": "object",

@@ -38,7 +38,7 @@ One credential a line in sessions.txt. The made-up sessions retire; keys and log
 """
 _DEMO_SHORT = (
     "This is the demo: four servers that paint by themselves, and sessions made up for them."
-    " For servers of your own: `tidegate init`, and start again."
+    " For servers of your own: `{command} init`, and start again."
 )
 
 
@@ -108,7 +108,7 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
             block.append(f"{_INDENT}{command} {verb:<{verbs}}{beside}").append(
                 f"{meaning}\n", style="dim"
             )
-        words = _DEMO_SHORT if self.demo else self.servers.strip()
+        words = _DEMO_SHORT.format(command=command) if self.demo else self.servers.strip()
         if words:
             block.append(f"\n{wrapped(words, width)}\n")
         return block.append("\nCtrl-C stops everything.\n")
