@@ -1,14 +1,17 @@
 """Test processes of which one may die: the others run what it had left, and nobody waits for it.
 
 pytest-xdist 3.8 gives a dead process's work away again as it was given, with all that was done and
-with the test it died of: whoever takes the place of the last to die gets work without a test, has
-nothing to report, and the run waits for it for ever.
+with the test it died of, a group at a time. A process begins a test once it knows the next one, or
+that there is none: whoever takes the place of the last to die, and gets a group with one test or
+with none, has nothing to report, and the run waits for it for ever.
 """
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling
 from xdist.workermanage import WorkerController
+
+_BEGINS_AT = 2
 
 
 class Scheduling(LoadGroupScheduling):
@@ -33,6 +36,15 @@ class Scheduling(LoadGroupScheduling):
         for other in self.nodes:
             self._reschedule(other)
         return died_of
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a process more work, so much that it begins."""
+        super()._reschedule(node)
+        while self.workqueue and not node.shutting_down and self._too_few(node):
+            self._assign_work_unit(node)
+
+    def _too_few(self, node: WorkerController) -> bool:
+        return self._pending_of(self.assigned_work[node]) < _BEGINS_AT
 
     def undone(self) -> list[str]:
         """Name what was given to processes and has not come to its end."""
