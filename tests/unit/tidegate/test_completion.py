@@ -105,4 +105,5 @@ def test_fish_describes_every_word_as_its_help_does(tmp_path: Path, typed: str, 
 
     told = dict(line.split("\t", 1) for line in shown.splitlines() if "\t" in line)
     items = found[path].options if path else found[path].words
+
     assert items.items() <= told.items()
