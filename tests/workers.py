@@ -67,8 +67,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Name what an interrupted run was at; it counts as failed, for a second look."""
     distributed = session.config.pluginmanager.get_plugin("dsession")
-    undone = distributed.sched.undone() if distributed and distributed.sched else []
-    if not undone:
+    scheduling = getattr(distributed, "sched", None)
+    if not isinstance(scheduling, Scheduling) or not (undone := scheduling.undone()):
         return
 
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
