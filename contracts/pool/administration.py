@@ -34,6 +34,8 @@ class PoolStatus(Command, frozen=True, kw_only=True, tag="pool_status"):
     """Who waits for a lease, of `wait_type` and of `wait_key` where these are said."""
     wait_type: ServiceType = ServiceType("")
     wait_key: KeyId = KeyId("")
+    waits_behind: Count = 0
+    """So many that come first are left out."""
     limit: int = 1000
     overview: bool = False
 

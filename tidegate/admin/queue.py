@@ -28,7 +28,8 @@ def list_waits(
     *,
     service_type: str = typer.Option("", "--type", help="Only of this service type."),
     key: str = typer.Option("", help="Only of the key of this id."),
-    limit: int = typer.Option(1000, min=1, max=10_000, help="At most so many."),
+    limit: int = listing.LIMIT,
+    cursor: str = listing.CURSOR,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
@@ -41,7 +42,7 @@ def list_waits(
 
     Example: tidegate queue list --type video --sort -waits
     """
-    answer = api.get("/api/queue", type=service_type, key=key, limit=limit)
+    answer = api.get_list("/api/queue", limit, cursor, type=service_type, key=key)
     options = ListOptions(wide, columns, sort, where)
     names = {} if as_json or not answer["data"] else _key_names()
     named = [{**wait, "key": names.get(wait["key_id"], "")} for wait in answer["data"]]
@@ -50,6 +51,7 @@ def list_waits(
         output.print_json({**answer, "data": rows})
     else:
         listing.print_list(_COLUMNS, rows, options, "nobody waits")
+        listing.print_cursor(answer)
 
 
 def _key_names() -> dict[str, Any]:

@@ -5,6 +5,7 @@ home        configuration, home, keys, disk: what lies here
 users       the NATS users and what they may not do
 log         streams, room, clock, followers, known keys
 credentials what is under seal, and which accounts have two sessions
+sessions    the pool's sessions, asked for some at a time
 rotation    who has which master key, and a rotation that stands half-way
 buckets     what the pool keeps beside the log
 exposure    servers that do too much for anybody, and who may reach them

@@ -7,22 +7,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-import msgspec
 from nats.aio.client import Client
 
-from contracts import subjects
-from contracts.base import Failed, SessionId
-from contracts.pool import (
-    FindSessions,
-    PoolStatus,
-    PoolStatusReply,
-    SessionsFound,
-    SessionStatus,
-)
-from contracts.pool.lists import LOOKED_MAX
+from contracts.base import SessionId
 from runtime.credentials import REGIONS, Credential, WrongCredentialError, credential_of
 from runtime.environment import Environment
-from runtime.nats.connection import UnansweredError, ask_command, connect_as
+from runtime.nats.connection import UnansweredError, connect_as
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
@@ -30,12 +20,9 @@ from runtime.texts import count_phrase, session_shown
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
+from tidegate.doctor.sessions import sessions_shown, sessions_to_serve
 
-_TIMEOUT_S = 2.0
 _NAMED = 5
-_LOOKED_AT = 1000
-"""Sessions that are asked for by name at once: meanwhile the pool grants nothing."""
-_pool = msgspec.json.Decoder(PoolStatusReply | SessionsFound | Failed)
 
 
 async def credential_findings(client: Client, environment: Environment) -> list[DoctorFinding]:
@@ -48,7 +35,9 @@ async def credential_findings(client: Client, environment: Environment) -> list[
     kept = CredentialStore(pool, Sealer(keys))
     try:
         # Before the ciphertexts: that of a session is stored before it is added.
-        sessions = await _sessions_to_serve(client)
+        sessions: set[SessionId] = set()
+        with suppress(UnansweredError):  # that nobody leads the pool is told elsewhere
+            sessions.update(await sessions_to_serve(client))
         tried = [one async for one in kept.open_all()]
     except CredentialsUnavailableError as error:
         return [unchecked("keys", f"the credentials cannot be read: {error}")]
@@ -103,32 +92,13 @@ def _account_of(session_id: SessionId, text: str, identity_key: str) -> SessionI
     return session_id
 
 
-async def _sessions_to_serve(client: Client) -> set[SessionId]:
-    """Ask for every session that has not retired, some at a time; none if nobody answers."""
-    sessions: set[SessionId] = set()
-    start: int | None = 0
-    while start is not None:
-        asked = FindSessions(start=start, limit=LOOKED_MAX)
-        try:
-            reply = await ask_command(client, subjects.pool_status(), asked, _pool, _TIMEOUT_S)
-        except UnansweredError:
-            return set()  # that nobody leads the pool is told elsewhere
-        if not isinstance(reply, SessionsFound):
-            return set()
-        sessions.update(entry.session_id for entry in reply.items)
-        start = reply.next
-    return sessions
-
-
 async def _missing_findings(client: Client, missing: Collection[SessionId]) -> list[DoctorFinding]:
     """Tell the sessions that have no ciphertext, unless they were removed meanwhile."""
-    named = sorted(missing)[:_LOOKED_AT]
-    there = await _sessions_there(client, named)
-    count = len(missing) - len(named) + len(there)
+    there = await _sessions_there(client, sorted(missing))
     if not there:
         return []
     shown = [session_shown(session_id, label) for session_id, label in there.items()][:_NAMED]
-    more = f" (and {count - len(shown)} more)" if count > len(shown) else ""
+    more = f" (and {len(there) - len(shown)} more)" if len(there) > len(shown) else ""
     message = f"no credential is stored of {', '.join(shown)}{more}: calls on them fail"
     return [wrong("sessions", "credentials_missing", message)]
 
@@ -150,17 +120,11 @@ async def _closed_findings(client: Client, closed: Mapping[SessionId, str]) -> l
 
 async def _sessions_there(client: Client, among: list[SessionId]) -> dict[SessionId, str]:
     """Ask which of these sessions have not retired, and their labels; none if nobody answers."""
-    if not among:
-        return {}
-    question = PoolStatus(among=among, limit=len(among))
     try:
-        reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        views = await sessions_shown(client, among)
     except UnansweredError:
         return {}  # that nobody leads the pool is told elsewhere
-    views = reply.sessions if isinstance(reply, PoolStatusReply) else []
-    return {
-        view.session_id: view.label for view in views if view.status is not SessionStatus.RETIRED
-    }
+    return {view.session_id: view.label for view in views}
 
 
 async def _double_grants(client: Client, accounts: list[list[SessionId]]) -> list[DoctorFinding]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from contracts.balancer import PLAIN, Server
-from contracts.pool import PoolStatusReply, SessionStatus, SessionView, WaitView
+from contracts.pool import PoolStatusReply, SessionStatus, SessionView
 from runtime.process.findings import DoctorFinding, note, wrong
 from runtime.texts import count_phrase
 
@@ -16,7 +16,7 @@ _NAMED = 5
 
 
 def fitting_findings(reply: PoolStatusReply, servers: Sequence[Server]) -> Iterator[DoctorFinding]:
-    """Hold the sessions that may work against the servers; `reply` has all of both."""
+    """Hold the sessions that may work against the servers; `reply` has all of them."""
     views = [view for view in reply.sessions if view.status not in _GONE]
     regions = Counter(view.region for view in views)
     for region, count in sorted(regions.items()):
@@ -29,7 +29,7 @@ def fitting_findings(reply: PoolStatusReply, servers: Sequence[Server]) -> Itera
             message = f"{server.server_id} takes no session that there is ({there})"
             yield note("servers", "server_without_sessions", message)
     yield from _doubt_findings(views)
-    yield from _wait_findings(reply.waits, reply)
+    yield from _wait_findings(reply)
 
 
 def _serves(server: Server, region: str) -> bool:
@@ -48,9 +48,9 @@ def _doubt_findings(views: Sequence[SessionView]) -> Iterator[DoctorFinding]:
         yield note("sessions", "sessions_doubtful", message)
 
 
-def _wait_findings(waits: Sequence[WaitView], reply: PoolStatusReply) -> Iterator[DoctorFinding]:
+def _wait_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
     """Tell who waits for what nobody can give: no session may work that has a unit of it."""
-    for service_type, count in sorted(Counter(wait.service_type for wait in waits).items()):
+    for service_type, count in sorted(reply.waiting_by_type.items()):
         left = reply.remaining.get(service_type, 0)
         if not reply.sessions_active or (reply.growth_held and not left):
             why = reply.growth_held or "no session is active"

@@ -36,13 +36,12 @@ from tidegate.console import api, direct
 from tidegate.doctor import buckets, exposure
 from tidegate.doctor.fitting import fitting_findings
 from tidegate.doctor.log import skew_finding
+from tidegate.doctor.sessions import sessions_shown, sessions_to_serve
 
 _TIMEOUT_S = 2.0
 _CATCH_UP_S = 10.0
 _LOOK_EVERY_S = 0.2
 _NAMED = 5
-_SESSIONS_MAX = 10_000
-"""As many are held against the servers."""
 _SET_ASIDE = NamedQuery(name="audit_set_aside", parameters={"limit": _NAMED})
 _pool = msgspec.json.Decoder(PoolStatusReply | Failed)
 _balancer = msgspec.json.Decoder(BalancerStatusReply | Failed)
@@ -69,15 +68,13 @@ async def service_findings(
 
 async def _generated_findings(client: Client) -> list[DoctorFinding]:
     """Look for sessions that were made up for the demo, beside servers that are not its own."""
-    question = PoolStatus(sessions=True)
     with suppress(UnansweredError, LogUnavailableError):
         async with aclosing(follow_fleet(EventLog(client))) as told_anew:
             fleet = await anext(told_anew)
         if not fleet.has_own:
             return []
-        reply = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
-        views = reply.sessions if isinstance(reply, PoolStatusReply) else []
-        count = sum(view.origin == GENERATED and view.status != "retired" for view in views)
+        views = await sessions_shown(client, await sessions_to_serve(client))
+        count = sum(view.origin == GENERATED for view in views)
         if count:
             made_up = count_phrase(count, "session was", "sessions were")
             message = f"{made_up} made up, and servers of your own are given them"
@@ -87,14 +84,15 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
 
 async def _fitting_findings(client: Client) -> list[DoctorFinding]:
     """Hold sessions against servers, where both can be asked."""
-    question = PoolStatus(sessions=True, waits=True, limit=_SESSIONS_MAX)
     with suppress(UnansweredError):
-        pool = await ask_command(client, subjects.pool_status(), question, _pool, _TIMEOUT_S)
+        views = await sessions_shown(client, await sessions_to_serve(client))
+        pool = await ask_command(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
         fleet = await ask_command(
             client, subjects.BALANCER_STATUS, BalancerStatus(), _balancer, _TIMEOUT_S
         )
         if isinstance(pool, PoolStatusReply) and isinstance(fleet, BalancerStatusReply):
-            return list(fitting_findings(pool, [view.server for view in fleet.servers]))
+            servers = [view.server for view in fleet.servers]
+            return list(fitting_findings(msgspec.structs.replace(pool, sessions=views), servers))
     return []  # who does not answer is told elsewhere
 
 

@@ -73,7 +73,8 @@ def _wait_views(state: Pool, asked: PoolStatus, now: datetime) -> list[WaitView]
     ]
     # Ten thousand may wait, and this is the writer's loop: only those that are shown are described.
     waits.sort(key=lambda wait: (state.line.position_of(wait, now), wait.requested.service_type))
-    return [_wait_view(state, wait, now) for wait in waits[: asked.limit]]
+    first = asked.waits_behind
+    return [_wait_view(state, wait, now) for wait in waits[first : first + asked.limit]]
 
 
 def _wait_view(state: Pool, wait: Wait, now: datetime) -> WaitView:

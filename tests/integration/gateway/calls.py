@@ -19,6 +19,7 @@ from contracts.pool import (
     SessionRequested,
     UsageRecorded,
     Verdict,
+    Waiting,
 )
 from services.gateway.clients.request import new_request_id
 from tests.integration.gateway.doors import Desk
@@ -41,6 +42,27 @@ async def leased(client: Client, service_type: str) -> Granted:
     (granted,) = msgspec.json.decode(reply.data, type=LeaseAnswers).items
     assert isinstance(granted, Granted)
     return granted
+
+
+async def queue_leases(client: Client, service_type: str, count: int) -> list[str]:
+    """Ask for so many leases of one key, ready to wait; the ids of those that do, in order."""
+    wanted = [
+        SessionRequested(
+            request_id=new_request_id(),
+            number=1,
+            service_type=ServiceType(service_type),
+            asked_at=datetime.now(UTC),
+            gateway_id=GatewayId("gw"),
+            key_id=KeyId("key"),
+            wait_ms=60_000,
+        )
+        for _ in range(count)
+    ]
+    command = LeaseSessions(items=[LeaseWanted(requested=one) for one in wanted])
+    reply = await client.request(subjects.pool_lease(), msgspec.json.encode(command), timeout=5)
+    answers = msgspec.json.decode(reply.data, type=LeaseAnswers).items
+    pairs = zip(wanted, answers, strict=True)
+    return [f"{one.request_id}.1" for one, answer in pairs if isinstance(answer, Waiting)]
 
 
 async def use_lease(

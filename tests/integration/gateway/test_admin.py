@@ -12,7 +12,8 @@ from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
 from services.balancer.settings import server_objection
 from services.gateway.relay.credentials import Credentials
-from services.gateway.routes.admin import leases
+from services.gateway.routes.admin import leases, queue
+from tests.integration.gateway import calls
 from tests.integration.gateway.calls import leased, use_lease
 from tests.integration.gateway.doors import Desk, good_server
 from tests.waiting import eventually
@@ -186,6 +187,23 @@ async def test_leases_are_listed_page_by_page(
 
     assert [one["lease_id"] for one in first["data"] + rest["data"]] == granted
     assert (len(first["data"]), rest["next"]) == (3, "")
+    assert error["param"] == "cursor"
+
+
+async def test_who_waits_is_listed_page_by_page(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of three, which the pool answers two at a time."""
+    monkeypatch.setattr(queue, "_SHOWN_AT_ONCE", 2)
+    waiting = await calls.queue_leases(staffed.doors.client, "image", 10)
+
+    first = await staffed.ask("GET", "/api/queue?limit=3")
+    rest = await staffed.ask("GET", f"/api/queue?limit=10&cursor={first['next']}")
+    error = await staffed.refused("GET", f"/api/queue?key=x&cursor={first['next']}", 400)
+
+    assert len(waiting) > 4
+    assert {one["lease_id"] for one in first["data"] + rest["data"]} == set(waiting)
+    assert (len(first["data"]), rest["next"], rest["total"]) == (3, "", len(waiting))
     assert error["param"] == "cursor"
 
 

@@ -20,6 +20,7 @@ from contracts.pool import (
     SessionStatus,
 )
 from runtime.clock import Clock, system_clock
+from services.pool import keeping
 from services.pool.settings import ProvisionerSection, Settings
 from tests.integration.pool.room import (
     Room,
@@ -239,6 +240,27 @@ async def test_what_nobody_uses_retires_and_the_hook_brings_it_back(
             assert {event.origin for event in revived} == {"http"}
             assert len(state.sessions) == 6
             assert not (await audit_log(nats_client)).violations
+
+
+async def test_no_more_than_a_hundred_retire_in_one_sweep(
+    nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool that was to have 103 is to have one, and two days go by."""
+    monkeypatch.setattr(keeping, "_SWEEP_EVERY_S", 1.0)
+    offset, current = [0.0], [settings(103)]
+    async with pool(nats_url, lambda: current[0], now=clock_ahead(offset)) as room:
+        await room.leading()
+        state = room.parts.ledger.state
+        await until(lambda: state.places == 103)
+        current[0] = settings(1)
+        await until(lambda: state.policy.min_size == 1)
+
+        offset[0] = 2 * 86_400.0
+        await until(lambda: state.places < 103)
+        left = state.places
+        await until(lambda: state.places == 1)
+
+        assert left == 3
 
 
 async def test_of_what_retired_long_ago_the_name_alone_is_kept(

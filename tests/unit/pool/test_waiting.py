@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from contracts.base import KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import (
@@ -601,6 +602,8 @@ def test_operators_see_who_waits_in_the_order_of_serving() -> None:
 
     assert status.waiting == 3
     assert [(view.request_id, view.left_s) for view in status.waits] == [("r2", 38.0), ("r1", 48.0)]
+    behind = replace(asked, waits_behind=1, limit=1)
+    assert pool_status(pool, behind, after(2), 1, 1).waits == status.waits[1:]
     assert pool_status(pool, PoolStatus(), after(2), 1, 1).waits == []
 
 

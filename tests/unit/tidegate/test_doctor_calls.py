@@ -4,16 +4,12 @@ from typing import Any
 
 from contracts.balancer import Server
 from contracts.base import (
-    GatewayId,
-    KeyId,
-    LeaseId,
     QuotaDay,
-    RequestId,
     ServerId,
     ServiceType,
     SessionId,
 )
-from contracts.pool import PoolStatusReply, SessionStatus, SessionView, WaitView
+from contracts.pool import PoolStatusReply, SessionStatus, SessionView
 from runtime.process.findings import State
 from services.gateway.domain.attention import session_findings
 from tests.unit.pool.builders import NOON
@@ -62,21 +58,6 @@ def pool_with(*sessions: SessionView, **fields: Any) -> PoolStatusReply:
 
 def server_of(name: str, **fields: Any) -> Server:
     return Server(server_id=ServerId(name), url="http://127.0.0.1:1", **fields)
-
-
-def one_waiting() -> WaitView:
-    return WaitView(
-        lease_id=LeaseId("r.1"),
-        request_id=RequestId("r"),
-        service_type=IMAGE,
-        key_id=KeyId("k"),
-        gateway_id=GatewayId("g"),
-        units=1,
-        position=0,
-        waits_s=1,
-        left_s=1,
-        heard_s=0,
-    )
 
 
 def test_each_way_that_a_call_may_go_has_its_finding() -> None:
@@ -139,9 +120,9 @@ def test_doubtful_sessions_are_named_up_to_five() -> None:
 
 
 def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
-    hoping = pool_with(waits=[one_waiting()])
-    without = pool_with(waits=[one_waiting()], sessions_active=0)
-    held = pool_with(waits=[one_waiting()], remaining={}, growth_held="logins fail")
+    hoping = pool_with(waiting_by_type={IMAGE: 1})
+    without = pool_with(waiting_by_type={IMAGE: 1}, sessions_active=0)
+    held = pool_with(waiting_by_type={IMAGE: 1}, remaining={}, growth_held="logins fail")
 
     assert list(fitting_findings(hoping, [])) == []
     assert [one.code for one in fitting_findings(without, [])] == ["queue_hopeless"]

@@ -12,8 +12,10 @@ from contracts.pool import DropWaits, PoolStatus, WaitView
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
-from services.gateway.routes.parameters import Limit
+from services.gateway.routes.parameters import Cursor, Limit, cursor_text, parse_cursor
 
+_SHOWN_AT_ONCE = 1000
+"""Waits that one answer of the pool shows: meanwhile it grants no lease."""
 _PARTS_MAX = 100
 """Of waits that are ended at once: somebody may begin to wait as fast as others are dropped."""
 OfType = Annotated[str, QueryParameter(name="type", description="Only of this service type.")]
@@ -23,9 +25,14 @@ ThisLease = Annotated[str, QueryParameter(name="lease", description="Only this l
 
 
 class WaitList(msgspec.Struct, frozen=True, kw_only=True):
-    """Who waits, as the pool's leader has it; `total` and `by_type` are of all, listed or not."""
+    """Who waits, as the pool's leader has it; `total` and `by_type` are of all, listed or not.
+
+    `next` is the `cursor` of the page behind this one; empty: there is none. The queue moves on:
+    who is served between two pages is on none, or has others stand in its place.
+    """
 
     data: list[WaitView]
+    next: str
     total: int
     by_type: dict[str, int]
 
@@ -38,13 +45,38 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/queue", tags=["leases"], summary="Requests that wait for a session")
 async def list_waits(
-    doors: NamedDependency[Doors], of_type: OfType = "", key: OfKey = "", limit: Limit = 1000
+    doors: NamedDependency[Doors],
+    of_type: OfType = "",
+    key: OfKey = "",
+    limit: Limit = 1000,
+    cursor: Cursor = "",
 ) -> WaitList:
     """List who waits, the next one of each service type first."""
-    asked = PoolStatus(waits=True, wait_type=ServiceType(of_type), wait_key=KeyId(key), limit=limit)
-    status = await doors.pool_status(asked)
-    by_type = {str(name): count for name, count in status.waiting_by_type.items()}
-    return WaitList(data=status.waits, total=status.waiting, by_type=by_type)
+    name = f"queue {of_type} {key}"
+    behind = max(0, parse_cursor(name, cursor, int) or 0)
+    waits: dict[LeaseId, WaitView] = {}
+    more = True
+    while more and len(waits) < limit:
+        part = min(limit - len(waits), _SHOWN_AT_ONCE)
+        asked = PoolStatus(
+            waits=True,
+            wait_type=ServiceType(of_type),
+            wait_key=KeyId(key),
+            waits_behind=behind,
+            limit=part,
+        )
+        status = await doors.pool_status(asked)
+        before = len(waits)
+        waits |= {wait.lease_id: wait for wait in status.waits}
+        # A pool of an earlier version begins anew each time.
+        more = len(status.waits) == part and len(waits) > before
+        behind += len(status.waits)
+    return WaitList(
+        data=list(waits.values()),
+        next=cursor_text(name, behind) if more else "",
+        total=status.waiting,
+        by_type={str(name): count for name, count in status.waiting_by_type.items()},
+    )
 
 
 @delete("/queue", status_code=200, tags=["leases"], summary="End waits")
