@@ -84,6 +84,11 @@ def _address_shown(address: str) -> str:
     )
 
 
+def count_phrase(count: int, single: str, several: str = "") -> str:
+    """Say how many there are, `1 call`, `1,200 calls`; `several` where it is not `single` and s."""
+    return f"{count:,} {single if count == 1 else several or f'{single}s'}"
+
+
 def as_quoted(sent: object, most: int = QUOTED_MAX) -> str:
     """Quote what a stranger sent, in a message: no more of it than `most` characters."""
     if isinstance(sent, str):

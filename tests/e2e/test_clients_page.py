@@ -13,7 +13,7 @@ from tests.e2e.docblocks import Block, blocks_of
 from tests.e2e.stack import Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-PAGE = blocks_of("clients.md")
+PAGE = blocks_of("docs/clients.md")
 
 
 def only_block(kind: str) -> Block:

@@ -1,4 +1,4 @@
-"""The example of every `--help`, run as it stands, at a stack that is there."""
+"""The example of every `--help`, which commands.md has, run as it stands at a stack."""
 
 import json
 import os

@@ -20,7 +20,7 @@ def typist(tmp_path: Path) -> Iterator[Typist]:
 
 
 def test_tutorial_leads_from_nothing_to_backends_of_ones_own(typist: Typist) -> None:
-    typist.type_page("tutorial.md")
+    typist.type_page("docs/tutorial.md")
 
     said = "\n".join(typist.said)
     assert said.count("a call would succeed now") == 3

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import typer
 
+from runtime.texts import count_phrase
 from tidegate.console import api, listing, output
 from tidegate.console.listing import ListedColumn, ListOptions
 
@@ -70,5 +71,5 @@ def reconcile_lease(
     """
     body = {"units": units, "reason": reason}
     answer = api.post(f"/api/leases/{api.path_segment(lease_id)}/reconcile", body)
-    text = f"{answer['id']} used {answer['units']} units: {answer['reason']}"
+    text = f"{answer['id']} used {count_phrase(answer['units'], 'unit')}: {answer['reason']}"
     output.print_answer(answer, text, as_json=as_json)

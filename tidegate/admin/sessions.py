@@ -1,11 +1,11 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
-import re
 from typing import Any
 
 import typer
 
 from runtime.credentials import Credential, WrongCredential
+from runtime.texts import count_phrase
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.admin.pool import sessionchanges, sessionlists
 from tidegate.admin.sessioncolumns import is_retired, session_columns
@@ -15,8 +15,6 @@ from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
-_OF_ONE = re.compile(r"(?:^|; )\[(\d+)\]\.")
-_MORE = re.compile(r"; and \d+ more$")
 _TOTALS = ("data", "changed", "added", "revived", "labelled")
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
@@ -55,8 +53,9 @@ def list_sessions(
         return
     listing.print_list(shown, rows, options, "no sessions")
     output.print_prose(
-        f"\n{answer['total']} sessions, {answer['active']} active (between {answer['min_size']} and"
-        f" {answer['max_size']}), {answer['open_leases']} open leases; left today:"
+        f"\n{count_phrase(answer['total'], 'session')}, {answer['active']} active"
+        f" (between {answer['min_size']} and {answer['max_size']}),"
+        f" {count_phrase(answer['open_leases'], 'open lease')}; left today:"
         f" {output.table_cell(answer['remaining'])}"
     )
     listing.print_cursor(answer)
@@ -152,23 +151,24 @@ def _send_sessions(
         output.print_text("\n".join(totals["changed"]) or "nothing new")
         output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
         if totals["labelled"]:
-            output.print_note(f"{len(totals['labelled'])} that were there are called otherwise now")
+            renamed = count_phrase(
+                len(totals["labelled"]), "that was there is", "that were there are"
+            )
+            output.print_note(f"{renamed} called otherwise now")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 
 
 def _post_batch(sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add some; where none is good, what is said of the first few of them, or of them all."""
+    """Add some; where none is good, what is said of each, or of all of them in one message."""
     try:
         return dict(api.post("/api/sessions", sessions))
     except GatewayRefusedError as error:
-        all_of_them, *parts = _OF_ONE.split(_MORE.sub("", str(error)))
-        reasons = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
-        untold = all_of_them or "refused, as those before it"
+        reasons = error.refused or {1: str(error)}
         none: dict[str, Any] = {name: [] for name in _TOTALS}
-        refused = [
-            {"line": at + 1, "reason": reasons.get(at, untold)} for at in range(len(sessions))
-        ]
+        lines = range(1, len(sessions) + 1)
+        untold = "refused, as those before it"
+        refused = [{"line": line, "reason": reasons.get(line, untold)} for line in lines]
         return {**none, "refused": refused}
 
 
@@ -197,7 +197,7 @@ def export_sessions(
     if as_json:
         output.print_json({"file": file, "sessions": len(answer["data"]), "total": answer["total"]})
     else:
-        output.print_note(f"{len(answer['data'])} sessions exported")
+        output.print_note(f"{count_phrase(len(answer['data']), 'session')} exported")
 
 
 app.command("change")(sessionchanges.change_session)

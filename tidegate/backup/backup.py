@@ -10,6 +10,7 @@ import typer
 from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError
+from runtime.texts import count_phrase
 from services.analytics.store import StoreError
 from tidegate.backup import bundle
 from tidegate.backup.bundle import Manifest, NewBundle
@@ -92,7 +93,8 @@ def _show_backup(path: Path, size: int, manifest: Manifest, wrong: list[str]) ->
     proof = manifest.proof
     output.print_text(f"{path}: {size:,} bytes, up to sequence {proof.last_sequence} of the log")
     output.print_text(
-        f"{proof.envelopes} envelopes, {proof.sessions} sessions; DuckDB: {_duckdb_state(manifest)}"
+        f"{count_phrase(proof.envelopes, 'envelope')}, {count_phrase(proof.sessions, 'session')};"
+        f" DuckDB: {_duckdb_state(manifest)}"
     )
     if proof.first_sequence > 1:
         output.print_text(

@@ -11,7 +11,7 @@ from runtime.environment import Environment, read_environment
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.snapshots import SnapshotError, StreamExistsError
 from runtime.nats.streams import MigrationError
-from runtime.texts import address_shown
+from runtime.texts import address_shown, count_phrase
 from services.analytics.store import StoreError
 from tidegate.backup import bundle, duckdbfile
 from tidegate.backup.bundle import Bundle
@@ -82,7 +82,8 @@ def _show_credentials(report: dict[str, Any]) -> None:
     """Print whether the credentials open, and which sessions have none."""
     count = report["credentials"]
     opened = "not checked here" if count is None else f"{count}, and the key opens them"
-    output.print_text(f"{report['sessions']} sessions; credentials: {opened}")
+    sessions = count_phrase(report["sessions"], "session")
+    output.print_text(f"{sessions}; credentials: {opened}")
     for session_id in report["unsealed"]:
         output.print_text(
             f"{session_id} was removed while the backup was taken: it is in the log, and has no"
@@ -96,8 +97,9 @@ def _show_restore(environment: Environment, report: dict[str, Any], *, check: bo
     taken = f"{report['taken_at']:%Y-%m-%d %H:%M:%S} UTC, {age}"
     what = "this backup restores to" if check else "restored"
     output.print_text(
-        f"{what} {report['envelopes']} envelopes, up to sequence {report['sequence']}, taken"
-        f" {taken}; count, order, times and every byte are those that were taken"
+        f"{what} {count_phrase(report['envelopes'], 'envelope')}, up to sequence"
+        f" {report['sequence']}, taken {taken}; count, order, times and every byte are those that"
+        " were taken"
     )
     _show_credentials(report)
     agrees = (

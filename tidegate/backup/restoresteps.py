@@ -19,6 +19,7 @@ from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import StreamExistsError, Taken
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
+from runtime.texts import count_phrase
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
 from tidegate.backup import bundle, logproof
@@ -181,7 +182,8 @@ async def _prove_log(log: EventLog, wanted: Proof, also: Hearer | None) -> Prove
     proof = prover.as_proof()
     if proof != wanted:
         raise CommandError(
-            f"the restored log is not the one taken: {proof.envelopes} envelopes with digest"
+            "the restored log is not the one taken:"
+            f" {count_phrase(proof.envelopes, 'envelope')} with digest"
             f" {proof.digest} instead of {wanted.envelopes} with {wanted.digest}"
         )
     return prover
@@ -215,8 +217,8 @@ async def _open_credentials(
         raise CommandError(f"the credentials do not open under this master key: {closed[0]}")
     if len(opened) + removed < sessions:
         raise CommandError(
-            f"{sessions} sessions came back, but only {len(opened)} credentials"
-            f" ({removed} were removed)"
+            f"{count_phrase(sessions, 'session')} came back, but only"
+            f" {count_phrase(len(opened), 'credential')} ({removed} removed)"
         )
     return opened
 

@@ -16,6 +16,7 @@ from runtime.nats.connection import connect_as
 from runtime.nats.snapshots import NoStreamError, Taken
 from runtime.secrets import merge_keys
 from runtime.settings import SettingsError
+from runtime.texts import count_phrase
 from tidegate.backup import bundle, duckdbfile, logproof
 from tidegate.backup.bundle import Manifest, NewBundle
 from tidegate.backup.logproof import Hearer, Proof
@@ -198,5 +199,6 @@ def backup_trouble(manifest: Manifest) -> list[str]:
     wrong = list(manifest.proof.broken)
     ciphertexts = manifest.streams[bundle.CREDENTIALS].state.get("messages", 0)
     if ciphertexts < manifest.proof.sessions:
-        wrong.append(f"{manifest.proof.sessions} sessions, but only {ciphertexts} ciphertexts")
+        sessions = count_phrase(manifest.proof.sessions, "session")
+        wrong.append(f"{sessions}, but only {count_phrase(ciphertexts, 'ciphertext')}")
     return wrong

@@ -161,7 +161,8 @@ def _json_answer(client: httpx.Client, answer: httpx.Response) -> Any:
             f"{url} is no Tidegate gateway: it answered {answer.status_code} without JSON"
         ) from None
     if answer.status_code == _ERROR_STATUS:
-        raise GatewayRefusedError(_error_message(body, answer.status_code))
+        message = _error_message(body, answer.status_code)
+        raise GatewayRefusedError(message, _refused_items(body))
     if answer.status_code >= _UNABLE_STATUS:
         raise GatewayUnableError(_error_message(body, answer.status_code))
     if answer.status_code > _ERROR_STATUS:
@@ -244,3 +245,10 @@ def _error_message(body: Any, status: int) -> str:
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return str(message) if message else f"the gateway answered {status}"
+
+
+def _refused_items(body: Any) -> dict[int, str]:
+    """Read what an error says of each item of a list; empty where it says nothing of that."""
+    error = body.get("error") if isinstance(body, dict) else None
+    items = error.get("refused") if isinstance(error, dict) else None
+    return {item["line"]: item["reason"] for item in items or ()}

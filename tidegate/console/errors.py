@@ -7,13 +7,22 @@ GatewayAbsentError  there is no gateway: exit 1
 SettingsError       (runtime.settings) a wrong file, variable or argument: exit 2
 """
 
+from collections.abc import Mapping
+
 
 class CommandError(Exception):
     """What stands in the way, for the person at the terminal."""
 
 
 class GatewayRefusedError(CommandError):
-    """What the gateway finds wrong with what it was asked (400)."""
+    """What the gateway finds wrong with what it was asked (400).
+
+    `refused` are the reasons by the place in a list, from 1, where nothing of one was good.
+    """
+
+    def __init__(self, message: str, refused: Mapping[int, str] = {}) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class GatewayUnableError(CommandError):

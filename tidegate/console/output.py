@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -18,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from runtime.texts import as_shown, as_shown_json, as_shown_lines
+from runtime.texts import as_shown, as_shown_json, as_shown_lines, count_phrase
 from tidegate.console.tables import TableShape, lay_out, wrapped
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
@@ -26,6 +27,8 @@ _COLUMNS = 80
 """Of a terminal that says it has none."""
 _SAID_LEAST = 20
 """Columns, however far something is indented."""
+_LONG_S = 1.0
+"""What is over by then needs no bar."""
 Moved = Callable[[int], None]
 """Told how much further it is."""
 
@@ -60,6 +63,18 @@ def print_title(text: str) -> None:
 def print_line(text: str) -> None:
     """Print one line at once, whatever line breaks stand in what strangers wrote."""
     print(as_shown(text), flush=True)
+
+
+def print_headed(head: str, text: str, indent: int) -> None:
+    """Print a line at once: a head, and a text that stands below where a terminal has no room."""
+    line = as_shown(f"{head}  {text}".rstrip())
+    width = terminal_width()
+    if width is None or len(line) <= width:
+        print(line, flush=True)
+        return
+    below = wrapped(as_shown(text), max(_SAID_LEAST, width - indent)).split("\n")
+    blanks = " " * indent
+    print("\n".join([as_shown(head).rstrip(), *(blanks + part for part in below)]), flush=True)
 
 
 def print_document(text: str) -> None:
@@ -135,7 +150,7 @@ def print_table(
     if layout.left_out:
         count = len(layout.left_out)
         print_prose(
-            f"\n{count} column{'' if count == 1 else 's'} left out"
+            f"\n{count_phrase(count, 'column')} left out"
             f" ({', '.join(layout.left_out)}): {hint} shows {'it' if count == 1 else 'them'}"
         )
 
@@ -194,7 +209,7 @@ def table_cell(value: Any) -> str:
 def progress_bar(
     what: str, total: int | None, *, in_bytes: bool = False, shown: bool = True
 ) -> Iterator[Moved]:
-    """Show a bar while something long is done; it shows on a terminal alone, never in a pipe."""
+    """Show a bar while something long is done: on a terminal alone, and not before a second."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -205,9 +220,19 @@ def progress_bar(
         disable=not (shown and console.is_terminal),
         transient=True,
     )
-    with bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.update(task, advance=count)
+    begun_s = time.monotonic()
+    task = bar.add_task(what, total=total)
+
+    def advance(count: int) -> None:
+        bar.update(task, advance=count)
+        if time.monotonic() - begun_s >= _LONG_S:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def print_note(message: str) -> None:
@@ -225,9 +250,5 @@ def prose_on(text: str, stream: TextIO) -> str:
 def note_freshness(answer: Mapping[str, Any]) -> None:
     """Say up to where in the log an answer of the projections is true."""
     lag = answer["lag"]
-    end = (
-        f"{lag} envelope{'' if lag == 1 else 's'} before its end"
-        if lag
-        else "its end as far as known"
-    )
+    end = f"{count_phrase(lag, 'envelope')} before its end" if lag else "its end as far as known"
     print_note(f"true up to sequence {answer['sequence']} of the log, {end}")

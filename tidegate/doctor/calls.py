@@ -9,7 +9,7 @@ from runtime.texts import as_shown
 from tidegate.console import api
 from tidegate.console.errors import CommandError, GatewayAbsentError
 
-_AREA = "calls"
+AREA = "calls"
 _USED_UP, _BUSY = "pool_quota_exhausted", "pool_saturated"
 
 
@@ -19,11 +19,11 @@ def call_findings() -> list[DoctorFinding]:
         rehearsed = api.post("/api/doctor/try", {})["data"]
         servers = [view["server"] for view in api.get("/api/servers")["data"]]
     except SettingsError as error:
-        return [unchecked(_AREA, f"whether one would succeed: {error}")]
+        return [unchecked(AREA, f"whether one would succeed: {error}")]
     except GatewayAbsentError:
         return []  # that there is none is told elsewhere
     except CommandError as error:
-        return [unchecked(_AREA, f"whether one would succeed: {error}")]
+        return [unchecked(AREA, f"whether one would succeed: {error}")]
     return list(rehearsal_findings(rehearsed, servers))
 
 
@@ -35,15 +35,15 @@ def rehearsal_findings(
         name, why = call["service_type"], as_shown(str(call["why"]))
         if call["succeeds"]:
             took = f"lease {call['lease_ms']:.0f} ms, {call['server_id']}"
-            yield fine(_AREA, f"{name}: a call would succeed now ({took})")
+            yield fine(AREA, f"{name}: a call would succeed now ({took})")
         elif call["code"] == _USED_UP and call["resets_at"]:
-            yield fine(_AREA, f"{name}: nothing left until {call['resets_at']}")
+            yield fine(AREA, f"{name}: nothing left until {call['resets_at']}")
         elif call["code"] == _BUSY:
-            yield note(_AREA, "call_waits", f"{name}: a call would fail now: {why}")
+            yield note(AREA, "call_waits", f"{name}: a call would fail now: {why}")
         elif servers and not any(_can_do(server, name) for server in servers):
-            yield note(_AREA, "service_unserved", f"{name}: no server names it in its capabilities")
+            yield note(AREA, "service_unserved", f"{name}: no server names it in its capabilities")
         else:
-            yield wrong(_AREA, "call_fails", f"{name}: a call would fail now: {why}")
+            yield wrong(AREA, "call_fails", f"{name}: a call would fail now: {why}")
 
 
 def _can_do(server: Mapping[str, Any], service_type: str) -> bool:

@@ -16,7 +16,7 @@ from runtime.nats.connection import UnansweredError, connect_as
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.secrets import Sealer
 from runtime.settings import SettingsError
-from runtime.texts import session_shown
+from runtime.texts import count_phrase, session_shown
 from services.gateway.dialects.credentials import LOOKED_FOR_MIN, is_too_short
 from services.pool.bucket import CredentialsUnavailableError
 from services.pool.store import CredentialStore
@@ -52,8 +52,12 @@ async def credential_findings(client: Client, environment: Environment) -> list[
     findings += await _closed_findings(client, closed)
     short = sum(map(is_too_short, opened.values()))
     if short:
-        count = f"{short} credentials, or passwords of their proxies, have under"
-        message = f"{count} {LOOKED_FOR_MIN} characters: answers are not searched for them"
+        count = count_phrase(
+            short,
+            "credential, or password of its proxy, has",
+            "credentials, or passwords of their proxies, have",
+        )
+        message = f"{count} under {LOOKED_FOR_MIN} characters: answers are not searched for that"
         findings.append(note("sessions", "credentials_short", message))
     with suppress(SettingsError):
         identity_key = environment.read_secret(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import typer
 from nats.aio.client import Client
@@ -13,14 +13,23 @@ from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import connect_as, nats_urls
 from runtime.process.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 from runtime.settings import SettingsError
+from runtime.texts import count_phrase
 from tidegate.configuration import load_configuration, names_setting
 from tidegate.console import output
 from tidegate.console.tables import TableShape
 from tidegate.doctor import calls, home, log, rotation, services, users
 
 
-def doctor(*, as_json: bool = output.JSON) -> None:
+def doctor(
+    *,
+    everything: bool = typer.Option(
+        False, "--all", help="On a terminal, name what is fine, too; a pipe has it in any case."
+    ),
+    as_json: bool = output.JSON,
+) -> None:
     """Look at everything and say what is wrong and how to cure it; exit 1 when something is.
+
+    On a terminal it says whether a call would succeed and what is not fine, and counts the rest.
 
     Example: tidegate doctor --json
     """
@@ -28,7 +37,8 @@ def doctor(*, as_json: bool = output.JSON) -> None:
     if as_json:
         output.print_json({"findings": [{**_as_fields(finding)} for finding in findings]})
     else:
-        _show_findings(findings)
+        short = not everything and output.terminal_width() is not None
+        _show_findings(findings, short=short)
     if any(finding.state is State.WRONG for finding in findings):
         raise typer.Exit(1)
 
@@ -110,8 +120,9 @@ def _as_fields(finding: DoctorFinding) -> dict[str, str]:
     }
 
 
-def _show_findings(findings: Iterable[DoctorFinding]) -> None:
-    listed = list(findings)
+def _show_findings(findings: Sequence[DoctorFinding], *, short: bool) -> None:
+    """Print what was found; `short`: of what is fine, calls alone."""
+    listed = [finding for finding in findings if not short or _is_notable(finding)]
     output.print_table(
         ("area", "state", "what"),
         [(finding.area, str(finding.state), finding.message) for finding in listed],
@@ -122,5 +133,15 @@ def _show_findings(findings: Iterable[DoctorFinding]) -> None:
             output.print_text()
             said = f"{finding.code} ({finding.area}): {finding.message}"
             output.print_indented([said, f"  {finding.cure}"])
-    counted = Counter(str(finding.state) for finding in listed)
-    output.print_text("\n" + ", ".join(f"{counted[str(state)]} {state}" for state in State))
+    counted = Counter(finding.state for finding in findings)
+    words = {state: f"{counted[state]} {state}" for state in State}
+    words[State.NOTE] = count_phrase(counted[State.NOTE], "note")
+    output.print_text("\n" + ", ".join(words.values()))
+    if left_out := len(findings) - len(listed):
+        checks = count_phrase(left_out, "check is fine and", "checks are fine and")
+        output.print_text(f"{checks} not listed: --all lists {'it' if left_out == 1 else 'them'}")
+
+
+def _is_notable(finding: DoctorFinding) -> bool:
+    """Whether somebody wants to read it: whether calls would succeed, and whatever is not fine."""
+    return finding.state is not State.FINE or finding.area == calls.AREA

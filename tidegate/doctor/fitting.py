@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contracts.balancer import PLAIN, Server
 from contracts.pool import PoolStatusReply, SessionStatus, SessionView
 from runtime.process.findings import DoctorFinding, note, wrong
+from runtime.texts import count_phrase
 
 _GONE = frozenset({SessionStatus.RETIRED, SessionStatus.DISABLED})
 _REGIONAL = frozenset({PLAIN, "jimeng", "drraw"})
@@ -20,7 +21,7 @@ def fitting_findings(reply: PoolStatusReply, servers: Sequence[Server]) -> Itera
     regions = Counter(view.region for view in views)
     for region, count in sorted(regions.items()):
         if servers and not any(_serves(server, region) for server in servers):
-            message = f"no server serves the {count} sessions of region {region}"
+            message = f"no server serves the {count_phrase(count, 'session')} of region {region}"
             yield wrong("sessions", "sessions_unserved", message)
     for server in servers:
         if regions and not any(_serves(server, region) for region in regions):
@@ -53,5 +54,6 @@ def _wait_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
         left = reply.remaining.get(service_type, 0)
         if not reply.sessions_active or (reply.growth_held and not left):
             why = reply.growth_held or "no session is active"
-            message = f"{count} requests wait for {service_type}, and {why}"
+            waiting = count_phrase(count, "request waits", "requests wait")
+            message = f"{waiting} for {service_type}, and {why}"
             yield wrong("sessions", "queue_hopeless", message)

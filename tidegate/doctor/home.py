@@ -11,6 +11,7 @@ from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.settings import SettingsError
+from runtime.texts import count_phrase
 from services.analytics.store.faults import files_aside
 from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
 from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restore_mark
@@ -60,7 +61,7 @@ def _credentials_finding(
     fault = credentials_fault(lines)
     if fault:
         return wrong("sessions", "credentials_refused", f"{path}, {fault}")
-    return fine("sessions", f"{path}: {len(lines)} credentials")
+    return fine("sessions", f"{path}: {count_phrase(len(lines), 'credential')}")
 
 
 def _absent_finding(environment: Environment, message: str) -> DoctorFinding:

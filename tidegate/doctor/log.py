@@ -15,6 +15,7 @@ from runtime.eventlog import STANDBY, EventLog
 from runtime.nats import streams
 from runtime.process.findings import DoctorFinding, FindingCode, fine, note, unchecked, wrong
 from runtime.secrets import key_hash
+from runtime.texts import count_phrase
 from services.gateway.clients.keys import Key, KeyRing
 from tidegate.console import logreading
 from tidegate.doctor import credentials
@@ -78,7 +79,10 @@ def _stream_findings(name: str, reply: dict[str, Any] | None) -> Iterator[Doctor
         if changed:
             yield wrong("streams", "stream_changed", f"{name}: {', '.join(changed)}")
         else:
-            yield fine("streams", f"{name}: as migrated, {reply['state']['messages']} messages")
+            yield fine(
+                "streams",
+                f"{name}: as migrated, {count_phrase(reply['state']['messages'], 'message')}",
+            )
 
 
 def _room_findings(info: dict[str, Any], environment: Environment) -> Iterator[DoctorFinding]:
@@ -135,7 +139,7 @@ async def _follower_findings(client: Client, info: dict[str, Any]) -> list[Docto
         wrong(
             "consumers",
             "consumer_behind",
-            f"{_subject_filter(consumer)}: {consumer['num_pending']:,} envelopes"
+            f"{_subject_filter(consumer)}: {count_phrase(consumer['num_pending'], 'envelope')}"
             f" behind sequence {last}",
         )
         for consumer in behind

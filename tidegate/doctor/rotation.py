@@ -10,6 +10,7 @@ from contracts.base import Failed
 from contracts.pool import AskKeys, KeysReply
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
+from runtime.texts import count_phrase
 
 _AREA = "keys"
 _TIMEOUT_S = 2.0
@@ -46,7 +47,8 @@ def describe_keys(keys: KeysReply) -> Iterator[DoctorFinding]:
         yield note(_AREA, "rotation_halfway", message)
     for key_id, count in keys.ciphertexts.items():
         if key_id not in keys.key_ids:
-            message = f"{count} credentials are sealed under the key {key_id}, which the pool lacks"
+            closed = count_phrase(count, "credential is", "credentials are")
+            message = f"{closed} sealed under the key {key_id}, which the pool lacks"
             yield note(_AREA, "credentials_closed", message)
     lacking = 0
     for holder in keys.holders:
@@ -58,4 +60,5 @@ def describe_keys(keys: KeysReply) -> Iterator[DoctorFinding]:
             message = f"{holder.process} lacks the master key {', '.join(missing)} (it has {has})"
             yield wrong(_AREA, "master_key_lacking", message)
     if not lacking:
-        yield fine(_AREA, f"{len(keys.holders)} processes have the master key")
+        holders = count_phrase(len(keys.holders), "process has", "processes have")
+        yield fine(_AREA, f"{holders} the master key")

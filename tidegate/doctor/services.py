@@ -21,7 +21,7 @@ from runtime.environment import Environment
 from runtime.eventlog import EventLog, LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
-from runtime.texts import address_shown
+from runtime.texts import address_shown, count_phrase
 from services.analytics import sql
 from services.gateway.domain.attention import (
     choice_findings,
@@ -76,7 +76,8 @@ async def _generated_findings(client: Client) -> list[DoctorFinding]:
         views = await sessions_shown(client, await sessions_to_serve(client))
         count = sum(view.origin == GENERATED for view in views)
         if count:
-            message = f"{count} sessions were made up, and servers of your own are given them"
+            made_up = count_phrase(count, "session was", "sessions were")
+            message = f"{made_up} made up, and servers of your own are given them"
             return [note("sessions", "generated_beside_own", message)]
     return []
 
@@ -175,7 +176,8 @@ async def _analytics_findings(client: Client) -> list[DoctorFinding]:
     checkpoint = pong.sequence if pong else 0
     if checkpoint < target:
         trouble = pong.trouble if pong else ""
-        message = f"it stands at log sequence {checkpoint}, {target - checkpoint} envelopes behind"
+        behind = count_phrase(target - checkpoint, "envelope")
+        message = f"it stands at log sequence {checkpoint}, {behind} behind"
         message += f": {trouble}" if trouble else ""
         findings.append(wrong(area, "analytics_behind", message))
     else:
@@ -216,7 +218,8 @@ async def _file_findings(client: Client) -> list[DoctorFinding]:
     aside = await _named_rows(client, _SET_ASIDE)
     if aside and not isinstance(aside, Failed):
         first = ", ".join(event for event, _, _ in aside)
-        message = f"no row holds {aside[0][2]:,} events or envelopes: {first}"
+        count = count_phrase(aside[0][2], "event or envelope", "events or envelopes")
+        message = f"no row holds {count}: {first}"
         findings.append(note(area, "events_set_aside", message))
     return findings
 

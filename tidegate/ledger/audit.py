@@ -8,6 +8,7 @@ import typer
 
 from runtime.environment import read_environment
 from runtime.eventlog import LogUnavailableError
+from runtime.texts import count_phrase
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 from tidegate.console.recording import record_operation, shortened_texts
@@ -115,21 +116,22 @@ def _show_audit(trial: Trial, verdict: str) -> None:
     rows = [(day, service_type, count) for (day, service_type), count in sorted(used.items())]
     output.print_table(("quota_day", "service_type", "units used"), rows, "no units were used")
     output.print_text(
-        f"\n{trial.events} events in {trial.envelopes} envelopes, {trial.leases} leases, up to"
-        f" sequence {trial.sequence}"
+        f"\n{count_phrase(trial.events, 'event')} in {count_phrase(trial.envelopes, 'envelope')},"
+        f" {count_phrase(trial.leases, 'lease')}, up to sequence {trial.sequence}"
     )
     if trial.unknown_events:
-        output.print_text(f"{trial.unknown_events} events of a later version were skipped")
+        later = count_phrase(trial.unknown_events, "event was", "events were")
+        output.print_text(f"{later} skipped, of a later version")
     output.print_text(f"DuckDB: {verdict}")
     if trial.set_aside:
-        output.print_text(
-            f"{trial.set_aside_count} events have no row in DuckDB, and are in no figure:"
-        )
+        aside = count_phrase(trial.set_aside_count, "event has", "events have")
+        output.print_text(f"{aside} no row in DuckDB, and no place in a figure:")
     for event, reason in trial.set_aside:
         output.print_line(f"  {event}: {reason}")
     for finding in trial.findings:
         output.print_line(_violation_line(finding))
-    output.print_text(f"{len(trial.findings)} violations" if trial.findings else "no violation")
+    count = len(trial.findings)
+    output.print_text(count_phrase(count, "violation") if count else "no violation")
 
 
 def _violation_line(finding: Any) -> str:

@@ -19,6 +19,8 @@ from tidegate.console.errors import CommandError
 
 _END = -1
 _TAG_WIDTH = max(map(len, event_tags()))
+_INDENT = 12
+"""What has no room beside an event's head stands below, under its time."""
 _SUBJECT = re.compile(r"evt(?=\.)(\.(\*|[^\s.*>\x00-\x1f\x7f]+))*(\.>)?")
 """A subject, or pattern of subjects, as NATS has them."""
 _HEAD = ("event", "time", "subject", "type")
@@ -111,8 +113,8 @@ def _print_events(stored: Stored, wanted: Wanted, *, as_json: bool) -> None:
         else:
             name, time, subject, kind = (record.pop(field) for field in _HEAD)
             about = output.table_cell(_readable_fields(record))
-            line = f"{name:>10}  {_short_time(time)}  {subject:<12}  {kind:<{_TAG_WIDTH}}  {about}"
-            output.print_line(line)
+            head = f"{name:>10}  {_short_time(time)}  {subject:<12}"
+            output.print_headed(f"{head}  {kind:<{_TAG_WIDTH}}", about, _INDENT)
 
 
 def _short_time(time: str) -> str:

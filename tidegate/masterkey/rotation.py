@@ -8,6 +8,7 @@ import msgspec
 
 from contracts.pool import KeysReply
 from runtime.secrets import key_id_of, new_key
+from runtime.texts import count_phrase
 from tidegate.console import api
 from tidegate.console.errors import (
     CommandError,
@@ -152,7 +153,8 @@ def _waiting_words(step: AwaitKey | AwaitEnd) -> tuple[str, str]:
             f"waiting for {names} to read the key {key_id}",
             f"these lack the key {key_id}: {names}. Give them the key file as it is now",
         )
-    sealed = f"{step.sealed} credentials are sealed under the key {key_id}"
+    count = count_phrase(step.sealed, "credential is", "credentials are")
+    sealed = f"{count} sealed under the key {key_id}"
     if not names:
         return sealed, f"{sealed}, and the pool does not get on: its log says why"
     return (

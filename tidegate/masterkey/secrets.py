@@ -7,6 +7,7 @@ import typer
 from contracts.pool import KeysReply
 from runtime.environment import read_environment
 from runtime.quantities import parse_seconds
+from runtime.texts import count_phrase
 from tidegate.console import output
 from tidegate.console.tables import TableShape
 from tidegate.masterkey.keyfile import find_key_file
@@ -28,7 +29,8 @@ def show_keys(*, as_json: bool = output.JSON) -> None:
     output.print_text(_rotation_words(keys))
     for key_id in {**dict.fromkeys(keys.key_ids), **keys.ciphertexts}:
         count = keys.ciphertexts.get(key_id, 0)
-        output.print_text(f"{count} credentials are sealed under the key {key_id}")
+        sealed = count_phrase(count, "credential is", "credentials are")
+        output.print_text(f"{sealed} sealed under the key {key_id}")
     rows = [
         (holder.process, ", ".join(holder.key_ids) or "it does not say", holder.heard_s)
         for holder in keys.holders

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts.pool import KeyRotation, KeysReply
+from runtime.texts import count_phrase
 from services.pool.keys.holders import LISTENED_MIN_S
 
 
@@ -83,9 +84,10 @@ def _file_objection(key_ids: Sequence[str], keys: KeysReply, whole_id: str) -> s
         )
     whole = keys.ciphertexts.get(whole_id, 0) if len(key_ids) > 1 else 0
     if whole:
+        sealed = count_phrase(whole, "credential is", "credentials are")
         return (
-            f"{whole} credentials are sealed under the lines of this file as one key: expected a"
-            " key a line; add those credentials again first"
+            f"{sealed} sealed under the lines of this file as one key: expected a key a line; add"
+            f" {'it' if whole == 1 else 'them'} again first"
         )
     rotation = keys.rotation
     under_way = rotation.key_id if rotation is not None and rotation.ended_at is None else None

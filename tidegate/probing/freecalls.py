@@ -12,6 +12,7 @@ import msgspec
 
 from contracts.balancer import PING_PATH
 from runtime.credentials import Credential
+from runtime.texts import count_phrase
 from services.gateway.dialects.credentials import (
     authorization_of,
     dialects_saying,
@@ -73,7 +74,9 @@ async def _try_server(
     if probed.why:
         calls = [FreeCall(asked="GET /", judged=probed.why)]
         return ServerTried(probed=probed, calls=calls)
-    models = "no list of models" if probed.models is None else f"{probed.models} models"
+    models = "no list of models"
+    if probed.models is not None:
+        models = count_phrase(probed.models, "model")
     calls = [
         FreeCall(asked="GET /", judged=f"it answers, and speaks {probed.dialect}"),
         FreeCall(asked="GET /v1/models", judged=models),

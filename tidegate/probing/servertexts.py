@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from runtime.texts import count_phrase
 from tidegate.console.listing import ListedColumn
 
 
@@ -57,7 +58,7 @@ def test_text(answer: dict[str, Any]) -> str:
     lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
     if answer["why"]:
         lines.append(f"why: {answer['why']}")
-    units = f"{answer['units']} unit{'' if answer['units'] == 1 else 's'}"
+    units = count_phrase(answer["units"], "unit")
     lines.append(
         f"{units} ({answer['outcome']}), first byte after"
         f" {answer['first_byte_ms']:.0f} ms, {answer['bytes_out']} bytes in"

@@ -67,9 +67,8 @@ def _completed_below(path: str, command: Any) -> Iterator[tuple[str, Completed]]
 
 
 def _first_sentence(text: str | None) -> str:
-    """The beginning of a text, without what a shell would read in quotes."""
-    line = " ".join((text or "").split()).partition(". ")[0].partition(": ")[0]
-    return "".join(letter for letter in line if letter not in "'\"`$\\[]")
+    """The beginning of a text."""
+    return " ".join((text or "").split()).partition(". ")[0].partition(": ")[0].removesuffix(".")
 
 
 def bash_script(found: Mapping[str, Completed]) -> Iterator[str]:
@@ -112,8 +111,8 @@ def zsh_script(found: Mapping[str, Completed]) -> Iterator[str]:
     yield "  done"
     yield '  case "$typed" in'
     for path, completed in found.items():
-        words = " ".join(f"'{name}:{meaning}'" for name, meaning in completed.words.items())
-        options = " ".join(f"'{name}:{meaning}'" for name, meaning in completed.options.items())
+        words = " ".join(map(_zsh_item, completed.words.items()))
+        options = " ".join(map(_zsh_item, completed.options.items()))
         yield f"    '{path}') given=({words}) options=({options}) ;;"
     yield "  esac"
     yield '  if [[ "${words[CURRENT]}" == -* ]]; then _describe option options'
@@ -124,16 +123,27 @@ def zsh_script(found: Mapping[str, Completed]) -> Iterator[str]:
     yield "  compdef _tidegate tidegate; fi"
 
 
+def _zsh_item(named: tuple[str, str]) -> str:
+    """Quote a word and its meaning, parted by a colon, as one word of zsh."""
+    return "'{}:{}'".format(*(text.replace("'", "'\\''") for text in named))
+
+
 def fish_script(found: Mapping[str, Completed]) -> Iterator[str]:
     """Write it for fish."""
     groups = [path for path, completed in found.items() if path and completed.words]
     for path, completed in found.items():
         seen = _fish_condition(path, groups, completed)
         for name, meaning in completed.words.items():
-            yield f"complete -c tidegate -f -n '{seen}' -a '{name}' -d '{meaning}'"
+            yield f"complete -c tidegate -f -n '{seen}' -a '{name}' -d {_fish_quoted(meaning)}"
         for name, meaning in completed.options.items():
             long = name.removeprefix("--")
-            yield f"complete -c tidegate -n '{seen}' -l '{long}' -d '{meaning}'"
+            yield f"complete -c tidegate -n '{seen}' -l '{long}' -d {_fish_quoted(meaning)}"
+
+
+def _fish_quoted(text: str) -> str:
+    """Quote a text for fish, in whose quotes a backslash escapes a quote, and itself."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _fish_condition(path: str, groups: list[str], completed: Completed) -> str:

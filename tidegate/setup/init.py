@@ -14,6 +14,7 @@ import typer
 
 from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
+from runtime.texts import count_phrase
 from tidegate.configuration import load_configuration
 from tidegate.console import output
 from tidegate.console.errors import CommandError
@@ -161,7 +162,8 @@ def _report_lines(path: Path, wanted: Wishes, tried: Sequence[ServerTried]) -> I
         yield from (f"  {call.asked:<{width}}  {call.judged}" for call in server.calls)
         yield ""
     if wanted.credentials is not None:
-        yield f"{wanted.credentials.path}: {wanted.credentials.good} credentials"
+        good = count_phrase(wanted.credentials.good, "credential")
+        yield f"{wanted.credentials.path}: {good}"
     yield f"wrote {path}; `tidegate config check` passes it. Next:\n"
     steps = _next_steps(wanted)
     width = max(map(len, steps))

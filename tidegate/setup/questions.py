@@ -51,7 +51,7 @@ def _ask(question: str, default: str | None, read: Callable[[str], _Answer]) -> 
         try:
             return read(text.strip())
         except (SettingsError, CommandError) as error:
-            output.print_text(f"  {error}")
+            output.print_indented([f"  {error}"])
 
 
 def _read_kind(text: str) -> bool:

@@ -10,8 +10,9 @@ from tidegate.probing.freecalls import ServerTried
 from tidegate.setup.wishes import Wishes
 
 _HEAD = """\
-# Made by `tidegate init`. What is left out has its default: docs/reference/settings.md names
-# every setting, `tidegate config show` those in force. Changes are taken up while it runs."""
+# Made by `tidegate init`. What is left out has its default: every setting is in
+# docs/reference/settings.md; `tidegate config show` shows those in force.
+# Changes are taken up while it runs."""
 _COLUMN = 34
 """Where the words beside a setting begin."""
 _MAX_SIZE = PoolSection().max_size
@@ -21,13 +22,13 @@ def configuration_text(wishes: Wishes, tried: Sequence[ServerTried], folder: Pat
     """Write the file that is to lie in `folder`."""
     tables = [_pool_table(wishes), *_provisioner_table(wishes, folder)]
     for name, limit in wishes.limits.items():
-        words = "units that a session may use a day; a call is one"
+        words = "units a session may use a day; a call is one"
         tables.append([f"[services.{name}]", _setting("daily_limit", limit, words)])
     if tried:
         tables += [_server_table(number, server) for number, server in enumerate(tried, 1)]
     else:
         tables.append(
-            ["# No [[servers]]: `tidegate up` runs four of the demo, and makes up their sessions."]
+            ["# No [[servers]]: `tidegate up` runs four of the demo, with made-up sessions."]
         )
     return "\n\n".join([_HEAD, *("\n".join(table) for table in tables)]) + "\n"
 
@@ -64,7 +65,7 @@ def _provisioner_table(wishes: Wishes, folder: Path) -> Iterator[list[str]]:
         return
     lines = ["[pool.provisioner]"]
     if wishes.credentials is not None:
-        lines.append(_setting("kind", "file", "a credential a line; read again when it changes"))
+        lines.append(_setting("kind", "file", "one a line; read again when it changes"))
         lines.append(_setting("path", _path_from(wishes.credentials.path, folder)))
     elif wishes.hook:
         lines.append(_setting("kind", "http", "as docs/how-to/provision-by-hook.md has it"))
@@ -73,7 +74,7 @@ def _provisioner_table(wishes: Wishes, folder: Path) -> Iterator[list[str]]:
             token = _path_from(Path(wishes.token_file), folder)
             lines.append(_setting("token_file", token, "shown to it as Authorization: Bearer"))
     else:
-        lines.append(_setting("kind", "none", "they come by `tidegate sessions add` and `import`"))
+        lines.append(_setting("kind", "none", "by `tidegate sessions add` and `import`"))
     yield lines
 
 

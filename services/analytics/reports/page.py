@@ -5,6 +5,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from runtime.texts import count_phrase
 from services.analytics.reports.findings import Report, ReportFinding
 from services.analytics.reports.plots import section_plot
 from services.analytics.reports.wording import NOTHING, change_text, column_label, figure_text
@@ -54,7 +55,8 @@ def _section_body(section: ReportFinding) -> str:
     if section.shape not in _PLOTS:
         return table
     if len(section.rows) > _TABLE_ROWS_MAX:
-        table = f"<details><summary>{len(section.rows)} rows</summary>{table}</details>"
+        rows = count_phrase(len(section.rows), "row")
+        table = f"<details><summary>{rows}</summary>{table}</details>"
     return section_plot(section) + table
 
 

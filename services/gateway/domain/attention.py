@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contracts.balancer import BalancerStatusReply, ServerView
 from contracts.pool import PoolStatusReply
 from runtime.process.findings import DoctorFinding, State, fine, note, wrong
+from runtime.texts import count_phrase
 
 _FROM_WORST = (State.WRONG, State.NOTE)
 _MANY = 0.8
@@ -97,8 +98,9 @@ def session_findings(
     Where nobody wrote how many that is (`size_written`), fewer are as they were meant.
     """
     summary = (
-        f"{reply.sessions_active} of {reply.sessions_total} sessions are active, at least"
-        f" {reply.min_size} are wanted"
+        f"{reply.sessions_active} of"
+        f" {count_phrase(reply.sessions_total, 'session is', 'sessions are')} active, at least"
+        f" {count_phrase(reply.min_size, 'is', 'are')} wanted"
     )
     if reply.refused_since is not None:
         since = f"{reply.refused_since:%Y-%m-%d %H:%M:%S} UTC"
@@ -115,13 +117,17 @@ def session_findings(
     else:
         yield fine("sessions", summary)
     if reply.growth_held:
-        yield wrong("sessions", "growth_held", f"{reply.places} hold places; {reply.growth_held}")
+        places = count_phrase(reply.places, "holds a place", "hold places")
+        yield wrong("sessions", "growth_held", f"{places}; {reply.growth_held}")
     if reply.policy_trouble:
         yield wrong("configuration", "policy_refused", reply.policy_trouble)
-    leases = f"{reply.open_leases} open leases, {reply.waiting} requests wait for one"
+    open_leases = count_phrase(reply.open_leases, "open lease")
+    waiting = count_phrase(reply.waiting, "request waits for one", "requests wait for one")
+    leases = f"{open_leases}, {waiting}"
     yield fine("pool", f"leads since epoch {reply.epoch}, {leases}")
     if reply.waiting > reply.queue_max * _MANY > 0:
-        message = f"{reply.waiting:,} requests wait for a session, {reply.queue_max:,} may"
+        waiting = count_phrase(reply.waiting, "request waits", "requests wait")
+        message = f"{waiting} for a session, {reply.queue_max:,} may"
         yield wrong("pool", "queue_full", message)
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:

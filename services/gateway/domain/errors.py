@@ -1,10 +1,12 @@
 """Every error a client can get: one row of docs/reference/errors.md each, one shape for all.
 
-`{"error": {"message", "type", "param", "code"}}`; `upstream_code` when a backend gave one. The
-SDK retries 408, 409, 429 and 5xx on its own, so each row says whether it should.
+`{"error": {"message", "type", "param", "code"}}`; `upstream_code` when a backend gave one,
+`refused` of a list of which nothing was good. The SDK retries 408, 409, 429 and 5xx on its own, so
+each row says whether it should.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -220,6 +222,8 @@ class GatewayError(Exception):
     retry_after_s: float | None = None
     extra: dict[str, str] = field(default_factory=dict)
     """Further response headers."""
+    refused: Sequence[Mapping[str, Any]] = ()
+    """What of a list was refused, each with its place and why, where the error is of a list."""
 
     @property
     def error_kind(self) -> ErrorKind:
@@ -242,6 +246,8 @@ class GatewayError(Exception):
         }
         if self.upstream_code is not None:
             error["upstream_code"] = self.upstream_code
+        if self.refused:
+            error["refused"] = [*self.refused]
         return _encoder.encode({"error": error})
 
     def extra_headers(self) -> list[tuple[bytes, bytes]]:

@@ -251,6 +251,7 @@ def _component_schemas() -> Json:
         "param": nullable,
         "code": {"enum": sorted(KINDS)},
         "upstream_code": {"type": "integer", "description": "The backend's own, if it gave one."},
+        "refused": {"type": "array", "description": "Of a list: each `line`, and its `reason`."},
     }
     model = {
         "type": "object",

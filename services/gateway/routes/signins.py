@@ -23,6 +23,7 @@ from services.gateway.signing.tokens import Token, TokenKind, is_signed, read_pa
 
 SIGN_IN_LASTS = timedelta(hours=12)
 LINK_LASTS = timedelta(minutes=5)
+_ID_BYTES, _LINK_ID_BYTES = 16, 8
 SIGNS_IN = frozenset({KeyScope.ADMIN, KeyScope.VIEWER})
 """The scopes whose keys an operator's page can be opened with."""
 _RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -103,7 +104,7 @@ def new_sign_in(doors: Doors, key: Key) -> tuple[str, Token]:
 
 def new_link(doors: Doors, key: Key) -> tuple[str, Token]:
     """Make a link by which somebody signs in once, for a key."""
-    token = _new_token(doors, "lnk", key, LINK_LASTS)
+    token = _new_token(doors, "lnk", key, LINK_LASTS, _LINK_ID_BYTES)
     return sign_token(doors.sealer, TokenKind.LINK, token, key.hash), token
 
 
@@ -145,6 +146,9 @@ def _valid_token(doors: Doors, kind: TokenKind, text: str) -> Token | None:
     return token if is_signed(doors.sealer, kind, text, hashes) else None
 
 
-def _new_token(doors: Doors, prefix: str, key: Key, lasts: timedelta) -> Token:
+def _new_token(
+    doors: Doors, prefix: str, key: Key, lasts: timedelta, id_bytes: int = _ID_BYTES
+) -> Token:
     over_at = doors.clock() + lasts
-    return Token(f"{prefix}_{secrets.token_hex(16)}", key.key_id, int(over_at.timestamp()))
+    token_id = f"{prefix}_{secrets.token_hex(id_bytes)}"
+    return Token(token_id, key.key_id, int(over_at.timestamp()))

@@ -31,6 +31,7 @@ from contracts.pool import (
     SessionSuspected,
     UsageRecorded,
 )
+from runtime.texts import count_phrase
 from services.pool.domain.ended import KEPT
 from services.pool.domain.violations import Violation, ViolationKind
 
@@ -216,7 +217,7 @@ class Recount:
         """Move a lease to the pile of its outcome; name a usage that comes in vain or twice."""
         pile = self._leases.get(event.lease_id)
         if pile is None:
-            message = f"{event.units} units for a lease that was never granted"
+            message = f"{count_phrase(event.units, 'unit')} for a lease that was never granted"
             self._violations.append((ViolationKind.USAGE_WITHOUT_LEASE, event.lease_id, message))
             return
         if pile.reported:
@@ -235,12 +236,12 @@ class Recount:
         elif pile.name == _RECONCILED:
             used = 0 if event.outcome is Outcome.RELEASED else units
             if used > pile.counted_units:
-                message = f"{used} units used, reconciled to {pile.counted_units}"
+                message = f"{count_phrase(used, 'unit')} used, reconciled to {pile.counted_units}"
                 self._violations.append(
                     (ViolationKind.USAGE_AFTER_RECONCILIATION, event.lease_id, message)
                 )
         elif event.outcome is Outcome.SETTLED:
-            message = f"{units} units for a lease that was never sent"
+            message = f"{count_phrase(units, 'unit')} for a lease that was never sent"
             self._violations.append((ViolationKind.SETTLED_AFTER_CANCEL, event.lease_id, message))
         else:
             self._violations.append(

@@ -15,6 +15,7 @@ from contracts.pool import (
     SessionView,
     WaitView,
 )
+from runtime.texts import count_phrase
 from services.pool.domain.estimates import told_of
 from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import Wait
@@ -183,7 +184,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
 
 def _doubt_text(session: Session) -> str:
     """Say why a session stands behind all others; empty when it does not."""
-    return f"doubtful: {session.doubts} failures in a row" if session.doubts else ""
+    return f"doubtful: {count_phrase(session.doubts, 'failure')} in a row" if session.doubts else ""
 
 
 def _lease_view(state: Pool, lease: Lease) -> LeaseView:

@@ -46,6 +46,8 @@ async def test_good_sessions_are_added_and_the_others_named(staffed: Desk) -> No
     assert error["message"].startswith("[0].credential: expected")
     assert error["param"] == "[0].credential"
     assert "[2].limits: " in error["message"]
+    assert [one["line"] for one in error["refused"]] == [1, 2, 3]
+    assert error["refused"][2]["reason"].startswith("limits: expected service types")
 
 
 async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) -> None:

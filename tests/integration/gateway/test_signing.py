@@ -136,6 +136,31 @@ async def test_a_link_signs_in_once_and_both_ends_are_in_the_log(alone: Desk) ->
     assert link["link"] not in str(page)
 
 
+async def test_a_link_has_room_in_a_line_of_a_terminal(alone: Desk) -> None:
+    link = await new_link(alone)
+
+    assert len(f"http://127.0.0.1:8080/#in={link['link']}") < 78
+
+
+async def test_whatever_is_changed_in_a_link_it_signs_nobody_in(alone: Desk) -> None:
+    """A character of each of its parts, its length, and a link of somebody else's master key."""
+    text = (await new_link(alone))["link"]
+    changed = [f"{text[:at]}{'A' if text[at] != 'A' else 'B'}{text[at + 1 :]}" for at in (0, 8, 30)]
+    changed += [f"{text[:-1]}{'A' if text[-1] != 'A' else 'B'}", text[:-1], f"{text}A", f"{text}."]
+    ours = alone.doors.key_log.ring.all_keys()[0]
+    later = int((datetime.now(UTC) + timedelta(hours=1)).timestamp())
+    token = Token(f"lnk_{'0' * 16}", ours.key_id, later)
+    changed.append(sign_token(Sealer("another master key"), TokenKind.LINK, token, ours.hash))
+
+    answers = [
+        await as_browser(alone, "POST", SIGN_IN, json={"link": one}, headers=OURS)
+        for one in changed
+    ]
+
+    assert {code_of(answer) for answer in answers} == {(401, "sign_in_link_invalid")}
+    assert await signed_in(alone, link=text)
+
+
 async def test_a_link_that_was_used_at_one_gateway_is_used_at_all(
     nats_client: Client, alone: Desk
 ) -> None:

@@ -184,6 +184,20 @@ async def test_account_behind_another_proxy_is_the_session_it_was(terminal: Term
     assert "expected an account behind the proxy" in alone
 
 
+async def test_import_of_which_nothing_is_good_names_every_line(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """They are more than the message of an error has room for, and the gateway alone knows why."""
+    file = tmp_path / "new.jsonl"
+    line = '{"credential": "of-NUMBER", "limits": {"nothing": 3}}'
+    file.write_text("\n".join(line.replace("NUMBER", str(at)) for at in range(8)))
+
+    report = await terminal.refused("sessions", "import", str(file))
+
+    told = [line.partition(" (")[0] for line in report.splitlines()[1:]]
+    assert told == [f"  line {at}: limits: expected service types" for at in range(1, 9)]
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
 async def test_trial_of_an_import_knows_the_service_types(
     terminal: Terminal, tmp_path: Path, ending: str

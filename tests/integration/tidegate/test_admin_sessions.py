@@ -124,7 +124,7 @@ async def test_removing_many_asks_on_a_terminal(
     granted = await terminal.type(*words, stdin="y\n")
     unasked = await terminal.shown(*words, "--yes")
 
-    assert (refused[0], "remove 1 sessions? " in refused[2]) == (1, True)
+    assert (refused[0], "remove 1 session? " in refused[2]) == (1, True)
     assert [one["status"] for one in left["data"]] == ["active"]
     assert (granted[0], granted[1].endswith("1 of 1 sessions that fit removed\n")) == (0, True)
     assert unasked == "0 of 0 sessions that fit removed\n"

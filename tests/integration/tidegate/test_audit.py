@@ -275,7 +275,7 @@ async def test_what_duckdb_has_no_row_for_is_told_and_is_no_violation(written: W
     (first,) = report["set_aside_first"]
     assert (report["set_aside"], first["event"]) == (1, f"{sequence}.0")
     assert first["reason"].startswith("session_requested: units: a number of 19 digits")
-    assert f"1 events have no row in DuckDB, and are in no figure:\n  {sequence}.0: " in shown
+    assert f"1 event has no row in DuckDB, and no place in a figure:\n  {sequence}.0: " in shown
 
 
 async def test_duckdb_agrees_with_the_fold_until_somebody_changes_it(written: Written) -> None:

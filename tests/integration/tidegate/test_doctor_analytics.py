@@ -36,7 +36,7 @@ async def test_events_without_a_row_are_a_note_with_their_places(
         told = await analytics_findings(nats_client)
 
     assert told["events_set_aside"].state == "note"
-    assert told["events_set_aside"].message == "no row holds 1 events or envelopes: 1.1"
+    assert told["events_set_aside"].message == "no row holds 1 event or envelope: 1.1"
 
 
 async def test_file_that_is_not_as_it_must_be_is_named(

@@ -13,6 +13,7 @@ from runtime.texts import (
     as_shown,
     as_shown_json,
     as_shown_lines,
+    count_phrase,
     csv_writer,
     is_writable,
     spreadsheet_cell,
@@ -21,6 +22,14 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
 
 MUSIC = ServiceTypeSection(daily_limit=1)
+
+
+def test_how_many_there_are_is_said_as_people_say_it() -> None:
+    said = [count_phrase(count, "call") for count in (0, 1, 2, 1200)]
+
+    assert said == ["0 calls", "1 call", "2 calls", "1,200 calls"]
+    assert count_phrase(1, "request waits", "requests wait") == "1 request waits"
+    assert count_phrase(2, "request waits", "requests wait") == "2 requests wait"
 
 
 @pytest.mark.parametrize("name", ["image", "音乐", "one two", "a" * 64, "a.b-c_d"])

@@ -61,5 +61,49 @@ def test_every_verb_and_option_is_in_the_script(write: object) -> None:
     assert [verb for verb in VERBS if verb not in script] == []
     options = {name for completed in words.values() for name in completed.options}
     assert [name for name in options if name.removeprefix("--") not in script] == []
-    # Texts stand in single quotes there.
-    assert script.count("'") % 2 == 0
+
+
+def shell_output(shell: str, script: Path, text: str, asked: str) -> str:
+    """What a shell prints that has read a script; there may be no such shell here."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"no {shell} here")
+    script.write_text(text)
+    done = subprocess.run([program, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_zsh_describes_every_word_as_its_help_does(tmp_path: Path) -> None:
+    """What `_describe` is given: a word, a colon, its meaning."""
+    script, found = tmp_path / "_tidegate", completed_words()
+    asked = (
+        f"compdef() {{ }}; source {script}\n"
+        '_describe() { print -rl -- "${(@P)2}" }\n_files() { }\n'
+        'words=(tidegate ""); CURRENT=2; _tidegate\n'
+        "words=(tidegate keys change -); CURRENT=4; _tidegate\n"
+        'words=(tidegate stack ""); CURRENT=3; _tidegate'
+    )
+
+    shown = shell_output("zsh", script, "\n".join(zsh_script(found)), asked)
+
+    assert shown.splitlines() == [
+        f"{name}:{meaning}"
+        for items in (found[""].words, found["keys change"].options, found["stack"].words)
+        for name, meaning in items.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "path"), [("tidegate ", ""), ("tidegate keys change --", "keys change")]
+)
+def test_fish_describes_every_word_as_its_help_does(tmp_path: Path, typed: str, path: str) -> None:
+    script, found = tmp_path / "tidegate.fish", completed_words()
+    asked = f"source {script}; complete -C '{typed}'"
+
+    shown = shell_output("fish", script, "\n".join(fish_script(found)), asked)
+
+    told = dict(line.split("\t", 1) for line in shown.splitlines() if "\t" in line)
+    items = found[path].options if path else found[path].words
+
+    assert items.items() <= told.items()

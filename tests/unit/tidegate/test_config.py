@@ -324,7 +324,7 @@ def test_files_that_are_named_are_found_beside_the_configuration(
     assert (pool.pool.provisioner.path, pool.file) == ("sessions.txt", str(sessions))
     assert settings_loader(found, GatewaySettings)().gateway.spool == str(home / "spooled")
     findings = [one for one in home_looked_at(found) if one.area == "sessions"]
-    assert [one.message for one in findings] == [f"{sessions}: 1 credentials"]
+    assert [one.message for one in findings] == [f"{sessions}: 1 credential"]
 
 
 def test_where_a_file_lies_is_no_other_policy() -> None:

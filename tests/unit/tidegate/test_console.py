@@ -155,6 +155,31 @@ def test_a_terminal_gets_what_fits_it_and_is_told_what_does_not(
     assert " ".join(told[-2:]).strip() == "1 column left out (value): --json shows it"
 
 
+def test_what_has_no_room_beside_its_head_stands_below_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    words = ("session=ses_0", "lease=one", "units=1")
+
+    output.print_headed("       1.0  added", "session=ses_0", 4)
+    output.print_headed("       1.1  lease_granted", " ".join(words), 4)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "       1.0  added  session=ses_0",
+        "       1.1  lease_granted",
+        "    session=ses_0 lease=one units=1",
+    ]
+
+
+def test_a_pipe_gets_an_event_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    long = " ".join(["units=1"] * 30)
+
+    output.print_headed("       1.1  lease_granted", long, 4)
+
+    assert capsys.readouterr().out == f"       1.1  lease_granted  {long}\n"
+
+
 EVIL = "m\x1b]0;owned\x07\u202e\x9b2J\nforged"
 """A model that a client asked for."""
 
@@ -201,3 +226,39 @@ def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "即梦" in out
     assert json.loads(out) == {"name": "即梦"}
+
+
+# ---------------------------------------------------------------------------- progress
+
+
+@pytest.mark.parametrize(("took_s", "shown"), [(0.4, False), (1.5, True)])
+def test_a_bar_shows_when_it_takes_longer_than_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    took_s: float,
+    shown: object,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    now_s = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now_s[0])
+
+    with output.progress_bar("adding sessions", 10) as moved:
+        moved(3)
+        now_s[0] += took_s
+        moved(3)
+
+    assert ("adding sessions" in capsys.readouterr().err) is shown
+
+
+def test_a_bar_is_in_no_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    now_s = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now_s[0])
+
+    with output.progress_bar("adding sessions", 10) as moved:
+        now_s[0] += 60
+        moved(3)
+
+    assert capsys.readouterr().err == ""

@@ -103,7 +103,7 @@ def test_sessions_without_a_server_and_servers_without_a_session_are_told() -> N
     found = list(fitting_findings(reply, servers))
 
     assert [(one.state, one.code, one.message) for one in found] == [
-        (State.WRONG, "sessions_unserved", "no server serves the 1 sessions of region hk"),
+        (State.WRONG, "sessions_unserved", "no server serves the 1 session of region hk"),
         (State.NOTE, "server_without_sessions", "two takes no session that there is (hk, us)"),
         (State.NOTE, "server_without_sessions", "three takes no session that there is (hk, us)"),
     ]
@@ -127,7 +127,7 @@ def test_wait_is_hopeless_where_nobody_can_give_what_is_waited_for() -> None:
     assert list(fitting_findings(hoping, [])) == []
     assert [one.code for one in fitting_findings(without, [])] == ["queue_hopeless"]
     assert [one.message for one in fitting_findings(held, [])] == [
-        "1 requests wait for image, and logins fail"
+        "1 request waits for image, and logins fail"
     ]
 
 

@@ -21,7 +21,7 @@ def plain(lines: list[Text]) -> list[str]:
 def test_good_hour_is_told_in_less_than_ten_lines() -> None:
     assert plain(status_lines(stands(), [a_server("one")])) == [
         "left today   image 412 of 500, video 99 of 100, avatar 50 of 50; resets in 12 h",
-        "last hour    1204 calls, 0 failed; half within 410 ms, 95 % within 1.8 s",
+        "last hour    1,204 calls, 0 failed; half within 410 ms, 95 % within 1.8 s",
         "last minute  120 calls, 0 failed",
         "now          8 under way, 3 wait for a session",
         "sessions     50 active; between 50 and 500 are wanted",

@@ -170,7 +170,7 @@ def rotation_findings(*key_ids: str, **more: object) -> list[DoctorFinding]:
 def test_doctor_is_fine_with_a_key_that_everybody_has() -> None:
     ended = KeyRotation(key_id="a", began_at=NOON, ended_at=NOON)
 
-    assert rotation_findings("a") == [fine("keys", "1 processes have the master key")]
+    assert rotation_findings("a") == [fine("keys", "1 process has the master key")]
     assert rotation_findings("a", rotation=ended) == rotation_findings("a")
 
 
@@ -218,5 +218,5 @@ def test_doctor_counts_what_is_sealed_under_a_key_that_the_pool_lacks() -> None:
             "credentials_closed",
             "2 credentials are sealed under the key c, which the pool lacks",
         ),
-        fine("keys", "1 processes have the master key"),
+        fine("keys", "1 process has the master key"),
     ]

@@ -7,6 +7,7 @@ from typing import IO, Any
 
 import typer
 
+from runtime.texts import count_phrase
 from tidegate.console import api, files, output
 
 
@@ -63,8 +64,8 @@ def export(
     with files.open_output(file) as into, api.download("/api/stats/export", **given) as answer:
         _copy_answer(answer, into, shown=file != files.STDOUT)
         if answer.headers.get("x-truncated") == "true":
-            rows = answer.headers["x-rows"]
-            output.print_note(f"cut: only the first {rows} rows, see export_rows_max")
+            rows = count_phrase(int(answer.headers["x-rows"]), "row")
+            output.print_note(f"cut: only the first {rows}, see export_rows_max")
 
 
 def format_of(file: str) -> ExportFormat:

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from runtime.texts import count_phrase
 from tidegate.console import api, listing, output
 
 _ROWS_MAX = 10_000
@@ -38,6 +39,7 @@ def sql(
             answer["columns"], answer["rows"], "no rows", wide=wide, hint="-x, or --wide,"
         )
     if answer["truncated"]:
-        output.print_note(f"only the first {len(answer['rows'])} rows are shown")
+        rows = count_phrase(len(answer["rows"]), "row is", "rows are")
+        output.print_note(f"only the first {rows} shown")
     if answer["lag"]:
         output.note_freshness(answer)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from runtime.texts import as_shown
+from runtime.texts import as_shown, count_phrase
 from tidegate.console.moments import duration_words, moment_words, parsed_moment
 
 Part = Mapping[str, Any]
@@ -124,20 +124,21 @@ def _call_lines(overview: Part) -> Iterator[Text]:
     if calls is None:
         return
     hour, minute = calls["hour"], calls["minute"]
-    text = f"{hour['calls']} calls, {hour['failed']} failed"
+    text = f"{count_phrase(hour['calls'], 'call')}, {hour['failed']} failed"
     if hour["failure_rate"]:
         text += f" ({hour['failure_rate']:.1%})"
     if hour["calls"]:
         median_ms, late_ms = hour["latency_p50_ms"], hour["latency_p95_ms"]
         text += f"; half within {latency_words(median_ms)}, 95 % within {latency_words(late_ms)}"
     yield labelled("last hour", text, "yellow" if hour["failed"] else "")
-    yield labelled("last minute", f"{minute['calls']} calls, {minute['failed']} failed")
+    text = f"{count_phrase(minute['calls'], 'call')}, {minute['failed']} failed"
+    yield labelled("last minute", text)
 
 
 def _queue_lines(overview: Part) -> Iterator[Text]:
     queue = overview["queue"]
     if queue is not None:
-        waiting = f"{queue['waiting']} wait for a session"
+        waiting = count_phrase(queue["waiting"], "waits for a session", "wait for a session")
         yield labelled("now", f"{queue['open_leases']} under way, {waiting}")
 
 
@@ -168,8 +169,8 @@ def _doubt_lines(overview: Part, now: datetime) -> Iterator[Text]:
         return
     since = parsed_moment(doubt["since"])
     age = f", the oldest {moment_words(since, now)}" if since else ""
-    leases = f"{doubt['leases']} lease{'' if doubt['leases'] == 1 else 's'}"
-    yield labelled("in doubt", f"{doubt['units']} units of {leases}{age}", "yellow")
+    units, leases = count_phrase(doubt["units"], "unit"), count_phrase(doubt["leases"], "lease")
+    yield labelled("in doubt", f"{units} of {leases}{age}", "yellow")
     yield labelled("", "tidegate leases list --state unknown, and --state expired")
 
 

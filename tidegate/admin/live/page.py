@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from runtime.texts import as_shown
+from runtime.texts import as_shown, count_phrase
 from tidegate.admin.live.lines import (
     Part,
     attention_lines,
@@ -168,9 +168,10 @@ def _rest_lines(overview: Part, now: datetime) -> Iterator[Text]:
     if overview["sessions"] is not None:
         counts.append(f"sessions: {counted_states(overview['sessions']['states']) or 'none'}")
     if (queue := overview["queue"]) is not None:
-        counts.append(f"{queue['open_leases']} under way, {queue['waiting']} wait")
+        waiting = count_phrase(queue["waiting"], "waits", "wait")
+        counts.append(f"{queue['open_leases']} under way, {waiting}")
     if (doubt := overview["in_doubt"]) is not None and doubt["leases"]:
-        counts.append(f"{doubt['units']} units in doubt")
+        counts.append(f"{count_phrase(doubt['units'], 'unit')} in doubt")
     if counts:
         yield Text("; ".join(counts))
     for error in overview["errors"] or []:

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from runtime.quantities import parse_seconds
+from runtime.texts import count_phrase
 from tidegate.admin.pool import sessionlists
 from tidegate.admin.sessioncolumns import session_columns
 from tidegate.console import api, listing, output
@@ -155,7 +156,8 @@ def remove_sessions(
         return
     if is_terminal() and not (yes or dry_run):
         tried = api.delete("/api/sessions", **chosen, dry_run=True)
-        typer.confirm(f"remove {tried['changed']} sessions?", abort=True, err=True)
+        count = count_phrase(tried["changed"], "session")
+        typer.confirm(f"remove {count}?", abort=True, err=True)
     _print_outcome(api.delete("/api/sessions", **chosen), "removed", as_json=as_json)
 
 

@@ -38,7 +38,7 @@ One credential a line in sessions.txt. The made-up sessions retire; keys and log
 """
 _DEMO_SHORT = (
     "This is the demo: four servers that paint by themselves, and sessions made up for them."
-    " For servers of your own: `tidegate init`, and start again."
+    " For servers of your own: `{command} init`, and start again."
 )
 
 
@@ -87,7 +87,11 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         for name, place in {**places, "log": log_file(self.home)}.items():
             block.append(f"{_INDENT}{name:<14}", style="dim").append(f"{short_path(place)}\n")
         if self.dashboard:
-            block.append(f"{_INDENT}{'dashboard':<14}", style="dim").append(f"{self.dashboard}\n")
+            beside = f"{_INDENT}{'dashboard':<14}"
+            # An address that a terminal folds cannot be copied: it has a line of its own then.
+            if len(beside) + len(self.dashboard) > width:
+                beside = f"{beside.rstrip()}\n{_INDENT}"
+            block.append(beside, style="dim").append(f"{self.dashboard}\n")
         for note in self.notes:
             block.append(f"\n{wrapped(note, width)}\n", style="yellow")
         if self.with_curl:
@@ -104,7 +108,7 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
             block.append(f"{_INDENT}{command} {verb:<{verbs}}{beside}").append(
                 f"{meaning}\n", style="dim"
             )
-        words = _DEMO_SHORT if self.demo else self.servers.strip()
+        words = _DEMO_SHORT.format(command=command) if self.demo else self.servers.strip()
         if words:
             block.append(f"\n{wrapped(words, width)}\n")
         return block.append("\nCtrl-C stops everything.\n")

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from runtime.texts import count_phrase
 from tidegate.console.moments import parsed_moment
 
 Event = Mapping[str, Any]
@@ -147,14 +148,17 @@ _WORDS: dict[str, tuple[Mood, Say]] = {
         Mood.GOOD,
         lambda e: f"{e['service']} has NATS again after {e['after_s']:.1f} s",
     ),
-    "sessions_added": (Mood.GOOD, lambda e: f"{e['count']} sessions added ({e['origin']})"),
+    "sessions_added": (
+        Mood.GOOD,
+        lambda e: f"{count_phrase(e['count'], 'session')} added ({e['origin']})",
+    ),
     "stale_sessions_retired": (
         Mood.PLAIN,
-        lambda e: f"{e['count']} sessions retired: nobody used them",
+        lambda e: f"{count_phrase(e['count'], 'session')} retired that nobody used",
     ),
     "generated_sessions_retired": (
         Mood.PLAIN,
-        lambda e: f"{e['count']} made-up sessions of the demo retired",
+        lambda e: f"{count_phrase(e['count'], 'made-up session')} of the demo retired",
     ),
     "growth_held": (Mood.WARNING, lambda e: f"the pool does not grow{_because(e)}"),
     "growth_resumed": (Mood.GOOD, lambda _: "the pool grows again"),

@@ -15,6 +15,7 @@ import msgspec
 
 from contracts.balancer import ServerEjected
 from contracts.base import Instant, ServiceType
+from runtime.texts import count_phrase
 from services.balancer.domain.fleet import Ejection, Member
 from services.balancer.domain.health.outcomes import ALL, recent_outcomes
 from services.balancer.domain.latency import fleet_median_ms
@@ -126,7 +127,8 @@ def _slowness(
 
 
 def _streak_reason(streak: Streak) -> str:
-    return "failed again" if streak.on_probation else f"{streak.failures} failures in a row"
+    failures = count_phrase(streak.failures, "failure")
+    return "failed again" if streak.on_probation else f"{failures} in a row"
 
 
 def _type_put_out(

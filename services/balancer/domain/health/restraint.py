@@ -1,6 +1,7 @@
 """How many more exchanges a server may take: fewer while it fails, rests, or has only come back."""
 
 from contracts.base import Instant, ServiceType
+from runtime.texts import count_phrase
 from services.balancer.domain.fleet.ejection import warm_part
 from services.balancer.domain.health.outcomes import ALL
 from services.balancer.domain.inflight import count_open
@@ -25,7 +26,8 @@ def restraint(
         if count_open(balancer, standing, key) >= room:
             if streak.on_probation:
                 return "one call at a time shows whether it is well again"
-            return f"{streak.failures} failures in a row: at most {room} exchanges more"
+            failures = count_phrase(streak.failures, "failure")
+            return f"{failures} in a row: at most {count_phrase(room, 'exchange')} more"
     ejection = standing.warming.get(service_type)
     if service_type and ejection is not None:
         limit = warm_part(standing.server.max_sessions, ejection.warm_share(now))

@@ -7,6 +7,7 @@ import msgspec
 
 from contracts.balancer import Health
 from contracts.base import Instant, ServiceType
+from runtime.texts import count_phrase
 from services.balancer.domain.fleet import Ejection, Member
 from services.balancer.domain.health.outcomes import ALL
 from services.balancer.domain.pacing import rest_reason
@@ -54,7 +55,7 @@ def type_state(
     if coming_back is not None:
         return coming_back
     streak = standing.streaks.get(service_type)
-    failing = "" if streak is None else f"{streak.failures} failures in a row"
+    failing = "" if streak is None else f"{count_phrase(streak.failures, 'failure')} in a row"
     return StateWords("up", rest_reason(standing, service_type, now) or failing)
 
 
@@ -120,5 +121,5 @@ def _trouble_words(member: Member, standing: ServerStanding, now: Instant) -> st
     words += [f"{why} ({name})" for name, why in resting.items() if why]
     streak = standing.streaks.get(ALL)
     if streak is not None:
-        words.append(f"{streak.failures} failures in a row")
+        words.append(f"{count_phrase(streak.failures, 'failure')} in a row")
     return "; ".join(words)

@@ -13,6 +13,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from runtime.texts import count_phrase
 from services.pool.domain.ended import MARKS, Mark
 from services.pool.domain.evolve.blame import note_failure, note_success
 from services.pool.domain.evolve.keeping import note_account_lives
@@ -122,7 +123,7 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
         return
     # Noted, and folded all the same: what was done was done.
     if event.units > lease.units or event.session_id != lease.session.session_id:
-        message = f"{event.units} units on {event.session_id}, leased {lease.units}"
+        message = f"{count_phrase(event.units, 'unit')} on {event.session_id}, leased {lease.units}"
         state.note_violation(ViolationKind.USAGE_BEYOND_LEASE, lease.lease_id, message)
     if succeeded:
         _note_success(state, lease.session, event)
@@ -168,7 +169,7 @@ def _take_late_usage(state: Pool, event: UsageRecorded, *, succeeded: bool) -> N
         return
     state.ended.put_mark(event.lease_id, Mark.CANCELLED_REPORTED, state.at)
     if event.outcome is Outcome.SETTLED:
-        message = f"{event.units} units for a lease that was never sent"
+        message = f"{count_phrase(event.units, 'unit')} for a lease that was never sent"
         state.note_violation(ViolationKind.SETTLED_AFTER_CANCEL, event.lease_id, message)
     else:
         message = f"already {mark.outcome}"
@@ -183,7 +184,7 @@ def _correct_expiry(state: Pool, lease: Lease, outcome: Outcome, charged: int) -
     """Correct an expiry; nothing else that ended without a usage is moved by one."""
     if lease.reconciled:
         if charged > lease.charged:
-            message = f"{charged} units used, reconciled to {lease.charged}"
+            message = f"{count_phrase(charged, 'unit')} used, reconciled to {lease.charged}"
             state.note_violation(ViolationKind.USAGE_AFTER_RECONCILIATION, lease.lease_id, message)
         return
     # Any other end has been reported, or is certain.

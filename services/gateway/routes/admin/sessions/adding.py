@@ -68,6 +68,7 @@ async def add_sessions(
     for (line, _), session_id in zip(good.values(), done.asked, strict=True):
         if reason := done.refused.get(session_id):
             refused.append(RefusedSession(line=line, reason=reason))
+    refused.sort(key=lambda one: one.line)
     if not done.named:
         raise _none_is_good(refused, listed=isinstance(data, list))
     return SessionsAdded(
@@ -76,12 +77,12 @@ async def add_sessions(
         added=[one for one in done.changed if one not in done.revived],
         revived=sorted(done.revived),
         labelled=done.labelled,
-        refused=sorted(refused, key=lambda one: one.line),
+        refused=refused,
     )
 
 
 def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayError:
-    """Word what is wrong with the first few, by where each stands in the body."""
+    """Word what is wrong with the first few, by where each stands in the body; list them all."""
     reasons = [
         f"[{refusal.line - 1}].{refusal.reason}" if listed else refusal.reason
         for refusal in refused
@@ -89,7 +90,10 @@ def _none_is_good(refused: list[RefusedSession], *, listed: bool) -> GatewayErro
     place, colon, _ = reasons[0].partition(": ")
     more = f"; and {len(reasons) - _TOLD_MAX} more" if len(reasons) > _TOLD_MAX else ""
     return GatewayError(
-        "invalid_request", "; ".join(reasons[:_TOLD_MAX]) + more, place if colon else None
+        "invalid_request",
+        "; ".join(reasons[:_TOLD_MAX]) + more,
+        place if colon else None,
+        refused=[msgspec.to_builtins(refusal) for refusal in refused] if listed else (),
     )
 
 

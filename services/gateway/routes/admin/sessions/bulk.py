@@ -12,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from contracts.pool import ChangeSessions, SessionFilter, SessionStatus
-from runtime.texts import NAME_MAX
+from runtime.texts import NAME_MAX, count_phrase
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.sessions.changing import COOL_MAX_S, Settable, StatusName
@@ -118,7 +118,8 @@ async def _change_all(doors: Doors, command: ChangeSessions) -> BulkOutcome:
         except GatewayError as error:
             if not changed or command.dry_run:
                 raise
-            message = f"{error.message}; {changed} sessions were changed before"
+            before = count_phrase(changed, "session was", "sessions were")
+            message = f"{error.message}; {before} changed before"
             raise GatewayError(error.code, message) from None
         fitting += done.fitting
         changed += done.changed

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from contracts.base import LeaseId, ServiceType, lease_id
 from contracts.pool import Refusal, Refused, SessionRequested, Waiting
+from runtime.texts import count_phrase
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.keeping.growth import may_grow
 from services.pool.domain.decide.refusals import refusal_for
@@ -40,13 +41,12 @@ def enter_line(
         return replace(refused, wait=f"nothing will come free within {wait_s:g} s")
     bounds = pool.policy
     if len(line) >= bounds.queue_max:
-        return _full(f"{len(line):,} requests wait already, as many as may ([pool] queue_max)")
+        waiting = count_phrase(len(line), "request waits", "requests wait")
+        return _full(f"{waiting} already, as many as may ([pool] queue_max)")
     if line.counts[requested.key_id] >= bounds.queue_max_per_key:
-        waiting = line.counts[requested.key_id]
-        return _full(
-            f"{waiting:,} requests of this key wait already, as many as may"
-            " ([pool] queue_max_per_key)"
-        )
+        own = line.counts[requested.key_id]
+        waiting = count_phrase(own, "request of this key waits", "requests of this key wait")
+        return _full(f"{waiting} already, as many as may ([pool] queue_max_per_key)")
     name = lease_id(requested.request_id, requested.number)
     wait = Wait(
         lease_id=name,
