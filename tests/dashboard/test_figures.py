@@ -23,7 +23,7 @@ def sequences_on(tab: Page) -> list[int]:
     return [one for text in tab.locator(".sequence").all_inner_texts() for one in numbers_in(text)]
 
 
-def last_sequence(stack: Stack) -> int:
+def end_of_log(stack: Stack) -> int:
     """The last of the log."""
     last: int = stack.api("/api/events?past=last&limit=1")["last"]
     return last
@@ -55,14 +55,14 @@ def calls(stack: Stack) -> None:
 )
 def test_page_names_the_sequence_that_its_figures_are_true_at(site: Site, name: str) -> None:
     """The playground shows an answer, and no figure of the ledger; SQL none before it is asked."""
-    before = last_sequence(site.stack)
+    before = end_of_log(site.stack)
     tab = site.sign_in()
     site.show(tab, address_of(site.stack, name))
     expect(tab.locator(".sequence").last).to_have_text(_NUMBER)
     shown = sequences_on(tab)
 
     assert shown
-    assert all(0 < one <= last_sequence(site.stack) for one in shown)
+    assert all(0 < one <= end_of_log(site.stack) for one in shown)
     if name != "keys":  # what was said of keys is older than all else
         assert max(shown) >= before - 1
 
@@ -73,7 +73,7 @@ def test_answer_of_a_statement_names_its_sequence(site: Site) -> None:
     tab.get_by_role("button", name="Run").click()
     tab.locator("tr[data-row]").first.wait_for()
 
-    assert 0 < sequences_on(tab)[0] <= last_sequence(site.stack)
+    assert 0 < sequences_on(tab)[0] <= end_of_log(site.stack)
 
 
 def test_units_on_the_overview_are_those_of_the_log_folded_again(site: Site) -> None:
