@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from contracts.base import Command, Count, Failed, Reply
+from contracts.base import Command, Count, Failed, Part, Reply
 
 
 class NamedQuery(Command, frozen=True, kw_only=True, tag="named_query"):
@@ -30,6 +30,24 @@ class Statistics(Command, frozen=True, kw_only=True, tag="statistics"):
     compare: bool = False
     """Whether each measure `m` is followed by `m_before`: the same of as many days before."""
     rows_max: int = 10_000
+
+
+class AskWords(Command, frozen=True, kw_only=True, tag="ask_words"):
+    """Ask in which words statistics may be asked."""
+
+
+class Word(Part, frozen=True, kw_only=True):
+    """A measure or a dimension by its name, and what it says."""
+
+    name: str
+    meaning: str
+
+
+class Words(Reply, frozen=True, kw_only=True, tag="words"):
+    """Every measure and every dimension that `Statistics` may name."""
+
+    measures: list[Word]
+    dimensions: list[Word]
 
 
 class SqlQuery(Command, frozen=True, kw_only=True, tag="sql_query"):
@@ -137,8 +155,8 @@ class Document(Reply, frozen=True, kw_only=True, tag="document"):
     sequence: int = 0
 
 
-AnalyticsQuestion = NamedQuery | Statistics
+AnalyticsQuestion = NamedQuery | Statistics | AskWords
 Export = StartExport | FetchExport | DropExport
-AnalyticsReply = Rows | Failed
+AnalyticsReply = Rows | Words | Failed
 ExportReply = ExportStarted | ExportPart | ExportDropped | Failed
 ReportReply = Document | Failed

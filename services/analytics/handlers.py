@@ -18,16 +18,19 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.analytics import (
     AnalyticsQuestion,
+    AskWords,
     Export,
     NamedQuery,
     Rows,
     SqlQuery,
     StartExport,
+    Words,
     WriteReport,
 )
 from contracts.base import Failed, Ping, Pong, Reply, WriterId
 from runtime.nats.broker import Call, decode_refusal, send_reply, with_reply
 from runtime.process.logs import Log
+from services.analytics.domain.questions.statistics import statistics_words
 from services.analytics.exports import ExportSpool
 from services.analytics.metrics import Metrics
 from services.analytics.projector import Projector
@@ -88,12 +91,14 @@ class AnalyticsAnswers:
         answer = partial(self.answer_sql, asked_at=time.monotonic(), bytes_max=client.max_payload)
         await self._queue_call(self._strangers, client, call, answer)
 
-    def answer_query(self, body: bytes) -> Rows | Failed:
-        """Answer a named query, or statistics."""
+    def answer_query(self, body: bytes) -> Rows | Words | Failed:
+        """Answer a named query, statistics, or in which words these may be asked."""
         try:
             asked = _query.decode(body)
         except msgspec.DecodeError as error:
             return decode_refusal(error, AnalyticsQuestion.__args__)
+        if isinstance(asked, AskWords):
+            return statistics_words()
         name, rows_max = "statistics", _ROWS_MAX
         if isinstance(asked, NamedQuery):
             name = asked.name

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.analytics import AnalyticsQuestion, NamedQuery, Statistics
+from contracts.analytics import NamedQuery, Statistics
 from contracts.base import Failed, day_of
 from runtime.texts import as_quoted
 from services.analytics import sql
@@ -43,7 +43,7 @@ class Catalogue:
         self.set_aside: Mapping[str, str] = sql.source_faults() | faults
         """Files that are no source, by name, and why."""
 
-    def as_question(self, asked: AnalyticsQuestion) -> StoreQuestion | Failed:
+    def as_question(self, asked: NamedQuery | Statistics) -> StoreQuestion | Failed:
         """Say what the store is to be asked, or what was wrong and what there is instead."""
         if isinstance(asked, NamedQuery):
             return self._named_question(asked)

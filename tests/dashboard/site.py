@@ -124,3 +124,16 @@ def wait_for_event(tab: Page, stack: Stack, kind: str, before: int) -> dict[str,
             return found[-1]
         tab.wait_for_timeout(100)
     raise AssertionError(f"the log has no new {kind}")
+
+
+def act(site: Site, tab: Page, button: str, kind: str) -> dict[str, Any]:
+    """Press a button, and take the event that it leads to."""
+    before = len(events_of(site.stack, kind))
+    tab.get_by_role("button", name=button, exact=True).last.click()
+    return wait_for_event(tab, site.stack, kind, before)
+
+
+def operator_id(site: Site) -> str:
+    """The id of the operator's key."""
+    keys = site.stack.api("/api/keys")["data"]
+    return str(next(key["id"] for key in keys if key["name"] == "operator"))

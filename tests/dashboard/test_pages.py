@@ -9,20 +9,31 @@ from playwright.sync_api import Browser, Page, expect
 from tests.dashboard.site import PAGES, Site, axe_findings, overflow_of
 from tests.e2e.stack import Stack
 
+CALLS, REFUSED = 12, 3
 WIDTHS = (390, 768, 1440)
 LONG = "a-name-that-is-rather-longer-than-anybody-who-drew-the-page-expected-it"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def calls(stack: Stack) -> None:
-    """A page that shows nothing proves nothing: some calls, one long name."""
+    """A page that shows nothing proves nothing: some calls, errors, one long name everywhere."""
+    for name in ("one", "two"):
+        stack.faults(name, kind="status", status=400, message=LONG)
+    assert [stack.image().status_code for _ in range(REFUSED)] == [400] * REFUSED
+    for name in ("one", "two"):
+        stack.faults(name)
     key = {"Authorization": f"Bearer {stack.client_key}"}
-    for number in range(12):
+    for number in range(CALLS):
         body = {"model": LONG if number % 3 == 0 else "jimeng-4.0", "prompt": "a gate"}
         httpx.post(
             f"{stack.url()}/v1/images/generations", json=body, headers=key, timeout=20
         ).raise_for_status()
     stack.api("/api/keys", "POST", json={"name": LONG[:60]})
+    session = stack.api("/api/sessions?limit=1")["data"][0]["session_id"]
+    changed = {"label": LONG[:64], "cool_s": 3600, "reason": LONG}
+    stack.api(f"/api/sessions/{session}", "PATCH", json=changed)
+    server = {"id": LONG[:64], "url": "http://127.0.0.1:1", "region": LONG[:64]}
+    stack.api("/api/servers", "POST", json=server)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +92,7 @@ def test_statement_is_completed_and_answered(site: Site) -> None:
     tab.keyboard.type("acts")
     tab.keyboard.press("Control+Enter")
 
-    expect(tab.locator("tr[data-row] td").first).to_have_text("12")
+    expect(tab.locator("tr[data-row] td").first).to_have_text(str(CALLS + REFUSED))
 
     assert axe_findings(tab) == []
 

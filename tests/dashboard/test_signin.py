@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.site import Site
+from tests.dashboard.site import Site, act, events_of, wait_for_event
 
 HALF_A_DAY_S = 12 * 3600
 
@@ -68,6 +68,19 @@ def test_link_opens_once_and_leaves_no_trace_in_the_address(site: Site) -> None:
     again = site.context.new_page()
     again.goto(f"{site.url}/#in={link}")
     expect(again.get_by_role("alert").locator("code")).to_have_text("sign_in_link_invalid")
+
+
+def test_signing_in_by_a_link_and_out_is_in_the_log(site: Site) -> None:
+    link = site.stack.api("/api/sign-in/links", "POST")["link"]
+    tab = site.context.new_page()
+    used = len(events_of(site.stack, "sign_in_link_used"))
+    tab.goto(f"{site.url}/#in={link}")
+    tab.wait_for_selector(".shell")
+    wait_for_event(tab, site.stack, "sign_in_link_used", used)
+
+    out = act(site, tab, "Sign out", "signed_out")
+
+    assert out["sign_in_id"]
 
 
 def test_viewer_looks_and_is_offered_nothing_that_changes(site: Site) -> None:

@@ -4,6 +4,7 @@ import httpx
 from playwright.sync_api import Page
 
 from tests.dashboard.site import PAGES, Site
+from tests.e2e.stack import Stack
 
 MARKUP = '"><img src=x onerror="window.smuggled=1"><script>window.smuggled=1</script>'
 
@@ -14,6 +15,24 @@ def smuggled(tab: Page) -> bool:
         "() => window.smuggled === 1 || document.querySelector('img[src=x], main script') !== null"
     )
     return found
+
+
+def write_everywhere(stack: Stack) -> None:
+    """Write markup wherever an operator, a program of ours or a backend may: into the log."""
+    stack.api("/api/servers/two", "PATCH", json={"region": MARKUP[:64]})
+    chosen = {"strategy": "round_robin", "reason": MARKUP}
+    stack.api("/api/balancer/strategy", "PUT", json=chosen)
+    told = {"ok": False, "sequence": 1}
+    audit = {"envelopes": 1, "events": 1, "violations": 1, "first": [MARKUP], "command": MARKUP}
+    stack.api("/api/audit/runs", "POST", json={**told, **audit})
+    backup = {"bytes": 1, "name": MARKUP, "host": MARKUP, "wrong": [MARKUP], "command": MARKUP}
+    stack.api("/api/audit/backups", "POST", json={**told, **backup})
+    for name in ("one", "two"):
+        stack.faults(name, kind="status", status=400, message=MARKUP)
+    refused = stack.image()
+    for name in ("one", "two"):
+        stack.faults(name)
+    assert refused.status_code >= 400
 
 
 def test_markup_in_every_field_from_outside_stays_text(site: Site) -> None:
@@ -31,12 +50,15 @@ def test_markup_in_every_field_from_outside_stays_text(site: Site) -> None:
         timeout=20,
     )
     session = stack.api("/api/sessions?limit=1")["data"][0]["session_id"]
-    stack.api(f"/api/sessions/{session}", "PATCH", json={"cool_s": 60, "reason": MARKUP})
+    changed = {"cool_s": 60, "reason": MARKUP, "label": MARKUP[:64]}
+    stack.api(f"/api/sessions/{session}", "PATCH", json=changed)
+    write_everywhere(stack)
     stack.eventually(lambda: len(stack.api("/api/requests?limit=1")["data"]), 1)
     request = stack.api("/api/requests?limit=1")["data"][0]["request_id"]
     tab = site.sign_in()
     seen = {}
-    for name in (*PAGES, f"requests/{request}", f"sessions?session={session}"):
+    opened = (f"requests/{request}", f"sessions?session={session}", "servers/two", "log?q=x")
+    for name in (*PAGES, *opened):
         site.show(tab, name)
         tab.wait_for_timeout(300)
         seen[name] = smuggled(tab)

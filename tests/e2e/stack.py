@@ -59,8 +59,10 @@ class Stack(Asked):
         self._nats_started = False
 
     def set_clock(self, offset_s: float) -> None:
-        """Shift the clock of every process."""
-        self.offset_file.write_text(str(offset_s))
+        """Shift the clock of every process: one that looks meanwhile finds a whole number there."""
+        beside = self.offset_file.with_suffix(".new")
+        beside.write_text(str(offset_s))
+        beside.replace(self.offset_file)
 
     def configure(self, toml: str) -> None:
         """Write the configuration file."""

@@ -41,6 +41,7 @@ _AFTER = {
     "servers change": "tidegate servers remove server-5",
     "servers drain": "tidegate servers undrain server-2",
     "sessions drain": "tidegate sessions clear ses_0a1b2c3d4e5f",
+    "sessions disable": "tidegate sessions clear ses_0a1b2c3d4e5f",
     "sessions cool": "tidegate sessions clear ses_0a1b2c3d4e5f",
 }
 _OWN_PLACE = frozenset({"init", "up", "restore", "config show"})

@@ -3,11 +3,15 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime.process.findings import CURES
 from services.gateway.dashboard.files import FOLDER
+from services.gateway.domain import attention
+from services.gateway.domain.errors import KINDS
 
 MODULE_LINES_MAX = 300
 RAW_BYTES_MAX = 600_000
@@ -78,6 +82,28 @@ def test_both_languages_say_the_same_texts_with_the_same_places_for_values() -> 
         for name, text in english.items()
         if set(places.findall(text)) - {"{n}"} != set(places.findall(chinese[name])) - {"{n}"}
     } == set()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_code_that_the_page_may_be_given_has_words(language: str) -> None:
+    """Of findings those that the overview has: the doctor's others are told on a terminal."""
+    texts = dictionary(language)
+    findings = {code for code in CURES if f'"{code}"' in Path(attention.__file__).read_text()}
+
+    assert {code for code in KINDS if f"error.{code}" not in texts} == set()
+    assert len(findings) > 15
+    assert {code for code in findings if f"finding.{code}" not in texts} == set()
+    assert {name: text for name, text in texts.items() if name.startswith("cure.")}.keys() == {
+        f"cure.{code}" for code in findings
+    }
+
+
+def test_what_is_to_be_done_is_in_english_what_the_api_says() -> None:
+    english = dictionary("en")
+
+    cures = {f"cure.{code}": text for code, text in CURES.items() if f"cure.{code}" in english}
+
+    assert cures.items() <= english.items()
 
 
 def test_every_text_that_is_said_is_there_and_every_text_there_is_said() -> None:

@@ -202,6 +202,7 @@ def export_sessions(
 
 app.command("change")(sessionchanges.change_session)
 app.command("drain")(sessionchanges.drain_sessions)
+app.command("disable")(sessionchanges.disable_sessions)
 app.command("cool")(sessionchanges.cool_sessions)
 app.command("clear")(sessionchanges.clear_sessions)
 app.command("remove")(sessionchanges.remove_sessions)

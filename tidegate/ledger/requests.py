@@ -30,7 +30,9 @@ def requests(
     server: str = typer.Option("", help="Only those that this server had last."),
     session: str = typer.Option("", help="Only those that this session had last."),
     outcome: str = typer.Option("", help="settled, released, unknown, open, refused and so on."),
-    code: str = typer.Option("", help="Only those answered this error code; none: no error."),
+    code: str = typer.Option(
+        "", help="Only those answered this error code; none: no error; any: those that failed."
+    ),
     model: str = typer.Option("", help="Only of this model."),
     since: str = typer.Option("", help="From this moment on, such as 2026-01-31T12:00:00Z."),
     until: str = typer.Option("", help="Before this moment."),

@@ -98,9 +98,9 @@ def session_findings(
     Where nobody wrote how many that is (`size_written`), fewer are as they were meant.
     """
     summary = (
-        f"{reply.sessions_active} of"
-        f" {count_phrase(reply.sessions_total, 'session is', 'sessions are')} active, at least"
-        f" {count_phrase(reply.min_size, 'is', 'are')} wanted"
+        f"{reply.sessions_active:,} of"
+        f" {count_phrase(reply.sessions_total, 'session is', 'sessions are')} active or cooling,"
+        f" at least {reply.min_size:,} wanted"
     )
     if reply.refused_since is not None:
         since = f"{reply.refused_since:%Y-%m-%d %H:%M:%S} UTC"

@@ -212,6 +212,7 @@ _ADMINISTRATION = (
     requests.list_requests,
     statistics.query,
     statistics.export,
+    statistics.words,
     reports.report,
     audits.show_audits,
     audits.record_audit,

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from contracts import subjects
 from contracts.analytics import (
-    AnalyticsQuestion,
     AnalyticsReply,
+    AskWords,
     Document,
     DropExport,
     Export,
@@ -21,6 +21,8 @@ from contracts.analytics import (
     ReportReply,
     Rows,
     SqlQuery,
+    Statistics,
+    Words,
     WriteReport,
 )
 from contracts.balancer import (
@@ -196,7 +198,7 @@ class Doors:
         )
 
     async def ask_analytics(
-        self, command: AnalyticsQuestion, timeout_s: float = _SQL_TIMEOUT_S
+        self, command: NamedQuery | Statistics, timeout_s: float = _SQL_TIMEOUT_S
     ) -> Rows:
         """Ask a named query, or statistics. Raises `GatewayError`."""
         subject = subjects.ANALYTICS_QUERY
@@ -204,6 +206,12 @@ class Doors:
             "analytics", subject, command, _analytics_decoder, timeout_s
         )
         return _as_answer(Rows, answer, "analytics")
+
+    async def ask_words(self) -> Words:
+        """Ask which measures and dimensions there are. Raises `GatewayError`."""
+        subject = subjects.ANALYTICS_QUERY
+        answer = await self._ask_service("analytics", subject, AskWords(), _analytics_decoder)
+        return _as_answer(Words, answer, "analytics")
 
     async def ask_export(self, kind: type[_Answer], command: Export) -> _Answer:
         """Start or fetch an export. Raises `GatewayError`."""

@@ -41,6 +41,8 @@ class SessionFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     active: int | None
     min_required: int | None
+    sequence: int | None
+    """Of the log, which they are true at."""
 
 
 class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -49,6 +51,8 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total: int | None
     healthy: int | None
     total_connections: int | None
+    sequence: int | None
+    """Of the log, which they are true at."""
 
 
 class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,11 +160,13 @@ def health_report(
         sessions=SessionFigures(
             active=pool.sessions_active if pool else None,
             min_required=pool.min_size if pool else None,
+            sequence=pool.sequence if pool else None,
         ),
         servers=ServerFigures(
             total=len(servers) if balancer else None,
             healthy=healthy if balancer else None,
             total_connections=sum(view.connections for view in servers) if balancer else None,
+            sequence=balancer.sequence if balancer else None,
         ),
         statistics=StatisticsFigures(
             current=analytics is not None and not analytics.trouble,

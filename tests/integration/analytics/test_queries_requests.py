@@ -45,6 +45,7 @@ def test_rows_say_what_their_clients_saw(readers: Readers) -> None:
     [
         ({"outcome": "open"}, {"open"}),
         ({"code": "no_backend"}, {"outage"}),
+        ({"code": "any"}, {"last-word", "none", "outage", "silent", "unknown"}),
         ({"session": "s2"}, {"moved"}),
         ({"q": "OUTA"}, {"outage"}),
         ({"q": "all are down"}, {"outage"}),

@@ -54,14 +54,14 @@ async def test_keys_are_listed_page_by_page(alone: Desk) -> None:
         await alone.ask("POST", "/api/keys", 201, json={"name": name})
 
     whole = await alone.ask("GET", "/api/keys")
-    first = await alone.ask("GET", "/api/keys?limit=2")
-    rest = await alone.ask("GET", f"/api/keys?limit=2&cursor={first['next']}")
+    first = await alone.ask("GET", "/api/keys?limit=3")
+    rest = await alone.ask("GET", f"/api/keys?limit=3&cursor={first['next']}")
     error = await alone.refused("GET", "/api/keys?cursor=x", 400)
 
     assert [one["id"] for one in first["data"] + rest["data"]] == [
         one["id"] for one in whole["data"]
     ]
-    assert (len(first["data"]), rest["next"], whole["next"]) == (2, "", "")
+    assert (len(first["data"]), rest["next"], whole["next"]) == (3, "", "")
     assert error["param"] == "cursor"
 
 

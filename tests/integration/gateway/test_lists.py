@@ -28,17 +28,20 @@ async def test_lists_have_their_figures(nats_client: Client, nats_url: str, tmp_
         ("root", 0, "test"),
         ("app", 0, "test"),
     ]
+    assert min(keys["sequence"], keys["figures_sequence"]) > 0
     assert compared["columns"] == ["calls", "calls_before"]
     assert compared["rows"][0][1] == 0
 
 
 async def test_keys_are_listed_without_their_figures_while_analytics_is_silent(alone: Desk) -> None:
-    listed = (await alone.ask("GET", "/api/keys"))["data"]
+    listed = await alone.ask("GET", "/api/keys")
 
-    assert [(key["name"], key["calls"], key["last_seen_at"]) for key in listed] == [
+    assert [(key["name"], key["calls"], key["last_seen_at"]) for key in listed["data"]] == [
         ("root", None, None),
         ("app", None, None),
     ]
+    assert (listed["figures_sequence"], listed["lag"]) == (None, None)
+    assert listed["sequence"] > 0
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ async def test_credentials_show_their_last_four_characters_to_operators(staffed:
 
     assert [ends[session] for session in added] == ["wxyz", "abcd", "", ""]
     assert (one["credential_end"], changed["credential_end"]) == ("wxyz", "abcd")
+    assert 0 < page["sequence"] <= one["sequence"] < changed["sequence"]
     assert "wxyz" not in str(staffed.logged)
 
 

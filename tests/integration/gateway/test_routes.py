@@ -54,6 +54,7 @@ ADMIN_ONLY = [
     ("POST", "/api/sql"),
     ("GET", "/api/stats/query?measures=leases"),
     ("GET", "/api/stats/export?measures=leases"),
+    ("GET", "/api/stats/words"),
     ("GET", "/api/reports/daily"),
     ("GET", "/api/requests/x/explain"),
     ("GET", "/api/events"),

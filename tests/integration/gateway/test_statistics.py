@@ -16,6 +16,7 @@ import pytest
 from nats.aio.client import Client
 
 from contracts.analytics import FileFormat
+from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 from tests.integration.analytics.parts import history
 from tests.integration.gateway.doors import Desk
 from tests.integration.gateway.office import office
@@ -58,6 +59,19 @@ async def test_rows_answer_in_the_order_asked_and_say_how_far_they_are_true(
     assert (top["rows"], top["truncated"]) == ([ROWS[1]], True)
     assert named["rows"] == [[8, 4, "2026-01-01", "2026-01-01"]]
     assert recent["rows"] == [[0]]
+
+
+async def test_words_are_those_that_may_be_asked_for(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with office(nats_client, nats_url, tmp_path) as front:
+        there = await front.ask("GET", "/api/stats/words")
+        names = {kind: [word["name"] for word in there[kind]] for kind in there}
+        every = {kind: ",".join(found) for kind, found in names.items()}
+        found = await front.ask("GET", "/api/stats/query", params={**SINCE, **every})
+
+    assert names == {"measures": [*MEASURES], "dimensions": [*DIMENSIONS]}
+    assert found["columns"] == [*names["dimensions"], *names["measures"]]
 
 
 @pytest.mark.parametrize(

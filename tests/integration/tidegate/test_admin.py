@@ -325,12 +325,17 @@ async def test_statistics_are_written_into_a_file_or_printed(
     words = ["export", "--measures", "leases,attempts", "--by", "service"]
     printed = await terminal.shown(*words, "--filter", "service:image", "--order", "-leases")
     as_json = await terminal.read("export", "--measures", "leases", "--by", "")
+    beside = await terminal.shown("export", "--measures", "leases", "--by", "", "--before")
+    every = await terminal.read("export", "--words")
     named = ["export", "--query", "day_stats", "--parameter", "date=2026-01-01"]
     await terminal.shown(*words, "--format", "xlsx", "-o", str(file))
     refused = tmp_path / "refused.csv"
 
     assert printed == "service,leases,attempts\n"
     assert as_json == [{"leases": 0}]
+    assert beside == "leases,leases_before\n0,0\n"
+    assert {"name": "leases", "meaning": "leases granted"} in every["measures"]
+    assert "leases granted" in await terminal.shown("export", "--words")
     assert (await terminal.shown(*named)).startswith("date,active_sessions,service_type")
     assert file.read_bytes().startswith(b"PK")
     assert "there is no measure 'tea'" in await terminal.refused(

@@ -86,7 +86,7 @@ async def test_a_session_is_called_something_where_operators_look(
     assert too_long.startswith("label: expected")
 
 
-async def test_all_that_fit_are_drained_cooled_cleared_and_removed(terminal: Terminal) -> None:
+async def test_all_that_fit_are_changed_and_removed(terminal: Terminal) -> None:
     """Each verb says how many fit, and how many of these were not so before."""
     lines = "".join(f"us-credential-{number}\n" for number in range(5))
     added = (await terminal.read("sessions", "add", "-", "--label", "spare", stdin=lines))["added"]
@@ -95,14 +95,16 @@ async def test_all_that_fit_are_drained_cooled_cleared_and_removed(terminal: Ter
 
     tried = await terminal.shown("sessions", "drain", *fitting, "--dry-run")
     drained = await terminal.shown("sessions", "drain", *fitting, "--reason", "closing")
+    disabled = await terminal.shown("sessions", "disable", *fitting)
     cooled = await terminal.shown("sessions", "cool", "--find", "us", *fitting, "--for", "10m")
-    cleared = await terminal.read("sessions", "clear", "--status", "draining", *fitting)
+    cleared = await terminal.read("sessions", "clear", "--status", "disabled", *fitting)
     would = await terminal.read("sessions", "remove", *fitting, "--dry-run")
     removed = await terminal.shown("sessions", "remove", *fitting)
     again = await terminal.read("sessions", "remove", *fitting)
 
     assert tried == "4 of 5 sessions that fit would be drained\n"
     assert drained == "4 of 5 sessions that fit drained\n"
+    assert disabled == "5 of 5 sessions that fit disabled\n"
     assert cooled == "5 of 5 sessions that fit cooled\n"
     assert cleared == {"fitting": 5, "changed": 5, "dry_run": False}
     assert would == {"fitting": 5, "changed": 5, "dry_run": True}

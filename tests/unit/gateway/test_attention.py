@@ -90,7 +90,7 @@ def test_what_is_wrong_comes_before_what_is_only_to_be_known() -> None:
     assert needed(pool, balancer_said()) == [
         ("log_unwritable", "it has taken no write for 12 s: no lease is granted"),
         ("logins_refused", NOBODY_BELIEVED),
-        ("sessions_short", "1 of 2 sessions are active, at least 2 are wanted"),
+        ("sessions_short", "1 of 2 sessions are active or cooling, at least 2 wanted"),
         ("growth_held", "2 hold places; logins fail"),
         ("snapshot_missing", "no room"),
         ("quota_used_up", "no unit of image is left today"),
@@ -107,7 +107,7 @@ def test_a_pool_without_an_active_session_is_wrong() -> None:
     pool = pool_said(sessions_active=0, remaining={IMAGE: 0})
 
     assert needed(pool, balancer_said()) == [
-        ("no_active_session", "0 of 2 sessions are active, at least 2 are wanted")
+        ("no_active_session", "0 of 2 sessions are active or cooling, at least 2 wanted")
     ]
 
 

@@ -34,6 +34,12 @@ def export(
         [], "--filter", help="`service:image,video`, or `outcome:!settled`; repeatable."
     ),
     order: str = typer.Option("", help="What comes first; `-units_used`: the greatest."),
+    before: bool = typer.Option(
+        False, "--before", help="Beside each measure, what it was in as many days before."
+    ),
+    words: bool = typer.Option(
+        False, "--words", help="List the measures and dimensions there are instead."
+    ),
     query: str = typer.Option("", help="A named query instead."),
     parameter: list[str] = typer.Option([], help="`name=value` of the named query; repeatable."),
     form: ExportFormat | None = typer.Option(
@@ -51,6 +57,9 @@ def export(
 
     Example: tidegate export --by day,server --measures attempts,attempt_p95_ms -o servers.csv
     """
+    if words:
+        _print_words(as_json=as_json)
+        return
     form = ExportFormat.JSON if as_json else form or format_of(file)
     if file == files.STDOUT and form in _BINARY and sys.stdout.isatty():
         raise typer.BadParameter(f"expected a file for {form}", param_hint="--output")
@@ -59,13 +68,27 @@ def export(
         asked |= {"query": query, **_query_parameters(parameter)}
     else:
         asked |= {"measures": measures, "dimensions": dimensions, "from": since, "to": until}
-        asked |= {"order": order, "filter": filters}
+        asked |= {"order": order, "filter": filters, "compare": "before" if before else ""}
     given = {name: value for name, value in asked.items() if value not in ("", [])}
     with files.open_output(file) as into, api.download("/api/stats/export", **given) as answer:
         _copy_answer(answer, into, shown=file != files.STDOUT)
         if answer.headers.get("x-truncated") == "true":
             rows = count_phrase(int(answer.headers["x-rows"]), "row")
             output.print_note(f"cut: only the first {rows}, see export_rows_max")
+
+
+def _print_words(*, as_json: bool) -> None:
+    """List what may be asked for, as the gateway tells it."""
+    answer = api.get("/api/stats/words")
+    if as_json:
+        output.print_json(answer)
+        return
+    rows = [
+        [word["name"], kind.removesuffix("s"), word["meaning"]]
+        for kind in ("dimensions", "measures")
+        for word in answer[kind]
+    ]
+    output.print_table(["name", "is a", "meaning"], rows, hint="--json")
 
 
 def format_of(file: str) -> ExportFormat:

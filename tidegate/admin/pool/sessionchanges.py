@@ -1,4 +1,4 @@
-"""Sessions changed: called something, limited, drained, cooled, cleared, removed."""
+"""Sessions changed: called something, limited, drained, disabled, cooled, cleared, removed."""
 
 import sys
 from typing import Any
@@ -76,6 +76,30 @@ def drain_sessions(
     query = sessionlists.filter_query(status, service_type, label, text)
     chosen = _chosen(session_id, query, everything=everything, dry_run=dry_run)
     _change_chosen(chosen, body, "drained", as_json=as_json)
+
+
+def disable_sessions(
+    session_id: str = _ONE,
+    *,
+    status: str = sessionlists.STATUS,
+    service_type: str = sessionlists.SERVICE_TYPE,
+    label: str = sessionlists.LABEL,
+    text: str = sessionlists.TEXT,
+    everything: bool = _ALL,
+    dry_run: bool = _DRY_RUN,
+    reason: str = _REASON,
+    as_json: bool = output.JSON,
+) -> None:
+    """Have a session, or all that fit, no good any more, as one whose login has expired.
+
+    Unlike a drained one it does not count towards the pool's size: others may take its place.
+
+    Example: tidegate sessions disable ses_0a1b2c3d4e5f --reason "login has expired"
+    """
+    body = {"status": "disabled", "reason": reason}
+    query = sessionlists.filter_query(status, service_type, label, text)
+    chosen = _chosen(session_id, query, everything=everything, dry_run=dry_run)
+    _change_chosen(chosen, body, "disabled", as_json=as_json)
 
 
 def cool_sessions(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.analytics import Statistics
+from contracts.analytics import Statistics, Word, Words
 from contracts.base import day_of
 from runtime.texts import as_quoted
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
@@ -35,6 +35,14 @@ class _Filter(msgspec.Struct, frozen=True):
     dimension: str
     values: list[str]
     excluding: bool
+
+
+def statistics_words() -> Words:
+    """List the measures and dimensions there are."""
+    return Words(
+        measures=[Word(name=name, meaning=one.meaning) for name, one in MEASURES.items()],
+        dimensions=[Word(name=name, meaning=meaning) for name, meaning in DIMENSIONS.items()],
+    )
 
 
 def statistics_statement(asked: Statistics) -> Statement:

@@ -2,7 +2,8 @@
 -- by the lease that is open, or as one that waits. `outcome` is the lease's, `refused` or `waiting`;
 -- `code` is what its client was told, empty for none. `latency_ms` runs from the first question for a
 -- lease to the end. What is only counted (equal refusals, what a gateway refused itself) has no row.
--- $key, $service_type, $server, $session, $outcome, $code, $model (text = ): only of these; empty is any; the code `none` is none.
+-- $key, $service_type, $server, $session, $outcome, $code, $model (text = ): only of these; empty is any; the code `none` is none,
+-- and `any` is a call that failed as its client saw it: an error, a broken answer, or nothing at all.
 -- $since, $until (text = ): only those that asked from $since on, and before $until; moments in UTC.
 -- $q (text = ): only those in whose ids, model, session or its label, key's name or message this stands.
 -- $before_at, $before_id (text = ): only those behind this row: when it asked, and its request.
@@ -10,25 +11,28 @@
 with calls as (
     select request_id, client_request_id, number, asked_at, key_id, service_type, model, path,
         outcome, error_code as code, status, error_message as message, server_id, session_id,
-        ended_at, lease_ms as waited_ms, attempts, units_reserved as units
+        ended_at, lease_ms as waited_ms, attempts, units_reserved as units,
+        status >= 400 or cut or outcome = 'expired' as failed
     from ledger.leases
     where status > 0 or outcome = 'expired' or verdict = 'client_gone' or reason = 'client_gone'
     union all by name
     select request_id, client_request_id, number, asked_at, key_id, service_type, model, path,
         outcome, '' as code, 0 as status, '' as message, server_id, session_id, null as ended_at,
         date_diff('microsecond', asked_at, granted_at) / 1000 as waited_ms, attempts,
-        units_reserved as units
+        units_reserved as units, false as failed
     from ledger.open_leases
     union all by name
     select request_id, client_request_id, number, asked_at, key_id, service_type, model, path,
         'refused' as outcome, reason as code, refusal_status(reason) as status, '' as message,
         '' as server_id, '' as session_id, ts as ended_at,
-        date_diff('microsecond', asked_at, ts) / 1000 as waited_ms, 0 as attempts, units
+        date_diff('microsecond', asked_at, ts) / 1000 as waited_ms, 0 as attempts, units,
+        true as failed
     from ledger.refusals where "count" > 0 and request_id <> ''
     union all by name
     select request_id, client_request_id, number, asked_at, key_id, service_type, model, path,
         'waiting' as outcome, '' as code, 0 as status, '' as message, '' as server_id,
-        '' as session_id, null as ended_at, null as waited_ms, 0 as attempts, units
+        '' as session_id, null as ended_at, null as waited_ms, 0 as attempts, units,
+        false as failed
     from ledger.requests
 ),
 labels as (
@@ -43,7 +47,8 @@ wanted as (
         and ($server = '' or server_id = $server)
         and ($session = '' or session_id = $session)
         and ($outcome = '' or outcome = $outcome)
-        and ($code = '' or code = if($code = 'none', '', $code))
+        and case $code when '' then true when 'none' then code = '' when 'any' then failed
+            else code = $code end
         and ($model = '' or model = $model)
         and ($since = '' or asked_at >= try_cast($since as timestamp))
         and ($until = '' or asked_at < try_cast($until as timestamp))

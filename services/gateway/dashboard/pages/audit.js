@@ -7,11 +7,12 @@ import { Answer, Card, Empty } from "../parts/cards.js";
 import { Code } from "../parts/code.js";
 import { Main } from "../parts/shell.js";
 import { Chip } from "../parts/states.js";
+import { TrueAt } from "../parts/trueat.js";
 
 export function Page() {
   const polled = usePolled("/api/audit", 10);
   return html`
-    <${Main} title=${say("page.audit")}>
+    <${Main} title=${say("page.audit")} more=${polled.value && html`<${TrueAt} of=${{ analytics: polled.value.sequence }} lag=${polled.value.lag} />`}>
       <${Answer} polled=${polled}>${(/** @type {any} */ seen) => html`
         <div class="stack">
           <${Last} audits=${seen.audits} />

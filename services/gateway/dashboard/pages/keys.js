@@ -12,6 +12,7 @@ import { Dialog, Form, tell } from "../parts/dialogs.js";
 import { Check, Field } from "../parts/fields.js";
 import { Main } from "../parts/shell.js";
 import { Chip } from "../parts/states.js";
+import { TrueAt } from "../parts/trueat.js";
 
 const SCOPES = ["client", "admin", "viewer", "metrics"];
 
@@ -24,7 +25,8 @@ export function Page() {
   const shown = (polled.value?.data ?? []).filter((/** @type {any} */ key) => isAll.value || !key.revoked);
   const current = opened.value && polled.value?.data.find((/** @type {any} */ key) => key.id === opened.value);
   return html`
-    <${Main} title=${say("page.keys")} more=${mayChange() && html`<button class="main-action" onClick=${() => refine({ add: 1 })}>${say("keys.issue")}</button>`}>
+    <${Main} title=${say("page.keys")} more=${html`<${TrueAt} of=${{ keys: polled.value?.sequence, analytics: polled.value?.figures_sequence }} lag=${polled.value?.lag} />
+      ${mayChange() && html`<button class="main-action" onClick=${() => refine({ add: 1 })}>${say("keys.issue")}</button>`}`}>
       <${Answer} polled=${polled}>${() => html`
         <${Card}>
           ${shown.length === 0 ? html`<${Empty} title=${say("keys.none")}>${say("keys.none_more")}<//>` : html`

@@ -95,15 +95,18 @@ export function Page() {
         : html`
           <${Grid} label=${say("page.log")} rows=${seen.events} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${seen.more}
             onOpen=${(/** @type {LogEvent} */ event) => (opened.value = event)} columns=${columnsOf()} />
-          <${GridFoot} count=${seen.events.length} more=${seen.next !== null}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
+          <${GridFoot} count=${seen.events.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.events.length ? parseInt(seen.events[0].event) : undefined}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
       ${opened.value && html`<${One} event=${opened.value} onClose=${() => (opened.value = null)} />`}
     <//>
   `;
 }
 
 /** @param {Record<string, string>} filter */
-const commandOf = (filter) =>
-  ["tidegate tail --last 100", ...["type", "session", "request"].filter((name) => filter[name]).map((name) => `--${name} ${quoted(filter[name])}`)].join(" ");
+const commandOf = ({ type, ...others }) => {
+  const types = type.split(",").map((one) => /** @type {[string, string]} */ (["type", one.trim()]));
+  const given = [...types, ...Object.entries(others)].filter(([, value]) => value);
+  return ["tidegate tail --last 100", ...given.map(([name, value]) => `--${name} ${quoted(value)}`)].join(" ");
+};
 
 /** @param {string} text */
 const quoted = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

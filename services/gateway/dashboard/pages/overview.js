@@ -3,12 +3,13 @@ import { html, h } from "../base/html.js";
 import { ago, clock, day, duration, figure, hour, moment, number, percent } from "../base/formats.js";
 import { now, usePolled } from "../base/poll.js";
 import { linkTo } from "../base/route.js";
-import { say, wordFor } from "../base/words.js";
-import { Answer, Card, Empty } from "../parts/cards.js";
+import { isSaid, say, wordFor } from "../base/words.js";
+import { Answer, Card, Empty, withCode } from "../parts/cards.js";
 import { Chart, Sparkline } from "../parts/chart.js";
 import { QuotaBar } from "../parts/quotabar.js";
 import { Main } from "../parts/shell.js";
 import { Chip, State, toneOf, typeColour } from "../parts/states.js";
+import { sequencesOf } from "../parts/trueat.js";
 
 const EVERY_S = 5;
 
@@ -16,28 +17,20 @@ export function Page() {
   const polled = usePolled("/api/overview", EVERY_S);
   const seen = polled.value;
   return html`
-    <${Main} title=${say("page.overview")} more=${seen && html`<${TrueAt} seen=${seen} error=${polled.error} />`}>
+    <${Main} title=${say("page.overview")} more=${seen && html`<${Head} seen=${seen} error=${polled.error} />`}>
       <${Answer} polled=${polled}>${(/** @type {any} */ value) => html`<${Whole} seen=${value} at=${polled.at} />`}<//>
     <//>
   `;
 }
 
 /** Up to where the figures are true. @param {{seen: any, error: any}} props */
-const TrueAt = ({ seen, error }) => html`
+const Head = ({ seen, error }) => html`
   <div class="true-at">
     <span class="state"><i class=${`dot ${error ? "bad" : seen.silent.length ? "warn" : "good"}`}></i>${error ? say("stale") : say("live")}</span>
-    <span class="tab" title=${moment(seen.at)}>${sequencesOf(seen)}</span>
+    <span class="tab sequence" title=${moment(seen.at)}>${sequencesOf(seen.sequences, seen.lag)}</span>
     ${seen.quota_day && html`<span class="wide">${say("overview.quota_day", { day: day(seen.quota_day), zone: seen.quota_timezone })}</span>`}
   </div>
 `;
-
-/** The sequence of each service's figures; said once where they are the same. @param {any} seen */
-function sequencesOf({ sequences, lag }) {
-  const there = Object.entries(sequences).filter(([, sequence]) => sequence !== null);
-  const behind = lag > 0 ? say("behind", { n: lag, count: number(lag) }) : "";
-  if (new Set(there.map(([, sequence]) => sequence)).size === 1) return say("true_at", { sequence: number(there[0][1]) });
-  return say("overview.figures_at", { parts: there.map(([name, sequence]) => `${wordFor("part", name)} ${number(sequence)}`).join(" · ") }) + behind;
-}
 
 /** @param {{seen: any, at: number}} props */
 function Whole({ seen, at }) {
@@ -90,7 +83,7 @@ function Figures({ seen }) {
   return html`
     <nav class="card figures" aria-label=${say("overview.figures")}>
       <${Figure} to=${linkTo("requests")} label=${say("overview.calls")} value=${figure(minute.per_s)} unit="/s" beside=${say("overview.calls_hour", { n: hour.calls ?? 0, count: number(hour.calls) })} />
-      <${Figure} to=${linkTo("requests", { failed: 1 })} label=${say("overview.failures")} value=${percent(hour.failure_rate)} bad=${hour.failure_rate > 0.02} beside=${say("overview.failed_hour", { n: hour.failed ?? 0, count: number(hour.failed) })} />
+      <${Figure} to=${linkTo("requests", { code: "any" })} label=${say("overview.failures")} value=${percent(hour.failure_rate)} bad=${hour.failure_rate > 0.02} beside=${say("overview.failed_hour", { n: hour.failed ?? 0, count: number(hour.failed) })} />
       <${Figure} to=${linkTo("usage")} label=${say("overview.latency")} value=${duration(hour.latency_p50_ms)} beside=${say("overview.high", { long: duration(hour.latency_p95_ms) })} />
       <${Figure} to=${linkTo("requests", { outcome: "waiting" })} label=${say("overview.waiting")} value=${number(queue?.waiting)} beside=${say("overview.waiting_for")} />
       <${Figure} to=${linkTo("requests", { outcome: "open" })} label=${say("overview.in_flight")} value=${number(queue?.open_leases)} beside=${say("overview.leases")} />
@@ -143,14 +136,15 @@ function Charts({ calls, now }) {
   `;
 }
 
-/** @param {{found: any[]}} props */
+/** What is the matter in the reader's language by its code, the API's message beside it, and what to do. @param {{found: any[]}} props */
 const Attention = ({ found }) => html`
   <${Card} title=${say("overview.attention")} more=${html`<span class="quiet">tidegate doctor</span>`}>
     ${found.length === 0
       ? html`<${Empty} title=${say("overview.all_well")}>${say("overview.all_well_more")}<//>`
       : html`<ul class="attention">${found.map((one) => html`
           <li><${Chip} state=${one.state} />
-            <div class="wrap">${one.message}<div class="quiet small">${one.cure}</div></div>
+            <div class="wrap"><strong>${wordFor("finding", one.code)}</strong>
+              <div>${withCode(one.message)}</div><div class="quiet small">${withCode(isSaid(`cure.${one.code}`) ? wordFor("cure", one.code) : one.cure)}</div></div>
           </li>`)}</ul>`}
   <//>
 `;
@@ -216,7 +210,7 @@ const Errors = ({ errors }) => html`
     ${errors.length === 0 ? html`<${Empty} title=${say("overview.no_errors")} />` : html`
       <table class="plain"><thead><tr>
         <th scope="col" style="width: 104px">${say("at")}</th><th scope="col">${say("code")}</th>
-        <th scope="col" class="wide">${say("message")}</th><th scope="col" class="num" style="width: 52px">${say("status")}</th>
+        <th scope="col" class="wide">${say("message")}</th><th scope="col" class="num" style="width: 76px">${say("status")}</th>
       </tr></thead><tbody>
         ${errors.slice(0, 8).map((one) => html`<tr>
           <td class="tab cut" title=${moment(one.at)}>${clock(one.at)}</td>

@@ -20,7 +20,7 @@ export function Request({ id }) {
           ${explained.data.map((/** @type {any} */ story) => html`<${Story} key=${story.request_id} story=${story} />`)}
           ${explained.counted.length > 0 && html`<${Counted} at=${explained.at} rows=${explained.counted} />`}
           <${Card} title=${say("as_command")}><${Code} text=${`tidegate explain ${id}`} /><//>
-          <p class="quiet small">${say("true_at", { sequence: number(explained.sequence) })}</p>
+          <p class="quiet small sequence">${say("true_at", { sequence: number(explained.sequence) })}</p>
         `}<//>
       </div>
     <//>

@@ -27,7 +27,7 @@ function useRequests(filter) {
   const isPaused = useSignal(false);
   const isLive = useSignal(false);
   const name = JSON.stringify(filter);
-  const work = useMemo(() => ({ busy: false, again: false, more: false, over: false }), [name]);
+  const work = useMemo(() => ({ busy: false, again: false, more: false, over: false, heard: 0 }), [name]);
 
   const refresh = async () => {
     if (work.busy) return void (work.again = true);
@@ -40,6 +40,8 @@ function useRequests(filter) {
       const kept = old ? old.rows.filter((row) => !fresh.has(row.request_id)) : [];
       const joins = !old || page.next === null || old.rows.some((row) => fresh.has(row.request_id));
       const rows = joins ? [...page.data, ...kept].slice(0, ROWS_MAX) : page.data;
+      // The figures may be behind what was heard: then they are not yet what is wanted.
+      if (page.sequence < work.heard) work.again = true;
       state.value = { rows, next: joins && kept.length ? /** @type {any} */ (old).next : page.next, sequence: page.sequence, lag: page.lag, error: null, filter: name };
     } catch (error) {
       if (work.over) return;
@@ -73,10 +75,18 @@ function useRequests(filter) {
   }, [name]);
   useEffect(() => {
     if (isPaused.value) return undefined;
-    return followLog({ type: TYPES }, "", refresh, (reads) => {
+    const hear = (/** @type {import("../base/stream.js").Heard} */ { last }) => {
+      work.heard = Math.max(work.heard, parseInt(last));
+      refresh();
+    };
+    const stop = followLog({ type: TYPES }, "", hear, (reads) => {
       if (reads && !isLive.value) refresh(); // what came while nothing was read
       isLive.value = reads;
     });
+    return () => {
+      stop();
+      isLive.value = false;
+    };
   }, [name, isPaused.value]);
   return { ...state.value, isFresh: state.value.filter === name, more, isPaused, isLive: isLive.value };
 }
@@ -94,7 +104,7 @@ function List() {
         <${Search} value=${filter.q} label=${say("requests.search")} onValue=${(/** @type {string} */ q) => refine({ q })} />
         <${Select} value=${filter.outcome} label=${say("requests.any_outcome")} options=${OUTCOMES.map((name) => [name, wordFor("state", name)])} onValue=${(/** @type {string} */ outcome) => refine({ outcome })} />
         ${FILTERS.slice(2).filter((name) => filter[name]).map((name) => html`
-          <button class="cut" style="max-width: 100%" onClick=${() => refine({ [name]: "" })} title=${say("filter_off", { name: say(`filter.${name}`) })}>${say(`filter.${name}`)}: ${filter[name]} ✕</button>`)}
+          <button class="cut" style="max-width: 100%" onClick=${() => refine({ [name]: "" })} title=${say("filter_off", { name: say(`filter.${name}`) })}>${say(`filter.${name}`)}: ${name === "code" && filter.code === "any" ? say("requests.any_error") : filter[name]} ✕</button>`)}
       </div>
       <${ErrorNote} error=${seen.error} />
       ${seen.isFresh && seen.rows.length === 0
@@ -103,7 +113,7 @@ function List() {
         : html`
           <${Grid} label=${say("page.requests")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.request_id} need=${seen.more}
             onOpen=${(/** @type {any} */ row) => openPage("requests", {}, row.request_id)} columns=${columnsOf()} />
-          <${GridFoot} count=${seen.rows.length} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag} />`}
+          <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag} />`}
     <//>
   `;
 }
@@ -111,10 +121,10 @@ function List() {
 /** @returns {import("../parts/grid.js").Column<any>[]} */
 const columnsOf = () => [
   { name: "at", label: say("at"), width: "108px", kind: "tab", cell: (row) => clock(row.at), title: (row) => moment(row.at) },
-  { name: "outcome", label: say("state"), width: "122px", cell: (row) => html`<${State} state=${row.outcome} />` },
-  { name: "status", label: say("answer"), width: "23%", cell: (row) => html`<span class="tab">${row.status || "–"}</span>${row.code && html` <span class="mono" title=${wordFor("error", row.code)}>${row.code}</span> <span class="quiet">${row.message}</span>`}`, title: (row) => row.message },
+  { name: "outcome", label: say("state"), width: "110px", cell: (row) => html`<${State} state=${row.outcome} />` },
+  { name: "status", label: say("answer"), width: "20%", cell: (row) => html`<span class="tab">${row.status || "–"}</span>${row.code && html` <span class="mono" title=${wordFor("error", row.code)}>${row.code}</span> <span class="quiet">${row.message}</span>`}`, title: (row) => row.message },
   { name: "type", label: say("service_type"), width: "100px", kind: "wide", cell: (row) => html`<span class="state"><i class="swatch" style=${`background: ${typeColour(row.service_type)}`}></i>${wordFor("type", row.service_type)}</span>` },
-  { name: "model", label: say("model"), kind: "wide", cell: (row) => row.model || "–", title: (row) => row.model },
+  { name: "model", label: say("model"), width: "118px", kind: "wide", cell: (row) => row.model || "–", title: (row) => row.model },
   { name: "key", label: say("key"), kind: "wide", cell: (row) => row.key_name || row.key_id, title: (row) => row.key_id },
   { name: "server", label: say("server"), kind: "wide", cell: (row) => row.server_id || "–", title: (row) => row.server_id },
   { name: "session", label: say("session"), kind: "wide", cell: (row) => row.session_label || row.session_id || "–", title: (row) => row.session_id },

@@ -10,6 +10,7 @@ import { ErrorNote, Pairs } from "../parts/cards.js";
 import { Dialog, Form, tell } from "../parts/dialogs.js";
 import { Check, Field } from "../parts/fields.js";
 import { State } from "../parts/states.js";
+import { TrueAt } from "../parts/trueat.js";
 
 const DIALECTS = ["plain", "jimeng", "drraw", "jimeng-free-all", "jimeng-free"];
 
@@ -55,8 +56,8 @@ export function PutServer({ server, onClose, onDone }) {
   `;
 }
 
-/** @param {{view: any, history: any, onClose: () => void, onDone: () => void}} props */
-export function ServerDetail({ view, history, onClose, onDone }) {
+/** @param {{view: any, history: any, sequences: Record<string, number>, lag?: number, onClose: () => void, onDone: () => void}} props */
+export function ServerDetail({ view, history, sequences, lag, onClose, onDone }) {
   const { server } = view;
   const isChanging = useSignal(false);
   if (isChanging.value) return html`<${PutServer} server=${server} onClose=${() => (isChanging.value = false)} onDone=${onDone} />`;
@@ -79,7 +80,7 @@ export function ServerDetail({ view, history, onClose, onDone }) {
       ${(view.service_types ?? []).length > 0 && html`<ul class="states">${view.service_types.map((/** @type {any} */ one) => html`
         <li><span>${wordFor("type", one.service_type)} <${State} state=${one.state} /> <span class="quiet">${one.words ?? one.reason ?? ""}</span></span><span class="tab quiet">${say("server.tries", { n: one.attempts ?? 0, count: number(one.attempts ?? 0) })}</span></li>`)}</ul>`}
       ${mayChange() && html`<${Actions} view=${view} onClose=${onClose} onDone=${onDone} onChange=${() => (isChanging.value = true)} />`}
-      <div class="row"><a href=${linkTo("requests", { server: server.server_id })}>${say("page.requests")}</a><a href=${linkTo("log", { server: server.server_id })}>${say("page.log")}</a></div>
+      <div class="row"><a href=${linkTo("requests", { server: server.server_id })}>${say("page.requests")}</a><a href=${linkTo("log", { server: server.server_id })}>${say("page.log")}</a><${TrueAt} of=${sequences} lag=${lag} /></div>
     <//>
   `;
 }

@@ -11,6 +11,7 @@ import { Sparkline } from "../parts/chart.js";
 import { Dialog, tell } from "../parts/dialogs.js";
 import { Main } from "../parts/shell.js";
 import { State } from "../parts/states.js";
+import { TrueAt } from "../parts/trueat.js";
 import { PutServer, ServerDetail } from "./server.js";
 
 const STRATEGIES = ["capability_based", "geographic", "least_connections", "least_response_time", "p2c_ewma", "adaptive", "round_robin", "weighted_round_robin"];
@@ -21,11 +22,12 @@ export function Page() {
   const history = usePolled("/api/servers/history?minutes=60", 20);
   const isProbing = useSignal(false);
   const of = new Map((history.value?.data ?? []).map((/** @type {any} */ one) => [one.server_id, one]));
+  const sequencesNow = { balancer: servers.value?.sequence, analytics: history.value?.sequence };
   const opened = id && servers.value?.data.find((/** @type {any} */ view) => view.server.server_id === id);
   return html`
-    <${Main} title=${say("page.servers")} more=${mayChange() && html`<span class="row">
+    <${Main} title=${say("page.servers")} more=${html`<${TrueAt} of=${sequencesNow} lag=${history.value?.lag} />${mayChange() && html`<span class="row">
       <button onClick=${() => (isProbing.value = true)}>${say("servers.probe")}</button>
-      <button class="main-action" onClick=${() => refine({ add: 1 })}>${say("servers.add")}</button></span>`}>
+      <button class="main-action" onClick=${() => refine({ add: 1 })}>${say("servers.add")}</button></span>`}`}>
       <${Answer} polled=${servers}>${(/** @type {any} */ list) => html`
         <div class="stack">
           <${Card}>
@@ -37,7 +39,7 @@ export function Page() {
           <${Strategy} list=${list} onDone=${servers.again} />
         </div>`}<//>
       ${query.add && html`<${PutServer} onClose=${() => refine({ add: "" })} onDone=${servers.again} />`}
-      ${opened && html`<${ServerDetail} view=${opened} history=${of.get(id)} onClose=${() => openPage("servers", query)} onDone=${servers.again} />`}
+      ${opened && html`<${ServerDetail} view=${opened} history=${of.get(id)} sequences=${sequencesNow} lag=${history.value?.lag} onClose=${() => openPage("servers", query)} onDone=${servers.again} />`}
       ${isProbing.value && html`<${Probes} onClose=${() => (isProbing.value = false)} />`}
     <//>
   `;

@@ -10,6 +10,7 @@ import { Answer, Empty, ErrorNote, Pairs } from "../parts/cards.js";
 import { Dialog, tell } from "../parts/dialogs.js";
 import { QuotaBar } from "../parts/quotabar.js";
 import { State } from "../parts/states.js";
+import { TrueAt } from "../parts/trueat.js";
 
 /** What is sent of each action. @type {Record<string, any>} */
 export const CHANGES = {
@@ -54,6 +55,7 @@ export function Session({ id, onClose, onDone }) {
           ]} />
           ${mayChange() && html`<${Actions} session=${one} onDone=${() => { polled.again(); events.again(); onDone(); }} />`}
           <${Notes} session=${one} onDone=${polled.again} />
+          <div><${TrueAt} of=${{ pool: one.sequence }} /></div>
         </div>`}<//>
       <div>
         <div class="row apart"><h3>${say("session.events")}</h3><span class="row"><a href=${linkTo("requests", { session: id })}>${say("page.requests")}</a><a href=${linkTo("log", { session: id })}>${say("page.log")}</a></span></div>

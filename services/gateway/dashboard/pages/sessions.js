@@ -87,7 +87,7 @@ export function Page() {
             picked=${mayChange() ? picked.value : undefined} onPick=${(/** @type {Set<string>} */ set) => (picked.value = set)}
             order=${filter.sort} onOrder=${(/** @type {string} */ sort) => refine({ sort })}
             onOpen=${(/** @type {any} */ row) => openPage("sessions", { ...query, session: row.session_id })} columns=${columnsOf(types)} />
-          <${GridFoot} count=${seen.rows.length} total=${isFiltered ? undefined : seen.total} more=${Boolean(seen.next)} sequence=${seen.sequence} />`}
+          <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} total=${isFiltered ? undefined : seen.total} more=${Boolean(seen.next)} sequence=${seen.sequence} />`}
       ${query.add && html`<${AddSessions} onClose=${() => refine({ add: "" })} onDone=${seen.refresh} />`}
       ${opened && html`<${Session} key=${opened} id=${opened} onClose=${() => openPage("sessions", { ...query, session: "" })} onDone=${seen.refresh} />`}
     <//>

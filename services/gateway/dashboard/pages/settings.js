@@ -10,6 +10,7 @@ import { tell } from "../parts/dialogs.js";
 import { Search, Select } from "../parts/fields.js";
 import { Main } from "../parts/shell.js";
 import { Chip, State } from "../parts/states.js";
+import { TrueAt } from "../parts/trueat.js";
 
 const SOURCES = ["file", "environment", "api", "default"];
 
@@ -25,8 +26,8 @@ export function Page() {
           <${Card} title=${say("settings.health")}><${Answer} polled=${health}>${(/** @type {any} */ one) => html`<${Health} health=${one} config=${config.value} />`}<//><//>
           <${Card} title=${say("settings.secrets")}><${Answer} polled=${secrets}>${(/** @type {any} */ one) => html`<${Secrets} secrets=${one} />`}<//><//>
         </div>
-        <${Card} title=${say("settings.in_force")} more=${html`<span class="quiet wrap">${config.value?.file ?? say("settings.no_file")}</span>`}>
-          <${Answer} polled=${config}>${(/** @type {any} */ one) => html`<${InForce} settings=${one.settings ?? []} />`}<//>
+        <${Card} title=${say("settings.in_force")} more=${html`<span class="quiet wrap">${config.value?.file ?? say("settings.no_file")}</span> <${TrueAt} of=${{ balancer: config.value?.sequence }} />`}>
+          <${Answer} polled=${config}>${(/** @type {any} */ one) => (one.trouble ? html`<div class="note warn">${one.trouble}</div>` : html`<${InForce} settings=${one.settings ?? []} />`)}<//>
         <//>
       </div>
     <//>
@@ -63,7 +64,8 @@ const Health = ({ health, config }) => html`
     [say("settings.version"), config?.version],
     [say("gateway"), config?.gateway_id],
   ]} />
-  <p style="margin-top: 12px"><a href=${addressOf("schema")} target="_blank" rel="noopener">${say("settings.schema")}</a></p>
+  <p class="row apart" style="margin-top: 12px"><a href=${addressOf("schema")} target="_blank" rel="noopener">${say("settings.schema")}</a>
+    <${TrueAt} of=${{ pool: health.sessions.sequence, balancer: health.servers.sequence, analytics: health.statistics.sequence }} /></p>
 `;
 
 /** @param {{secrets: any}} props */

@@ -10,6 +10,7 @@ import { Chart } from "../parts/chart.js";
 import { Select } from "../parts/fields.js";
 import { HeatMap } from "../parts/heatmap.js";
 import { Main } from "../parts/shell.js";
+import { TrueAt } from "../parts/trueat.js";
 
 const SPANS = [1, 7, 14, 30, 90];
 const FORMATS = ["csv", "xlsx", "json", "ndjson", "parquet"];
@@ -37,9 +38,9 @@ export function Page() {
   const isCompared = query.before === "1";
   const until = dayText(0);
   const since = dayText(days - 1);
-  const asked = { measures, dimensions, from: since, to: until, filter: query.filter ?? "" };
+  const asked = { measures, dimensions, from: since, to: until, filter: query.filter ?? "", compare: isCompared ? "before" : "" };
   const words = usePolled("/api/stats/words", 0);
-  const polled = usePolled(withParameters("/api/stats/query", { ...asked, limit: ROWS_MAX, compare: isCompared ? "before" : "" }), 30);
+  const polled = usePolled(withParameters("/api/stats/query", { ...asked, limit: ROWS_MAX }), 30);
   const heat = usePolled(withParameters("/api/stats/limits", { from: dayText(29), to: until }), 60);
   return html`
     <${Main} title=${say("page.usage")} more=${html`<${Take} asked=${asked} />`}>
@@ -49,7 +50,7 @@ export function Page() {
           ? html`<${Card}><${Empty} title=${say("usage.none")}>${say("usage.none_more")}<//><//>`
           : html`<${Lines} table=${table} measures=${measures} dimensions=${dimensions} />
               <${Rows} table=${table} />`}<//>
-        ${heat.error?.status !== 404 && html`<${Card} title=${say("usage.heat")} more=${html`<span class="quiet">${say("usage.heat_days")}</span>`}>
+        ${heat.error?.status !== 404 && html`<${Card} title=${say("usage.heat")} more=${html`<span class="quiet">${say("usage.heat_days")}</span> <${TrueAt} of=${{ analytics: heat.value?.sequence }} lag=${heat.value?.lag} />`}>
           <${Answer} polled=${heat}>${(/** @type {any} */ found) => html`<${HeatMap} cells=${found.data} />`}<//>
         <//>`}
       </div>
@@ -110,7 +111,7 @@ function seriesOf(table, measure, by, rows, times, at) {
 
 /** @param {{table: any}} props */
 const Rows = ({ table }) => html`
-  <${Card} title=${say("usage.table")} more=${html`<span class="quiet tab">${say("true_at", { sequence: number(table.sequence) })}</span>`}>
+  <${Card} title=${say("usage.table")} more=${html`<${TrueAt} of=${{ analytics: table.sequence }} lag=${table.lag} />`}>
     <div class="scroll" style="max-height: 460px; overflow: auto" tabindex="0" role="region" aria-label=${say("usage.table")}><table>
       <thead><tr>${table.columns.map((/** @type {string} */ name, /** @type {number} */ place) => html`<th scope="col" class=${typeof table.rows[0][place] === "number" ? "num" : ""}>${wordFor("measure", name)}</th>`)}</tr></thead>
       <tbody>${table.rows.map((/** @type {any[]} */ row) => html`<tr>${row.map((value, place) => html`<td class=${typeof value === "number" ? "num" : ""}>${cellOf(table.columns[place], value)}</td>`)}</tr>`)}</tbody>

@@ -32,6 +32,9 @@ export function ErrorNote({ error, again }) {
   `;
 }
 
+/** A text in which what stands between backticks is for a terminal. @param {string} text */
+export const withCode = (text) => text.split("`").map((part, place) => (place % 2 ? html`<code>${part}</code>` : part));
+
 /** What a polled value looks like until it is there. @param {{polled: import("../base/poll.js").Polled<any>, children: (value: any) => any}} props */
 export function Answer({ polled, children }) {
   return html`

@@ -3,6 +3,9 @@ import { html, signal, useEffect, useRef, useSignal } from "../base/html.js";
 import { colour, theme } from "../base/look.js";
 import { language } from "../base/words.js";
 
+/** To either side of a point that has no other. */
+const ALONE_S = 43_200;
+
 /** @typedef {{label: string, colour: string, values: (number | null)[], fill?: boolean, bars?: boolean}} Line */
 
 /**
@@ -59,7 +62,7 @@ function optionsOf(width, height, lines, write, under, Plot, days) {
     height,
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] } },
+    scales: { x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ first, /** @type {number} */ last) => (first === last ? [first - ALONE_S, last + ALONE_S] : [first, last]) }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
       { ...axis, space: 70, size: 28, incrs: days ? [86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400] : [60, 300, 600, 900, 1800, 3600, 6 * 3600, 12 * 3600, 86_400], values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((s) => tick(s, days)) },
       { ...axis, size: 56, space: 34, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(write) },

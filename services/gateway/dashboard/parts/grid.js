@@ -117,11 +117,12 @@ function Head({ column, order, onOrder }) {
   `;
 }
 
-/** How many rows there are, and up to where the figures are true. @param {{count: number, total?: number, more?: boolean, sequence?: number, lag?: number, children?: any}} props */
-export const GridFoot = ({ count, total, more = false, sequence, lag = 0, children }) => html`
+/** How many rows there are, and up to where the figures are true; `busy`: nobody has answered yet. @param {{count: number, total?: number, more?: boolean, busy?: boolean, sequence?: number, lag?: number, children?: any}} props */
+export const GridFoot = ({ count, total, more = false, busy = false, sequence, lag = 0, children }) => busy && !count ? html`
+  <div class="grid-foot"><span class="quiet" role="status">${say("loading")}</span></div>` : html`
   <div class="grid-foot">
     <span class="tab">${total === undefined ? say(more ? "rows_more" : "rows", { n: count, count: number(count) }) : say("rows_of", { count: number(count), total: number(total) })}</span>
-    ${sequence !== undefined && html`<span class="tab">${say("true_at", { sequence: number(sequence) })}${lag > 0 ? say("behind", { n: lag, count: number(lag) }) : ""}</span>`}
+    ${sequence !== undefined && html`<span class="tab sequence">${say("true_at", { sequence: number(sequence) })}${lag > 0 ? say("behind", { n: lag, count: number(lag) }) : ""}</span>`}
     ${children}
   </div>
 `;

@@ -7,6 +7,7 @@ from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from contracts.analytics import Rows
 from contracts.base import KeyId
 from contracts.gateway import KeyBounds
 from services.gateway.clients.keydecisions import BOUND_MAX, WEIGHT_MAX, KeyRefusal, KeyRefused
@@ -94,6 +95,12 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
 
     data: list[ListedKey]
     next: str
+    sequence: int
+    """The last message about keys that this gateway has read."""
+    figures_sequence: int | None
+    """Up to where what they did is counted; null while analytics does not say."""
+    lag: int | None
+    """Messages that the figures are behind the log."""
 
 
 @get("/keys", tags=["keys"], summary="Keys by page")
@@ -103,9 +110,12 @@ async def list_keys(
     """List the keys; their text is known to nobody."""
     # None ever leaves the ring: a place in it is one for good.
     begin = max(0, parse_cursor(_KEYS, cursor, int) or 0)
-    keys = doors.key_log.ring.all_keys()
+    figures = await _figures_of_keys(doors)
+    rows: list[FigureRow] = rows_of(figures) if figures else []
+    use = {row.pop("key_id"): row for row in rows}
+    ring = doors.key_log.ring
+    keys = ring.all_keys()
     end = begin + limit
-    use = await _use_by_key(doors)
     reports = [
         (msgspec.structs.asdict(_key_report(key)), use.get(key.key_id, {}))
         for key in keys[begin:end]
@@ -113,16 +123,18 @@ async def list_keys(
     return KeyList(
         data=[ListedKey(**report, **used) for report, used in reports],
         next=cursor_text(_KEYS, end) if end < len(keys) else "",
+        sequence=ring.version,
+        figures_sequence=figures.sequence if figures else None,
+        lag=figures.lag if figures else None,
     )
 
 
-async def _use_by_key(doors: Doors) -> dict[str, FigureRow]:
-    """Ask what each key did; nothing while analytics does not answer: the keys are there."""
+async def _figures_of_keys(doors: Doors) -> Rows | None:
+    """Ask what each key did; None while analytics does not answer: the keys are there."""
     try:
-        rows = rows_of(await doors.named_query("key_use"))
+        return await doors.named_query("key_use")
     except GatewayError:
-        return {}
-    return {row.pop("key_id"): row for row in rows}
+        return None
 
 
 @post("/keys", tags=["keys"], summary="Issue a key")

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, get
 from litestar.datastructures import MultiDict
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics
+from contracts.analytics import FileFormat, NamedQuery, StartExport, Statistics, Word
 from runtime.texts import as_quoted
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -130,6 +131,20 @@ async def export(
             "x-log-sequence": str(download.as_of_sequence),
         },
     )
+
+
+class WordsOfStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Every measure and dimension that may be asked for, in the order in which they are told."""
+
+    measures: list[Word]
+    dimensions: list[Word]
+
+
+@get("/stats/words", tags=["analysis"], summary="Which measures and dimensions there are")
+async def words(doors: NamedDependency[Doors]) -> WordsOfStatistics:
+    """List the words that `/api/stats/query` and `/api/stats/export` understand."""
+    answer = await doors.ask_words()
+    return WordsOfStatistics(measures=answer.measures, dimensions=answer.dimensions)
 
 
 def _question_of(given: Given, own: str, rows_max: int = ROWS_MAX) -> Statistics | NamedQuery:

@@ -36,7 +36,11 @@ OfOutcome = Annotated[
     str, QueryParameter(description=f"Only those that are {', '.join(_OUTCOMES)}.")
 ]
 OfCode = Annotated[
-    str, QueryParameter(description="Only those answered this error code; `none`: no error.")
+    str,
+    QueryParameter(
+        description="Only those answered this error code; `none`: no error; `any`: those that"
+        " failed as their clients saw it."
+    ),
 ]
 OfModel = Annotated[str, QueryParameter(description="Only of this model, as the client named it.")]
 Since = Annotated[str, QueryParameter(description="Only those that asked from this moment on.")]

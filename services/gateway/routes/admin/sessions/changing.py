@@ -16,7 +16,7 @@ from contracts.pool import (
 from runtime.texts import NAME_MAX, as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
-from services.gateway.routes.admin.sessions.listing import ShownSession, session_of, shown_session
+from services.gateway.routes.admin.sessions.listing import OneSession, session_of, shown_session
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import one_of
 
@@ -67,7 +67,7 @@ async def change_session(
     admin: NamedDependency[Key],
     session_id: FromPath[str],
     data: JSONBody[ChangedSession],
-) -> ShownSession:
+) -> OneSession:
     """Enable, drain or disable a session, cool it, end its cooling; limit, label, enter it."""
     status = None if data.status is None else SessionStatus(one_of("status", data.status, Settable))
     if data.limits is not None:

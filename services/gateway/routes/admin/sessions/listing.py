@@ -8,7 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from contracts.base import ServiceType, SessionId
-from contracts.pool import PoolStatus, SessionFilter, SessionStatus, SessionView
+from contracts.pool import (
+    PoolStatus,
+    PoolStatusReply,
+    SessionFilter,
+    SessionStatus,
+    SessionView,
+)
 from runtime.texts import as_quoted
 from services.gateway.accounts.endings import credential_ends
 from services.gateway.domain.errors import GatewayError
@@ -27,6 +33,12 @@ class ShownSession(SessionView, frozen=True, kw_only=True):
 
     credential_end: str = ""
     """The last four characters of its credential, where it has eight; shown nowhere else."""
+
+
+class OneSession(ShownSession, frozen=True, kw_only=True):
+    """A session as the pool's fold has it at `sequence`."""
+
+    sequence: int
 
 
 class SessionList(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,15 +83,16 @@ async def list_sessions(
 
 
 @get("/sessions/{session_id:str}", tags=["sessions"], summary="One session")
-async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> ShownSession:
+async def one_session(doors: NamedDependency[Doors], session_id: FromPath[str]) -> OneSession:
     """Show one session."""
     return await shown_session(doors, session_id)
 
 
-async def shown_session(doors: Doors, session_id: str) -> ShownSession:
+async def shown_session(doors: Doors, session_id: str) -> OneSession:
     """Fetch a session as operators see it. Raises `GatewayError` (not_found)."""
-    (shown,) = await with_credential_ends(doors, [await session_of(doors, session_id)])
-    return shown
+    status = await _status_of(doors, session_id)
+    (shown,) = await with_credential_ends(doors, status.sessions)
+    return OneSession(**msgspec.structs.asdict(shown), sequence=status.sequence)
 
 
 async def with_credential_ends(doors: Doors, views: Sequence[SessionView]) -> list[ShownSession]:
@@ -94,7 +107,12 @@ async def with_credential_ends(doors: Doors, views: Sequence[SessionView]) -> li
 
 async def session_of(doors: Doors, session_id: str) -> SessionView:
     """Fetch a session. Raises `GatewayError` (not_found)."""
+    return (await _status_of(doors, session_id)).sessions[0]
+
+
+async def _status_of(doors: Doors, session_id: str) -> PoolStatusReply:
+    """Ask the pool of one session. Raises `GatewayError` (not_found)."""
     status = await doors.pool_status(PoolStatus(session_id=SessionId(session_id)))
     if not status.sessions:
         raise GatewayError("not_found", f"there is no session {as_quoted(session_id)}")
-    return status.sessions[0]
+    return status
