@@ -145,7 +145,8 @@ class Typist:
         self._running.append(process)
         environment = {**self.environment, "SAID": out.name}
         deadline = time.monotonic() + READY_S
-        while subprocess.run(["sh", "-c", ready], env=environment, check=False).returncode:
+        asked = ["sh", "-c", ready]
+        while subprocess.run(asked, cwd=self.clone, env=environment, check=False).returncode:
             log = Path(out.name).read_text()
             assert process.poll() is None, log
             assert time.monotonic() < deadline, log

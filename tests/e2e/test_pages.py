@@ -26,10 +26,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typist]:
     made = Typist(tmp_path_factory.mktemp("pages") / "clone", {"8080": port}, TIDEGATE_PORT=port)
     url = f"http://127.0.0.1:{port}"
     try:
-        made.type_block(Block("sh", "exec tidegate up", f"stays: curl -sf {url}/readyz"))
+        made.type_block(Block("sh", "exec tidegate up", "stays: tidegate doctor"))
         call = f'-H "Authorization: Bearer $(cat .tidegate/client.key)" {url}/v1/images/generations'
         json = "-H 'Content-Type: application/json' -d '{\"prompt\":\"a gate\"}'"
-        made.type_block(Block("sh", f"curl -sf {json} {call}"))
+        made.type_block(Block("sh", f"curl -s --fail-with-body {json} {call}"))
         yield made
     finally:
         made.stop()
