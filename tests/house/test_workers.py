@@ -11,6 +11,7 @@ import pytest
 from tests import ROOT
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.timeout(400)
 _OPTIONS = ["-p", "xdist", "-p", "tests.workers", "-n", "2", "--dist", "loadgroup"]
 
 DIES = """
@@ -55,7 +56,7 @@ def run_tests(where: Path, text: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("last", [3, 4, 5])
 def test_what_a_process_that_dies_had_left_is_run_by_another(tmp_path: Path, last: int) -> None:
     run = run_tests(tmp_path, DIES.replace("LAST", str(last)))
-    said, _ = run.communicate(timeout=100)
+    said, _ = run.communicate(timeout=300)
 
     assert run.returncode == 1
     assert "1 failed, 35 passed" in said
@@ -64,9 +65,9 @@ def test_what_a_process_that_dies_had_left_is_run_by_another(tmp_path: Path, las
 
 def test_an_interrupted_run_names_what_has_no_end_and_looks_at_it_again(tmp_path: Path) -> None:
     run = run_tests(tmp_path, HANGS)
-    wait_for((tmp_path / "hangs").exists, seconds=60)
+    wait_for((tmp_path / "hangs").exists, seconds=200)
     run.send_signal(signal.SIGINT)
-    said, _ = run.communicate(timeout=100)
+    said, _ = run.communicate(timeout=300)
 
     failed = json.loads((tmp_path / ".pytest_cache/v/cache/lastfailed").read_text())
     assert "WITHOUT AN END: test_it.py::test_that_hangs" in said
