@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 
 import msgspec
 from nats.aio.msg import Msg
@@ -85,7 +86,7 @@ class LeaderPings:
         """
         answers: asyncio.Queue[Msg] = asyncio.Queue()
         inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(inbox, cb=answers.put)
+        subscription = await self._client.subscribe(f"{inbox}.*", cb=answers.put)
         try:
             await self._ping_on(follower, inbox, answers)
         finally:
@@ -95,15 +96,19 @@ class LeaderPings:
     async def _ping_on(
         self, follower: "asyncio.Task[None]", inbox: str, answers: "asyncio.Queue[Msg]"
     ) -> None:
-        """Ping and count the looks that find no answer."""
-        silent = 0
+        """Ping and count the looks that find no answer.
+
+        Each ping has a subject of its own for its answer: NATS lets whoever was asked answer once
+        on each, and the one before may not be answered yet.
+        """
+        silent, sent = 0, count()
         while silent < _SILENT_MAX:
             if follower.done():
                 follower.result()
             if self._client.is_connected:
                 ping = _encoder.encode(self._next_ping())
                 with suppress(NatsError, ConnectionError):
-                    await self._client.publish(self._subject, ping, inbox)
+                    await self._client.publish(self._subject, ping, f"{inbox}.{next(sent)}")
             else:
                 # The leader, too, has to come back, and then to open its doors.
                 self.give_grace(_RECONNECTED_S)
