@@ -1,9 +1,15 @@
 """A request waits for its lease: what it asks again, what it is told, and how a wait ends."""
 
-from contracts.pool import Refusal, Waiting
+from contracts.pool import Refusal, Verdict, Waiting
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.course import advance, begin, summary_of
-from services.gateway.relay.course.happenings import Answered, BrokenOff, NotAsked, NotYet
+from services.gateway.relay.course.happenings import (
+    Answered,
+    BrokenOff,
+    CredentialRead,
+    NotAsked,
+    NotYet,
+)
 from services.gateway.relay.course.stages import Ended, Stage
 from services.gateway.relay.course.steps import (
     AskLease,
@@ -15,7 +21,14 @@ from services.gateway.relay.course.steps import (
     Steps,
 )
 from tests.moments import NOON
-from tests.unit.gateway.courses import ENTERED, a_call, pool_grants, pool_refuses
+from tests.unit.gateway.courses import (
+    ENTERED,
+    a_call,
+    balancer_chooses,
+    pool_grants,
+    pool_refuses,
+    server_judged,
+)
 
 TOLD_TO_WAIT = Answered(Waiting(position=7, eta_s=4.5), 250.0, NOON)
 
@@ -91,6 +104,22 @@ def test_a_grant_that_was_taken_back_undelivered_keeps_its_place() -> None:
     question = asked_in(steps)
 
     assert (question.number, question.waiting_since) == (2, NOON)
+
+
+def test_a_question_that_is_cancelled_but_never_waited_ends_it_and_is_not_asked_again() -> None:
+    """It carried the end of the lease before: that is not told a second time."""
+    stage, _ = told_to_wait()
+    stage, _ = advance(stage, pool_grants(1, send_within_s=30.0), 11.0)
+    stage, _ = advance(stage, CredentialRead(()), 11.0)
+    stage, _ = advance(stage, balancer_chooses("a"), 11.0)
+    stage, _ = advance(stage, server_judged(Verdict.RATE_LIMITED, "a"), 11.0)
+    stage, steps = advance(stage, ENTERED, 11.0)
+    assert asked_in(steps).previous is not None
+
+    stage, steps = advance(stage, pool_refuses(Refusal.CANCELLED), 11.1)
+
+    (step,) = steps
+    assert (type(stage), type(step)) == (Ended, Fail)
 
 
 def cancelled_in(step: Step) -> tuple[int, str, str]:

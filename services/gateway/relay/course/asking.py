@@ -64,7 +64,7 @@ def on_answered(stage: Asking | AwaitingGrant, happened: Answered, now_s: float)
     if isinstance(answer, Waiting):
         return _told_to_wait(stage, answer, happened, now_s)
     if isinstance(answer, Refused):
-        if answer.reason is Refusal.CANCELLED and stage.trail.waiting is not None:
+        if answer.reason is Refusal.CANCELLED and stage.trail.waiting_from_s is not None:
             return _ask_anew(call, stage.trail, now_s)
         return _refused(stage, answer, lease_ms)
     assert isinstance(answer, Granted)
@@ -114,6 +114,7 @@ def on_wait_refused(stage: AwaitingGrant, happened: NotAsked, _: float) -> Next:
 
 def _ask_anew(call: CallFacts, trail: Trail, now_s: float) -> Next:
     """The grant could not be delivered, and was taken back: the next one keeps its place."""
+    assert trail.previous is None, "the question that was told to wait carried it"
     trail = replace(trail, number=trail.number + 1)
     return Asking(call, trail), (lease_question(call, trail, now_s),)
 
