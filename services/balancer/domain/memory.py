@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from contracts.base import Instant, ServerId, ServiceType, SessionId
+from services.balancer.domain.fleet import Member
 from services.balancer.domain.latency import FirstBytes, FleetLatency, ServerLatency
 from services.balancer.domain.standing import (
     AttemptSpan,
@@ -88,6 +89,7 @@ def recall(balancer: Balancer, memory: BalancerMemory) -> None:
         standing.paces = known.paces
         standing.spans = known.spans
         standing.latencies = known.latencies
+        _end_passed_trials(member, standing, known, memory.taken_at)
         standing.streaks.update(
             (key, moved_trial(streak, more))
             for key, streak in known.streaks.items()
@@ -99,6 +101,16 @@ def recall(balancer: Balancer, memory: BalancerMemory) -> None:
             if _is_of_now(standing, key, memory.taken_at)
         }
         standing.note_restraint()
+
+
+def _end_passed_trials(
+    member: Member, standing: ServerStanding, known: ServerMemory, taken_at: Instant
+) -> None:
+    """Let a trial be over that was passed: no event tells it of whoever was let in by probes."""
+    for key, ejection in member.ejections.items():
+        passed = key not in known.streaks and _is_of_now(standing, key, taken_at)
+        if ejection.state == "slow_start" and passed:
+            standing.streaks.pop(key, None)
 
 
 def _is_of_now(standing: ServerStanding, service_type: ServiceType, taken_at: Instant) -> bool:

@@ -516,6 +516,45 @@ def test_a_new_leader_with_another_bound_leaves_it_so_too(limit: int) -> None:
     no_server(balancer, "r.2")
 
 
+def let_in_by_probes() -> Balancer:
+    """Of it nobody knows yet whether it works."""
+    balancer = half_open()
+    for seconds in (41, 51):
+        take_probe(balancer, A, None, after(seconds))
+        settle_health(balancer, seconds)
+    return balancer
+
+
+def state_after_restart(before: Balancer, seconds: float) -> str:
+    """Let another lead who knows the log and what was handed on."""
+    memory = memory_of(before, 7, after(seconds))
+    balancer = Balancer(fleet=before.fleet)
+    balancer.start_anew()
+    recall(balancer, memory)
+    return server_views(balancer, after(seconds + 60))[0].state
+
+
+def test_whoever_was_let_in_by_probes_and_answered_since_is_not_on_trial_again() -> None:
+    proven, unproven = let_in_by_probes(), let_in_by_probes()
+    chosen(proven, "r.1")
+    see(proven, usage_at("a", lease="r.1"), at=after(60))
+
+    states = [state_after_restart(balancer, 61) for balancer in (proven, unproven, half_open())]
+
+    assert states == ["up", "half_open", "half_open"]
+
+
+def test_what_was_handed_on_before_it_was_let_in_says_nothing_of_its_trial() -> None:
+    early = memory_of(half_open(), 7, after(33))
+    balancer = Balancer(fleet=let_in_by_probes().fleet)
+    balancer.start_anew()
+    early.servers[0].streaks = {}
+
+    recall(balancer, early)
+
+    assert server_views(balancer, after(90))[0].state == "half_open"
+
+
 def test_a_server_that_is_up_says_for_which_service_type_it_is_out() -> None:
     balancer = well("a")
     see(balancer, usage_at("a", service_type=VIDEO))
