@@ -75,6 +75,7 @@ class Typist:
         """
         self.clone = clone
         self.instead = dict(instead)
+        self.ready_s = READY_S
         self._running: list[subprocess.Popen[bytes]] = []
         if not clone.exists():
             furnish_clone(clone)
@@ -125,7 +126,7 @@ class Typist:
             input=pasted and f"{pasted}\n",
             capture_output=True,
             text=True,
-            timeout=READY_S,
+            timeout=self.ready_s,
             check=False,
         )
         assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
@@ -144,7 +145,7 @@ class Typist:
             )
         self._running.append(process)
         environment = {**self.environment, "SAID": out.name}
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + self.ready_s
         asked = ["sh", "-c", ready]
         while subprocess.run(asked, cwd=self.clone, env=environment, check=False).returncode:
             log = Path(out.name).read_text()
@@ -157,7 +158,7 @@ class Typist:
         for process in reversed(self._running):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-                process.wait(READY_S)
+                process.wait(self.ready_s)
         self._running.clear()
 
 

@@ -27,7 +27,8 @@ class Untyped(NamedTuple):
     reason: str
 
 
-_CONTAINERS = "needs a container engine; tests/compose does the same where there is one"
+_CONTAINERS = "needs a container engine: typed by tests/compose/test_pages.py, where there is one"
+_CLUSTER = "the same stack is started by tests/compose/cluster"
 _MINUTES = "takes minutes and is itself a test; its target is looked for"
 NOT_TYPED = (
     Untyped("README.md", "docker compose", _CONTAINERS),
@@ -37,6 +38,7 @@ NOT_TYPED = (
     Untyped("docs/explanation/simulation.md", "make simulate", _MINUTES),
     Untyped("docs/explanation/survival.md", "make chaos", _MINUTES),
     Untyped("docs/explanation/survival.md", "make soak", _MINUTES),
+    Untyped("docs/how-to/compose.md", "docker compose -f", _CLUSTER),
     Untyped("docs/how-to/compose.md", "docker compose", _CONTAINERS),
     Untyped("docs/how-to/compose.md", "export CLIENT_KEY=$(docker compose", _CONTAINERS),
     Untyped("docs/how-to/compose.md", "sudo install -d -o 10001", _CONTAINERS),

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from runtime.texts import count_phrase
 from tidegate.console import api, listing, output
 from tidegate.console.errors import CommandError
 from tidegate.console.listing import ListedColumn, ListOptions
@@ -80,4 +81,4 @@ def drop_waits(
         raise typer.BadParameter("expected a lease's id, --type, --key or --all")
     wanted = {"lease": lease_id, "type": service_type, "key": key, "all": everything}
     answer = api.delete("/api/queue", **{name: value for name, value in wanted.items() if value})
-    output.print_answer(answer, f"{answer['dropped']} waits ended", as_json=as_json)
+    output.print_answer(answer, f"{count_phrase(answer['dropped'], 'wait')} ended", as_json=as_json)

@@ -200,6 +200,8 @@ def choose_strategy(
     """
     if (name == "pin") != bool(pinned):
         raise typer.BadParameter("expected `pin` and the name of a strategy, or a name alone")
+    if name in {"pin", "unpin"} and service_type:
+        raise typer.BadParameter(f"{name}: expected no --service-type, it is for all of them")
     if not name:
         answer = api.get("/api/servers")
     elif name == "pin":

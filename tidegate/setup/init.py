@@ -176,7 +176,7 @@ def _next_steps(wanted: Wishes) -> dict[str, str]:
     steps = {f"{program} up": "run it; Ctrl-C stops everything"}
     if wanted.servers:
         if sessions_wanted(wanted) == 0:
-            steps[f"{program} sessions add"] = "in another terminal: sessions"
+            steps[f"{program} sessions add credentials.txt"] = "in another terminal: sessions"
         test = f"{program} servers test {server_id(1)}"
         steps[test] = "in another terminal: one paid call"
     steps[f"{program} doctor"] = "whether a call would succeed"

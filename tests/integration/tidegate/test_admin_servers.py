@@ -42,6 +42,9 @@ async def test_strategy_is_pinned_for_all_until_it_is_unpinned(terminal: Termina
     assert "round_robin is pinned" in pinned
     assert (listed["pinned"], unpinned["pinned"]) == ("round_robin", "")
     assert "expected one of" in await terminal.refused(*words, "pin", "fastest")
+    for typed in (("pin", "round_robin"), ("unpin",)):
+        code, _, told = await terminal.type(*words, *typed, "--service-type", "image")
+        assert (code, "expected no --service-type" in told) == (2, True)
     code, _, told = await terminal.type(*words, "pin")
     assert (code, "expected `pin` and the name" in told) == (2, True)
 

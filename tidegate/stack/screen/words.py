@@ -128,6 +128,8 @@ def _strategy_words(event: Event) -> str:
 
 def _death_words(event: Event) -> str:
     code = int(event["code"])
+    if code == 0:
+        return f"{event['child']} ended as it was asked to; again in {event['again_in_s']} s"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"{event['child']} died ({how}); again in {event['again_in_s']} s"
 
