@@ -111,7 +111,24 @@ def test_keys_step_through_the_list_and_say_what_they_do(site: Site) -> None:
     expect(tab.get_by_role("dialog")).to_contain_text("next row")
 
 
-def test_page_that_is_not_there_leads_back(site: Site) -> None:
-    tab = site.sign_in("nowhere")
+@pytest.mark.parametrize("width", [900, 1024, 1280, 1440])
+def test_sessions_say_who_and_in_which_state_before_anything_else(site: Site, width: int) -> None:
+    """Whatever there is no room for gives way to them."""
+    tab = site.sign_in("sessions")
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.wait_for_selector("tr[data-row]")
+    tab.wait_for_timeout(150)
+
+    heads = tab.locator("thead th:not(.pick)")
+    widths = heads.evaluate_all("heads => heads.map(head => head.clientWidth)")
+
+    assert heads.first.inner_text().startswith("session")
+    assert min(widths[:2]) >= 150
+    assert heads.count() >= 3
+
+
+@pytest.mark.parametrize("name", ["nowhere", "constructor", "__proto__"])
+def test_page_that_is_not_there_leads_back(site: Site, name: str) -> None:
+    tab = site.sign_in(name)
 
     expect(tab.locator("main h1")).to_have_text("There is no such page")

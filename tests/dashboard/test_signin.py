@@ -61,13 +61,25 @@ def test_link_opens_once_and_leaves_no_trace_in_the_address(site: Site) -> None:
 
     tab.goto(f"{site.url}/#in={link}")
 
-    expect(tab.locator(".shell")).to_be_visible()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Overview")
+    expect(tab).to_have_title("Overview · Tidegate")
 
     assert link not in tab.url
     site.context.clear_cookies()
     again = site.context.new_page()
     again.goto(f"{site.url}/#in={link}")
     expect(again.get_by_role("alert").locator("code")).to_have_text("sign_in_link_invalid")
+
+
+def test_link_opens_a_tab_that_is_open_already(site: Site) -> None:
+    tab = site.open_page()
+    expect(tab.locator("input[name=key]")).to_be_visible()
+    link = site.stack.api("/api/sign-in/links", "POST")["link"]
+
+    tab.evaluate("hash => { location.hash = hash }", f"#in={link}")
+
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Overview")
+    assert link not in tab.url
 
 
 def test_signing_in_by_a_link_and_out_is_in_the_log(site: Site) -> None:

@@ -32,11 +32,17 @@ export function linkTo(page, query = {}, id = "") {
   return `#/${page}${id ? `/${encodeURIComponent(id)}` : ""}${text ? `?${text}` : ""}`;
 }
 
-export const route = signal(routeOf(location.hash));
+/** The one-time link that an address has (`#in=…`): it is no page. @param {string} hash */
+export const linkIn = (hash) => /^#in=(.+)$/.exec(hash)?.[1];
 
-addEventListener("hashchange", () => {
-  route.value = routeOf(location.hash);
-});
+export const route = signal(routeOf(linkIn(location.hash) ? "" : location.hash));
+
+/** Open what the address says. */
+export function followAddress() {
+  if (!linkIn(location.hash)) route.value = routeOf(location.hash);
+}
+
+addEventListener("hashchange", followAddress);
 
 /** @param {string} page @param {Record<string, unknown>} [query] @param {string} [id] */
 export function openPage(page, query = {}, id = "") {

@@ -1,6 +1,7 @@
 // Who is signed in: by the key, or by the one-time link that a terminal printed.
 import { signal } from "@preact/signals";
 import { ApiError, ask, signInTrouble } from "./api.js";
+import { followAddress, linkIn } from "./route.js";
 
 /** @typedef {{key_id: string, key_name: string, scope: string, expires_at: string | null, version: string}} SignedIn */
 
@@ -13,10 +14,12 @@ signInTrouble.subscribe((trouble) => {
 
 /** Go on with the sign-in there is, or with the link that the address has (`#in=…`). */
 export async function beginSignIn() {
-  const link = /^#in=(.+)$/.exec(location.hash)?.[1];
+  const link = linkIn(location.hash);
   try {
     if (link) {
       history.replaceState(null, "", `${location.pathname}${location.search}`);
+      followAddress();
+      signInTrouble.value = null;
       signedIn.value = await ask("/api/sign-in", { method: "POST", body: { link } });
     } else {
       signedIn.value = await ask("/api/sign-in");
@@ -27,6 +30,11 @@ export async function beginSignIn() {
     signInTrouble.value = expected ? null : trouble;
   }
 }
+
+// A link that is pasted into a tab that is open already.
+addEventListener("hashchange", () => {
+  if (linkIn(location.hash)) beginSignIn();
+});
 
 /** Sign in with a key. Throws `ApiError`. @param {string} key */
 export async function signIn(key) {

@@ -5,12 +5,13 @@ import { say } from "../base/words.js";
 
 const ROW = 40;
 const AROUND = 8;
+const NARROW = matchMedia("(max-width: 860px)");
 // The rows that stand for those out of view have a single cell: were it to span the columns that a narrow
 // page hides, these would take a share of the width all the same.
 
 /**
  * @template T
- * @typedef {{name: string, label: any, cell: (row: T) => any, width?: string, kind?: string, sort?: boolean, title?: (row: T) => string}} Column
+ * @typedef {{name: string, label: any, cell: (row: T) => any, width?: string, narrow?: string, least?: number, spare?: boolean, kind?: string, sort?: boolean, title?: (row: T) => string}} Column
  */
 
 /**
@@ -22,13 +23,17 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const top = useSignal(0);
   const height = useSignal(600);
+  const width = useSignal(0);
   const current = useSignal(-1);
   const first = Math.max(0, Math.floor(top.value / ROW) - AROUND);
   const last = Math.min(rows.length, Math.ceil((top.value + height.value) / ROW) + AROUND);
 
   useEffect(() => {
     const box = /** @type {HTMLElement} */ (host.current);
-    const measure = new ResizeObserver(() => (height.value = box.clientHeight));
+    const measure = new ResizeObserver(() => {
+      height.value = box.clientHeight;
+      width.value = box.clientWidth;
+    });
     measure.observe(box);
     return () => measure.disconnect();
   }, []);
@@ -76,6 +81,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     else changed.delete(key);
     onPick?.(changed);
   };
+  const shown = fitting(columns, width.value);
   const pickAll = (/** @type {any} */ event) => onPick?.(new Set(event.currentTarget.checked ? rows.map(keyOf) : []));
   return html`
     <div class="grid" ref=${host} data-rows tabindex="0" role="region" aria-label=${label} aria-busy=${busy ? "true" : undefined} onKeyDown=${open}
@@ -83,7 +89,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
       <table aria-rowcount=${rows.length + 1}>
         <thead><tr aria-rowindex="1">
           ${picked && html`<th class="pick" scope="col"><input type="checkbox" aria-label=${say("pick_all")} checked=${picked.size > 0 && picked.size >= rows.length} onChange=${pickAll} /></th>`}
-          ${columns.map((column) => html`<${Head} column=${column} order=${order} onOrder=${onOrder} />`)}
+          ${shown.map((column) => html`<${Head} column=${column} order=${order} onOrder=${onOrder} />`)}
         </tr></thead>
         <tbody>
           ${first > 0 && html`<tr class="space" aria-hidden="true"><td style=${`height: ${first * ROW}px`}></td></tr>`}
@@ -94,7 +100,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
                 onClick=${() => { current.value = first + place; onOpen?.(row); }}>
                 ${picked && html`<td class="pick" onClick=${(/** @type {Event} */ event) => event.stopPropagation()}>
                   <input type="checkbox" aria-label=${say("pick", { name: key })} checked=${picked.has(key)} onChange=${(/** @type {any} */ event) => pick(key, event.currentTarget.checked)} /></td>`}
-                ${columns.map((column) => html`<td class=${column.kind ?? ""} title=${column.title?.(row)}>${column.cell(row)}</td>`)}
+                ${shown.map((column) => html`<td class=${column.kind ?? ""} title=${column.title?.(row)}>${column.cell(row)}</td>`)}
               </tr>`;
           })}
           ${last < rows.length && html`<tr class="space" aria-hidden="true"><td style=${`height: ${(rows.length - last) * ROW}px`}></td></tr>`}
@@ -104,9 +110,28 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
   `;
 }
 
+/**
+ * The columns for which there is room: those that are `spare` give way, the last first. A narrow page hides by its styles.
+ * @param {Column<any>[]} columns @param {number} room
+ */
+function fitting(columns, room) {
+  if (!room || NARROW.matches) return columns;
+  const needed = (/** @type {Column<any>} */ column) => column.least ?? (parseInt(column.width ?? "", 10) || 0);
+  const shown = [...columns];
+  let left = columns.reduce((rest, column) => rest - needed(column), room);
+  for (const column of [...columns].reverse()) {
+    if (left >= 0) break;
+    if (!column.spare) continue;
+    shown.splice(shown.indexOf(column), 1);
+    left += needed(column);
+  }
+  return shown;
+}
+
 /** @param {{column: Column<any>, order: string, onOrder?: (order: string) => void}} props */
 function Head({ column, order, onOrder }) {
-  const width = column.width ? `width: ${column.width}` : undefined;
+  const wanted = (NARROW.matches && column.narrow) || column.width;
+  const width = wanted ? `width: ${wanted}` : undefined;
   if (!column.sort || !onOrder) return html`<th scope="col" class=${column.kind ?? ""} style=${width}>${column.label}</th>`;
   const up = order === column.name;
   const down = order === `-${column.name}`;

@@ -54,15 +54,15 @@ function OpenPage({ name }) {
   const error = useSignal(/** @type {ApiError | null} */ (null));
   useEffect(() => {
     error.value = null;
-    document.title = `${say(`page.${name}`)} · Tidegate`;
-    const load = PAGES[name];
+    const load = Object.hasOwn(PAGES, name) && PAGES[name];
+    document.title = `${load ? say(`page.${name}`) : say("no_page")} · Tidegate`;
     if (!load) return;
     load().then(
       ({ Page }) => (loaded.value = { name, Page }),
       () => (error.value = new ApiError("page_renewed", "")),
     );
   }, [name, language.value]);
-  if (!PAGES[name]) return html`<${Main} title=${say("no_page")}><p><a href=${linkTo("overview")}>${say("page.overview")}</a></p><//>`;
+  if (!Object.hasOwn(PAGES, name)) return html`<${Main} title=${say("no_page")}><p><a href=${linkTo("overview")}>${say("page.overview")}</a></p><//>`;
   if (error.value) return html`<${Main} title=${say(`page.${name}`)}><${ErrorNote} error=${error.value} again=${() => location.reload()} /><//>`;
   if (loaded.value?.name !== name) return html`<${Main} title=${say(`page.${name}`)} />`;
   return html`<${loaded.value.Page} key=${name} />`;
