@@ -73,7 +73,7 @@ def test_link_opens_once_and_leaves_no_trace_in_the_address(site: Site) -> None:
 
 def test_link_opens_a_tab_that_is_open_already(site: Site) -> None:
     tab = site.open_page()
-    expect(tab.locator("input[name=key]")).to_be_visible()
+    tab.wait_for_selector("input[name=key]")
     link = site.stack.api("/api/sign-in/links", "POST")["link"]
 
     tab.evaluate("hash => { location.hash = hash }", f"#in={link}")

@@ -285,9 +285,7 @@ def _servers_by_id() -> dict[str, dict[str, Any]]:
 
 def _names_given(named: list[str]) -> list[str] | None:
     """Tell which regions or service types were given; `any` stands for none in particular."""
-    if not named:
-        return None
-    return [] if named == ["any"] else named
+    return None if not named else [] if named == ["any"] else named
 
 
 def _given_fields(**given: Any) -> dict[str, Any]:
