@@ -79,6 +79,7 @@ def test_link_opens_a_tab_that_is_open_already(site: Site) -> None:
     tab.evaluate("hash => { location.hash = hash }", f"#in={link}")
 
     expect(tab.get_by_role("heading", level=1)).to_have_text("Overview")
+
     assert link not in tab.url
 
 
