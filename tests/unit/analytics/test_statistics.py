@@ -6,7 +6,11 @@ import pytest
 
 from contracts.analytics import Statistics
 from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
-from services.analytics.domain.questions.statistics import StatisticsError, statistics_statement
+from services.analytics.domain.questions.statistics import (
+    StatisticsError,
+    statistics_statement,
+    statistics_words,
+)
 
 
 def statistics_of(**changes: object) -> Statistics:
@@ -17,6 +21,14 @@ def statistics_error(**changes: object) -> str:
     with pytest.raises(StatisticsError) as error:
         statistics_statement(statistics_of(**changes))
     return str(error.value)
+
+
+def test_whatever_may_be_asked_is_listed_with_what_it_says() -> None:
+    words = statistics_words()
+
+    assert {word.name for word in words.measures} == {*MEASURES}
+    assert {word.name for word in words.dimensions} == {*DIMENSIONS}
+    assert all(word.meaning for word in (*words.measures, *words.dimensions))
 
 
 def test_measures_of_several_views_stand_side_by_side() -> None:

@@ -14,6 +14,16 @@ def test_message_is_cut_however_much_it_repeats() -> None:
     assert [error["param"] for error in told] == ["p" * 200] * 2
 
 
+def test_what_of_a_list_was_refused_is_told_with_its_reason() -> None:
+    refused = [{"place": 2, "reason": "expected a credential"}]
+    of_list = GatewayError("invalid_request", "none is good", refused=refused)
+    of_none = GatewayError("invalid_request", "none is good")
+
+    told = [json.loads(error.as_body())["error"] for error in (of_list, of_none)]
+
+    assert [error.get("refused") for error in told] == [refused, None]
+
+
 def test_a_key_that_is_none_is_told_how_to_bring_one() -> None:
     headers = GatewayError("invalid_api_key", "x").extra_headers()
 
