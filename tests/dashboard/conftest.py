@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.dashboard.site import Site
 from tests.e2e.stack import Stack
@@ -34,6 +34,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser, stack: Stack) -> Iterator[tuple[Site, Page]]:
+    """A browser that is signed in once, for every page in every look."""
+    site = Site(browser, stack)
+    yield site, site.sign_in()
+    site.context.close()
+    assert site.troubles == []
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.dashboard.site import PAGES, Site, act, axe_findings, events_of, overflow_of
 from tests.e2e.stack import Stack
@@ -40,15 +40,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
     finally:
         made.close()
-
-
-@pytest.fixture(scope="module")
-def reader(browser: Browser, stack: Stack) -> Iterator[tuple[Site, Page]]:
-    """A browser that is signed in once, for every page in every look."""
-    site = Site(browser, stack)
-    yield site, site.sign_in()
-    site.context.close()
-    assert site.troubles == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,10 +1,8 @@
 """Every page in both languages and both themes, at three widths: readable, within bounds, calm."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.dashboard.site import PAGES, Site, axe_findings, overflow_of
 from tests.e2e.stack import Stack
@@ -35,15 +33,6 @@ def calls(stack: Stack) -> None:
     stack.api(f"/api/sessions/{session}", "PATCH", json=changed)
     server = {"id": LONG[:64], "url": "http://127.0.0.1:1", "region": LONG[:64]}
     stack.api("/api/servers", "POST", json=server)
-
-
-@pytest.fixture(scope="module")
-def reader(browser: Browser, stack: Stack) -> Iterator[tuple[Site, Page]]:
-    """A browser that is signed in once, for every page in every look."""
-    site = Site(browser, stack)
-    yield site, site.sign_in()
-    site.context.close()
-    assert site.troubles == []
 
 
 @pytest.mark.parametrize("name", PAGES)

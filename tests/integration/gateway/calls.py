@@ -29,23 +29,21 @@ TYPES = ["image", "video", "avatar", "music"]
 
 
 async def leased(client: Client, service_type: str) -> Granted:
-    wanted = SessionRequested(
-        request_id=new_request_id(),
-        number=1,
-        service_type=ServiceType(service_type),
-        asked_at=datetime.now(UTC),
-        gateway_id=GatewayId("gw"),
-        key_id=KeyId("key"),
-    )
-    command = LeaseSessions(items=[LeaseWanted(requested=wanted)])
-    reply = await client.request(subjects.pool_lease(), msgspec.json.encode(command), timeout=5)
-    (granted,) = msgspec.json.decode(reply.data, type=LeaseAnswers).items
+    ((_, granted),) = await _ask_leases(client, service_type, 1)
     assert isinstance(granted, Granted)
     return granted
 
 
 async def queue_leases(client: Client, service_type: str, count: int) -> list[str]:
     """Ask for so many leases of one key, ready to wait; the ids of those that do, in order."""
+    asked = await _ask_leases(client, service_type, count, wait_ms=60_000)
+    return [f"{one.request_id}.1" for one, answer in asked if isinstance(answer, Waiting)]
+
+
+async def _ask_leases(
+    client: Client, service_type: str, count: int, wait_ms: int = 0
+) -> list[tuple[SessionRequested, object]]:
+    """Ask for leases as one gateway does for one key; each with what it was answered."""
     wanted = [
         SessionRequested(
             request_id=new_request_id(),
@@ -54,15 +52,14 @@ async def queue_leases(client: Client, service_type: str, count: int) -> list[st
             asked_at=datetime.now(UTC),
             gateway_id=GatewayId("gw"),
             key_id=KeyId("key"),
-            wait_ms=60_000,
+            wait_ms=wait_ms,
         )
         for _ in range(count)
     ]
     command = LeaseSessions(items=[LeaseWanted(requested=one) for one in wanted])
     reply = await client.request(subjects.pool_lease(), msgspec.json.encode(command), timeout=5)
     answers = msgspec.json.decode(reply.data, type=LeaseAnswers).items
-    pairs = zip(wanted, answers, strict=True)
-    return [f"{one.request_id}.1" for one, answer in pairs if isinstance(answer, Waiting)]
+    return list(zip(wanted, answers, strict=True))
 
 
 async def use_lease(
