@@ -173,6 +173,8 @@ def test_leases_that_no_gateway_renews_are_told_with_when_they_end() -> None:
 
     assert finding == (
         "leases_unrenewed",
-        "3 leases of gateways that are gone or hang: their sessions are free again in 400 s at"
-        " the latest",
+        (
+            "3 leases of gateways that are gone or hang: their sessions are free again in 400 s at"
+            " the latest"
+        ),
     )
