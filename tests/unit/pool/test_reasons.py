@@ -184,3 +184,16 @@ def test_an_accusation_without_a_server_is_one_all_the_same() -> None:
     pool.note_supply(empty=True)
 
     assert refusal_of(pool).reason is Refusal.CREDENTIALS_EXHAUSTED
+
+
+def test_a_call_that_has_tried_whatever_is_free_is_told_so() -> None:
+    pool = folded(session_added("one"), session_added("two"))
+    wanted = lease_wanted(AVATAR, number=3, avoid_sessions=["one", "two"])
+
+    answer = decide_lease(pool, wanted, NOON).answer
+
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 1.0)
+    assert answer.why == (
+        "no session with a unit of avatar left is free but the 2 sessions that this call has tried"
+        " already"
+    )

@@ -6,6 +6,7 @@ from itertools import islice
 import msgspec
 
 from contracts.pool import Refusal, Refused, SessionRequested, SessionStatus
+from runtime.texts import count_phrase
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.keeping.growth import LOGIN_EXPIRED, may_grow
 from services.pool.domain.index.choice import SUSPICION, Index
@@ -13,6 +14,7 @@ from services.pool.domain.index.shelves import SUSPECTS, ShelfKind
 from services.pool.domain.state import Pool
 
 _DRAINING, _TRIAL = frozenset({ShelfKind.DRAINING}), frozenset({ShelfKind.TRIAL})
+_FREE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL})
 _RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
 _LOOKED_AT = 1000
 """Sessions of which it is seen who disabled them."""
@@ -88,6 +90,10 @@ def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -
     """Say why none of the sessions that may work will do: by what they, and others, have left."""
     now = draft.now
     if index.has_units(requested.service_type, requested.units):
+        if requested.avoid_sessions and index.has_units(
+            requested.service_type, requested.units, _FREE
+        ):
+            return _refusal_by_tries(requested)
         freed = index.deadlines.first_deadline()
         soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)
         return refusal_for(Refusal.SATURATED, max(soonest, _RETRY_S_MIN))
@@ -101,6 +107,16 @@ def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -
         return _refusal_by_suspects(draft, index, requested)
     exhausted = refusal_for(Refusal.QUOTA_EXHAUSTED, soonest)
     return msgspec.structs.replace(exhausted, resets_at=reset)
+
+
+def _refusal_by_tries(requested: SessionRequested) -> Refused:
+    """Say that whatever is free is nothing for this call: another may have it at once."""
+    tried = count_phrase(len(requested.avoid_sessions), "session", "sessions")
+    why = (
+        f"no session with a unit of {requested.service_type} left is free but the {tried} that"
+        " this call has tried already"
+    )
+    return msgspec.structs.replace(refusal_for(Refusal.SATURATED, _RETRY_S_MIN), why=why)
 
 
 def _refusal_by_suspects(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
