@@ -46,6 +46,7 @@ def test_every_page_is_within_reach_and_the_open_one_named(
     links = tab.locator(".nav a")
 
     expect(links).to_have_count(len(PAGES))
+
     assert links.evaluate_all(_WITHIN)
 
 
@@ -69,6 +70,7 @@ def test_what_is_told_stands_above_an_open_dialog(site: Site) -> None:
 
     note = tab.locator(".toasts .note")
     expect(note).to_be_visible()
+
     assert note.evaluate(_ON_TOP)
     tab.get_by_role("button", name="Clear", exact=True).click()
     expect(note).to_have_count(2)
@@ -126,6 +128,7 @@ def test_page_over_the_api_works_under_its_policy(site: Site) -> None:
     tab.locator("details[open] button", has_text="Send").click()
 
     expect(tab.locator("details[open] pre")).to_contain_text("200")
+
     assert tab.locator("header").evaluate("(one) => getComputedStyle(one).display") == "flex"
 
 
