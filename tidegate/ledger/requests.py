@@ -19,7 +19,6 @@ _COLUMNS = (
     ListedColumn("latency_ms"),
     ListedColumn("outcome"),
     ListedColumn("waited_ms"),
-    ListedColumn("took_ms"),
     ListedColumn("attempts"),
     ListedColumn("model", short=True),
 )
