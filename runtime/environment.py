@@ -15,7 +15,8 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file (default: here, else the home's; two must not differ)",
+    "TIDEGATE_CONFIG": "configuration file, or a folder for one: without a tidegate.toml in it the"
+    " demo runs (default: the one here, else the home's; two must not differ)",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
     "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
@@ -144,6 +145,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None
     config_unclear: str | None = None
     """Which two configurations there are that differ, so that neither may be read; else None."""
+    config_lacking: Path | None = None
+    """The folder that is named and has no `tidegate.toml`, as containers have it; else None."""
     host: str
     port: int
     nats_url: str | None
@@ -219,6 +222,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         home=home,
         config=chosen.file,
         config_unclear=chosen.unclear,
+        config_lacking=chosen.lacking,
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
         port=_port_variable(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
@@ -253,6 +257,8 @@ class _ChosenConfig(msgspec.Struct, frozen=True):
 
     file: Path | None
     unclear: str | None = None
+    lacking: Path | None = None
+    """The folder that is named and has none."""
 
 
 def _choose_config(given: Mapping[str, str], home: Home) -> _ChosenConfig:
@@ -264,6 +270,8 @@ def _choose_config(given: Mapping[str, str], home: Home) -> _ChosenConfig:
     if named is not None and not named.is_dir():
         return _ChosenConfig(named)
     here = (named or Path()) / "tidegate.toml"
+    if named is not None and not here.exists():
+        return _ChosenConfig(None, lacking=named)
     if named is not None or not home.config.exists():
         return _ChosenConfig(here if here.exists() else None)
     if not here.exists() or here.samefile(home.config):

@@ -99,7 +99,11 @@ def read_toml(path: Path | None) -> dict[str, Any]:
         raise SettingsError(f"{path}: there is no such file") from None
     except OSError as error:
         raise SettingsError(f"{path}: expected a file to read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path}: expected TOML, which is text in UTF-8; byte {error.start + 1} of it is none"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     return tables
 

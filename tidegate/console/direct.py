@@ -5,8 +5,8 @@ from http.client import HTTPResponse
 from typing import cast
 
 
-def open_url(url: str, timeout_s: float) -> HTTPResponse:
-    """Ask `url`, an address of our own parts or of a server.
+def open_url(url: str | urllib.request.Request, timeout_s: float) -> HTTPResponse:
+    """Ask `url`, an address of our own parts or of a server, or what says so with its headers.
 
     Raises `urllib.error.HTTPError`, which is an answer, and `OSError` or `ValueError` without one.
     """
