@@ -67,8 +67,7 @@ def init(
     Example: tidegate init --server http://127.0.0.1:8000 --credentials sessions.txt
     """
     environment = read_environment()
-    beside = environment.config_lacking or Path()
-    path = file or environment.config or beside / _NAME
+    path = file or _configuration_file(environment)
     if demo or servers:
         _refuse_contradictions(demo=demo, servers=servers, credentials=credentials, hook=hook)
         if zone := wishes.zone_objection(timezone):
@@ -85,12 +84,10 @@ def init(
         _refuse_overwriting(path, force=force)
     elif sys.stdin.isatty() and not as_json:
         _refuse_overwriting(path, force=force)
-        with _saying_that_nothing_is_written():
-            wanted = questions.ask_wishes()
+        wanted = _asked_wishes()
     else:
         raise typer.BadParameter(_TERMINAL)
-    with _saying_that_nothing_is_written():
-        tried = _try_servers(wanted)
+    tried = _try_servers(wanted)
     _write_file(path, configuration_text(wanted, tried, path.parent), environment)
     if as_json:
         servers_tried = [
@@ -102,6 +99,17 @@ def init(
         output.print_text("\n".join(_report_lines(path, wanted, tried)))
     for trouble in _troubles(wanted, tried):
         output.print_note(trouble)
+
+
+def _configuration_file(environment: Environment) -> Path:
+    """Where a configuration is looked for, and belongs."""
+    folder = environment.config_lacking or Path()
+    return environment.config or folder / _NAME
+
+
+def _asked_wishes() -> Wishes:
+    with _saying_that_nothing_is_written():
+        return questions.ask_wishes()
 
 
 @contextmanager
@@ -142,7 +150,8 @@ def _refuse_overwriting(path: Path, *, force: bool) -> None:
 def _try_servers(wanted: Wishes) -> list[ServerTried]:
     """Ask every server at once."""
     first = wanted.credentials.first if wanted.credentials else None
-    return asyncio.run(try_servers(wanted.servers, first))
+    with _saying_that_nothing_is_written():
+        return asyncio.run(try_servers(wanted.servers, first))
 
 
 def _write_file(path: Path, text: str, environment: Environment) -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def server_with(folder: Path, lines: str) -> Iterator[str]:
+def nats_with(folder: Path, lines: str) -> Iterator[str]:
     """A nats-server with these lines in its configuration; its address."""
     port = natsserver.free_port()
     config = folder / "server.conf"
@@ -26,7 +26,7 @@ def server_with(folder: Path, lines: str) -> Iterator[str]:
         process.wait()
 
 
-async def refusal(url: str) -> str:
+async def reason_without_streams(url: str) -> str:
     """Why no streams are made there."""
     client = await nats.connect(url)
     try:
@@ -39,8 +39,8 @@ async def refusal(url: str) -> str:
 
 async def test_too_little_storage_is_named_with_both_cures(tmp_path: Path) -> None:
     store = f'jetstream {{ store_dir: "{tmp_path}/store", max_file_store: 100MB }}'
-    with server_with(tmp_path, store) as url:
-        message = await refusal(url)
+    with nats_with(tmp_path, store) as url:
+        message = await reason_without_streams(url)
 
     assert message.startswith(
         "log.max_bytes: NATS has no room for the stream EVT of up to 200,000,000 bytes ("
@@ -49,7 +49,7 @@ async def test_too_little_storage_is_named_with_both_cures(tmp_path: Path) -> No
 
 
 async def test_server_without_jetstream_is_named(tmp_path: Path) -> None:
-    with server_with(tmp_path, "") as url:
-        message = await refusal(url)
+    with nats_with(tmp_path, "") as url:
+        message = await reason_without_streams(url)
 
     assert message.startswith("TIDEGATE_NATS_URL: expected a NATS with JetStream, which keeps")

@@ -63,7 +63,7 @@ def lease_of(
     return grant(pool, service_type, request, now=after(now), avoid_sessions=others)
 
 
-def answered(
+def answer_events(
     pool: Pool,
     request: str,
     session_id: str,
@@ -204,9 +204,9 @@ def test_what_a_gateway_does_not_doubt_and_what_has_no_key_is_not_compared() -> 
 
 def test_the_status_that_was_answered_is_told() -> None:
     pool = pool_sized("one", "two")
-    answered(pool, "r1", "two", 200)
+    answer_events(pool, "r1", "two", 200)
 
-    (event,) = answered(pool, "r2", "one", 403)
+    (event,) = answer_events(pool, "r2", "one", 403)
 
     assert isinstance(event, SessionDoubted)
     assert event.reason == "answered 403; its key succeeded with session two"
@@ -230,9 +230,9 @@ def test_a_success_at_another_server_or_of_another_type_proves_nothing(
     elsewhere: dict[str, Any],
 ) -> None:
     pool = pool_sized("one", "two")
-    answered(pool, "r1", "two", 200, **elsewhere)
+    answer_events(pool, "r1", "two", 200, **elsewhere)
 
-    assert answered(pool, "r2", "one", 403) == []
+    assert answer_events(pool, "r2", "one", 403) == []
 
 
 @pytest.mark.parametrize("elsewhere", [{"server": "server-2"}, {"service_type": VIDEO}])
@@ -240,10 +240,10 @@ def test_failures_of_two_keys_agree_only_at_one_server_and_of_one_type(
     elsewhere: dict[str, Any],
 ) -> None:
     pool = pool_sized("one", "two")
-    answered(pool, "r1", "one", 403, key="key-1", **elsewhere)
+    answer_events(pool, "r1", "one", 403, key="key-1", **elsewhere)
 
-    assert answered(pool, "r2", "one", 403, key="key-2") == []
-    assert answered(pool, "r3", "one", 403, key="key-2", **elsewhere) == [
+    assert answer_events(pool, "r2", "one", 403, key="key-2") == []
+    assert answer_events(pool, "r3", "one", 403, key="key-2", **elsewhere) == [
         SessionDoubted(
             session_id=ONE,
             request_id=RequestId("r3"),
@@ -266,18 +266,18 @@ def test_a_session_that_has_left_is_compared_with_none(
 ) -> None:
     """As the demo's are, once servers of one's own are there; of the two noted the other counts."""
     pool = pool_sized("one", "two", "three")
-    answered(pool, "r1", "three", 200)
-    answered(pool, "r2", "two", 200)
+    answer_events(pool, "r1", "three", 200)
+    answer_events(pool, "r2", "two", 200)
     evolve(pool, leaving(TWO), NOON, 2)
 
-    (event,) = answered(pool, "r3", "one", 403)
+    (event,) = answer_events(pool, "r3", "one", 403)
 
     assert isinstance(event, SessionDoubted)
     assert event.reason == "answered 403; its key succeeded with session three"
 
     evolve(pool, leaving(SessionId("three")), NOON, 2)
 
-    assert answered(pool, "r4", "one", 403) == []
+    assert answer_events(pool, "r4", "one", 403) == []
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -285,11 +285,11 @@ def test_a_path_that_a_server_calls_unknown_is_compared_with_successes_on_that_p
     status: int,
 ) -> None:
     pool = pool_sized("one", "two")
-    answered(pool, "r1", "two", 200)
+    answer_events(pool, "r1", "two", 200)
 
-    assert answered(pool, "r2", "one", status, path="/v1/images/edits") == []
-    assert answered(pool, "r3", "one", status, path="/v1/images/edits", key="key-2") == []
-    assert answered(pool, "r4", "one", status) == [
+    assert answer_events(pool, "r2", "one", status, path="/v1/images/edits") == []
+    assert answer_events(pool, "r3", "one", status, path="/v1/images/edits", key="key-2") == []
+    assert answer_events(pool, "r4", "one", status) == [
         SessionDoubted(
             session_id=ONE,
             request_id=RequestId("r4"),

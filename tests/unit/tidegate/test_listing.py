@@ -212,6 +212,6 @@ def test_units_that_are_in_no_sum_stand_in_brackets_and_of_retired_ones_there_ar
 ) -> None:
     session = {"status": status, "limits": {"image": 10}, "remaining": {"image": 9}}
     (image,) = [column for column in session_columns([session]) if column.name == "image"]
-    assert image.text is not None
 
+    assert image.text is not None
     assert (image.text(session), image.read(session)) == (text, left)
