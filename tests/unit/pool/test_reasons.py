@@ -29,7 +29,7 @@ from tests.unit.pool.growing import (
 )
 
 
-def refusal_of(pool: Pool, request: str = "r1", seconds: float = 0) -> Refused:
+def avatar_refusal(pool: Pool, request: str = "r1", seconds: float = 0) -> Refused:
     """Ask for an avatar, in vain."""
     wanted = lease_wanted(AVATAR, request, asked_at=after(seconds))
     answer = decide_lease(pool, wanted, after(seconds)).answer
@@ -48,7 +48,7 @@ def partly_used_up(*suspects: str, used_up: int = 1, policy: AnyEvent | None = N
     return pool
 
 
-def served(pool: Pool, seconds: float) -> None:
+def serve_elsewhere(pool: Pool, seconds: float) -> None:
     """Some server serves a call, of another type, with a session that is used up."""
     lease = lease_granted("used-0", request=f"s{seconds}")
     for event in (session_requested(request=f"s{seconds}"), lease, usage(lease, server="other")):
@@ -60,7 +60,7 @@ def test_a_pool_without_sessions_says_so() -> None:
     pool = folded()
     pool.note_supply(empty=True)
 
-    answer = refusal_of(pool)
+    answer = avatar_refusal(pool)
 
     assert (answer.reason, answer.retry_after_s) == (Refusal.CREDENTIALS_EXHAUSTED, 0.0)
     assert answer.why == "the pool has no session: its operator has to add credentials"
@@ -82,7 +82,7 @@ def test_who_disabled_all_sessions_is_told(statuses: list[AnyEvent], why: str) -
     pool = folded(sized(1), *map(session_added, names), *statuses)
     pool.note_supply(empty=True)
 
-    answer = refusal_of(pool)
+    answer = avatar_refusal(pool)
 
     assert answer.reason is Refusal.CREDENTIALS_EXHAUSTED
     assert bool(answer.why) == bool(why)
@@ -93,7 +93,7 @@ def test_units_that_only_suspects_have_are_not_used_up() -> None:
     pool = partly_used_up("two", "three")
     pool.note_supply(empty=True)
 
-    answer = refusal_of(pool)
+    answer = avatar_refusal(pool)
 
     assert (answer.reason, answer.retry_after_s) == (Refusal.CREDENTIALS_EXHAUSTED, 60.0)
     assert "credentials which a backend called invalid" in answer.why
@@ -111,15 +111,15 @@ def test_while_a_suspect_is_tried_what_else_it_has_is_not_used_up() -> None:
         evolve(pool, event, NOON, 2)
     pool.commit()
 
-    assert refusal_of(pool, seconds=61).reason is Refusal.CREDENTIALS_EXHAUSTED
+    assert avatar_refusal(pool, seconds=61).reason is Refusal.CREDENTIALS_EXHAUSTED
 
 
 def test_where_logins_are_believed_since_their_trials_are_waited_for() -> None:
     pool = partly_used_up("two", "three")
     pool.note_supply(empty=True)
-    served(pool, 5)
+    serve_elsewhere(pool, 5)
 
-    answer = refusal_of(pool, seconds=10)
+    answer = avatar_refusal(pool, seconds=10)
 
     assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 50.0)
     assert "credentials which a backend called invalid" in answer.why
@@ -139,7 +139,7 @@ def test_refused_logins_are_told_once_though_others_are_used_up() -> None:
     assert [(event.suspects, event.disabled) for event in told] == [(2, 0)]
     assert pool.evidence.refused_at == NOON
 
-    served(pool, 5)
+    serve_elsewhere(pool, 5)
 
     assert pool.evidence.refused_at is None
 
@@ -148,7 +148,7 @@ def test_an_outage_buys_nothing_where_some_sessions_are_used_up() -> None:
     suspects = [f"s{number}" for number in range(6)]
     pool = partly_used_up(*suspects, used_up=4, policy=sized(10, 20))
 
-    answer = refusal_of(pool)
+    answer = avatar_refusal(pool)
     grown = growth_of(pool, after(1))
 
     assert answer.reason is Refusal.CREDENTIALS_EXHAUSTED
@@ -158,19 +158,19 @@ def test_an_outage_buys_nothing_where_some_sessions_are_used_up() -> None:
 def test_growth_is_held_while_it_is_told_that_logins_are_refused() -> None:
     pool = partly_used_up("two", used_up=1, policy=sized(3, 20, share=0.0))
     pool.note_supply(empty=True)
-    refusal_of(pool)
+    avatar_refusal(pool)
     pool.note_supply(empty=False)
 
     events = decide_growth(pool, False, after(1)).events
 
     assert events == [GrowthHeld(reason="logins_refused", wanted=1)]
-    assert refusal_of(pool, "r2").held == "no session is added while every login is refused"
+    assert avatar_refusal(pool, "r2").held == "no session is added while every login is refused"
 
 
 def test_one_suspect_among_many_that_are_used_up_lets_the_pool_grow() -> None:
     pool = partly_used_up("two", used_up=9, policy=sized(10, 20))
 
-    answer = refusal_of(pool)
+    answer = avatar_refusal(pool)
 
     assert answer.reason is Refusal.SATURATED
     assert growth_of(pool, after(1)).wanted == 2
@@ -183,7 +183,7 @@ def test_an_accusation_without_a_server_is_one_all_the_same() -> None:
     pool.commit()
     pool.note_supply(empty=True)
 
-    assert refusal_of(pool).reason is Refusal.CREDENTIALS_EXHAUSTED
+    assert avatar_refusal(pool).reason is Refusal.CREDENTIALS_EXHAUSTED
 
 
 def test_a_call_that_has_tried_whatever_is_free_is_told_so() -> None:
