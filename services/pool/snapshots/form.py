@@ -46,7 +46,7 @@ from services.pool.domain.records import (
 )
 from services.pool.domain.state import Departure
 from services.pool.domain.upkeep import Bought, Joined, Upkeep
-from services.pool.snapshots.formats import FORMAT, UPCASTERS, UnreadableSnapshotError
+from services.pool.snapshots.formats import FORMAT, UnreadableSnapshotError, upcaster_of
 
 
 class SavedLease(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,10 +173,7 @@ def decode_pool(stored: bytes, format_: int) -> Pool:
         else:
             plain = msgspec.msgpack.decode(stored)
             for earlier in range(format_, FORMAT):
-                upcaster = UPCASTERS.get(earlier)
-                if upcaster is None:
-                    raise UnreadableSnapshotError(f"no way leads from format {earlier} to {FORMAT}")
-                plain = upcaster(plain)
+                plain = upcaster_of(earlier)(plain)
             saved = msgspec.convert(plain, SavedPool)
         return _pool_of(saved)
     except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:

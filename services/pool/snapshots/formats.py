@@ -15,5 +15,14 @@ class UnreadableSnapshotError(Exception):
     """The bytes are no snapshot that this version reads; the message says why."""
 
 
-UPCASTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+UPCASTERS: dict[int, Upcaster] = {}
 """From the format that is named to the next one."""
+
+
+def upcaster_of(format_: int) -> Upcaster:
+    """Find the way from a format to the next. Raises `UnreadableSnapshotError` without one."""
+    upcaster = UPCASTERS.get(format_)
+    if upcaster is None:
+        raise UnreadableSnapshotError(f"no way leads from format {format_} to {FORMAT}")
+    return upcaster

@@ -79,7 +79,9 @@ def test_what_does_nothing_or_not_what_it_seems_is_told(
 def test_configuration_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "tidegate.toml").write_bytes(b"# \xff\xfe\n")
 
-    with pytest.raises(SettingsError, match=r"expected TOML, which is text in UTF-8; byte 3 of it"):
+    with pytest.raises(
+        SettingsError, match=r"not valid TOML: expected text in UTF-8, byte 3 is none"
+    ):
         foreseen_in(tmp_path)
 
 
