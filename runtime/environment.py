@@ -15,7 +15,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file or its folder (default: here, else the home's, not both)",
+    "TIDEGATE_CONFIG": "configuration file or its folder (default: here, else the home's)",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
     "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
@@ -261,10 +261,7 @@ class _ChosenConfig(msgspec.Struct, frozen=True):
 
 
 def _choose_config(given: Mapping[str, str], home: Home) -> _ChosenConfig:
-    """Find the file: the named one, or that of the named folder, or of this one, or the home's.
-
-    It is unclear when this folder and the home have one each that differ.
-    """
+    """Find the file: the named one, or that of the named folder, or of this one, or the home's."""
     named = Path(given["TIDEGATE_CONFIG"]) if "TIDEGATE_CONFIG" in given else None
     if named is not None and not named.is_dir():
         return _ChosenConfig(named)
