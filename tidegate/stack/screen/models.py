@@ -2,7 +2,6 @@
 
 import json
 import re
-import urllib.request
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,10 +19,7 @@ def listed_model(url: str, key_file: Path, services: Mapping[str, ServiceTypeSec
     """Ask the gateway which models there are, and choose one that paints; empty: none is known."""
     try:
         key = key_file.read_text().strip()
-        request = urllib.request.Request(  # noqa: S310 (our own gateway's address)
-            f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"}
-        )
-        with direct.open_url(request, _TIMEOUT_S) as answer:
+        with direct.open_url(f"{url}/v1/models", _TIMEOUT_S, key) as answer:
             names = [str(model["id"]) for model in json.load(answer)["data"]]
     except (OSError, ValueError, LookupError, TypeError):
         return ""
