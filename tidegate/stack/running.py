@@ -13,6 +13,7 @@ from runtime.environment import Environment
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
+from services.balancer.settings import unnameable_servers
 from tidegate.configuration import Configuration, load_configuration, names_servers
 from tidegate.console import api
 from tidegate.console.errors import CommandError
@@ -233,6 +234,8 @@ class RunningStack:
         notes = [*dead_keys.values()]
         if behind:
             notes.append(f"No statistics for now: {behind}")
+        if odd := unnameable_servers(self.configuration.servers):
+            notes.append(odd)
         return StartWords(
             home=self.home,
             url=self.url,

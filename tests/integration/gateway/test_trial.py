@@ -69,6 +69,8 @@ async def test_failure_is_told_with_its_verdict_and_why_and_is_tried_nowhere_els
         500,
     )
     assert failed["why"]
+    assert (failed["units"], failed["units_held"], gone["units_held"]) == (0, 1, 0)
+    assert failed["lease_id"].startswith(failed["request_id"])
     assert (gone["verdict"], gone["outcome"], gone["units"], gone["status"]) == (
         "unreachable",
         "released",
