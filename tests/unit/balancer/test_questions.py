@@ -1,4 +1,4 @@
-"""What a strategy of an operator's own is asked: who may be chosen, in the keys of the reference."""
+"""What a strategy of one's own is asked: who may be chosen, in the keys of the reference."""
 
 from contracts.base import ServerId
 from services.balancer.custom.questions import batch_questions
