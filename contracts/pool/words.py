@@ -86,7 +86,7 @@ class Policy(Part, frozen=True, kw_only=True):
     """How many accounts are asked after; 0: none."""
 
 
-class Candidate(Part, frozen=True, kw_only=True):
+class Candidate(Part, frozen=True, kw_only=True, gc=False):
     """A server that a strategy looked at; `refused` says why it could not be chosen."""
 
     server_id: ServerId

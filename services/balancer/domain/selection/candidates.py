@@ -27,14 +27,14 @@ def best_candidates(
     if len(candidates) < CANDIDATES_MAX:
         if len(ranking.servers) < len(options.able):
             candidates += unavailable_candidates(balancer, options, wanted, now)
+            del candidates[CANDIDATES_MAX:]
         if options.levels:
             candidates += _kept_candidates(balancer, options, candidates)
-        del candidates[CANDIDATES_MAX:]
+            del candidates[CANDIDATES_MAX:]
+    if options.out:
         candidates += options.out[:OUT_MAX]
-        if len(candidates) < CANDIDATES_MAX:
-            candidates += options.unable[: CANDIDATES_MAX - len(candidates)]
-    elif options.out:
-        candidates += options.out[:OUT_MAX]
+    if options.unable and len(candidates) < CANDIDATES_MAX:
+        candidates += options.unable[: CANDIDATES_MAX - len(candidates)]
     return candidates
 
 

@@ -124,16 +124,19 @@ def _choose_server(
         best = _remember_turn(balancer, eligible, ranking)
         if best.paces:
             take_turn(best, wanted.service_type, now)
+    name, why = options.strategy_name, ranking.why
+    if ranking.by:
+        name, why = ranking.by, f"{name} {why}"
     return Selected(
         server_id=best.server_id,
         url=best.server.url,
         region=best.server.region,
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
-        strategy=ranking.by or options.strategy_name,
-        in_flight=best.in_flight + bool(wanted.lease_id),
+        strategy=name,
+        in_flight=best.in_flight + (1 if wanted.lease_id else 0),
         candidates=best_candidates(balancer, ranking, options, wanted, now),
-        why=f"{options.strategy_name} {ranking.why}" if ranking.by else ranking.why,
+        why=why,
     )
 
 
