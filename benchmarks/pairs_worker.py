@@ -24,20 +24,21 @@ def rate_of(stack: Stack, count: int, clients: int) -> tuple[float, float, float
     return found["rate"], (cpu_s(pid) - before) / count * 1e6, found["p50_ms"]
 
 
-def wave_share(stack: Stack) -> float:
-    """Drive 256 clients in step on a backend of 200 ms, directly and through the gateway."""
+def wave_share(stack: Stack, clients: int) -> float:
+    """Drive clients in step on a backend of 200 ms, directly and through the gateway."""
     stack.faults("demo", kind="latency", latency_ms=200)
-    direct = load(stack.ports["demo"], 5000, 256, Authorization="Bearer bench")
-    through, _, _ = rate_of(stack, 5000, 256)
+    count = 20 * clients
+    direct = load(stack.ports["demo"], count, clients, Authorization="Bearer bench")
+    through, _, _ = rate_of(stack, count, clients)
     stack.faults("demo")
     return through / float(direct["rate"])
 
 
 def take_figure(stack: Stack, figure: str) -> float:
     """Take one of `pairs.FIGURES`."""
-    if figure == "wave_256":
-        return wave_share(stack)
     name, clients = figure.split("_")
+    if name == "wave":
+        return wave_share(stack, int(clients))
     count = 400 if clients == "1" else 4000
     rate, cpu_us, p50_ms = rate_of(stack, count, int(clients))
     return {"rate": rate, "cpu": cpu_us, "latency": p50_ms}[name]

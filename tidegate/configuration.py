@@ -130,6 +130,14 @@ def _file_tables(environment: Environment) -> dict[str, Any]:
     return read_toml(environment.config)
 
 
+def _content_of(path: Path | None) -> bytes | None:
+    """Read a file, to compare it; None: it cannot be read, which is told where it is needed."""
+    try:
+        return path.read_bytes() if path is not None else None
+    except OSError:
+        return None
+
+
 def _speaks_a_dialect(whole: Configuration) -> bool:
     """Tell whether a server is of those that judge a session by how much it does at once."""
     return any(server.dialect != PLAIN for server in whole.servers)
@@ -181,9 +189,21 @@ def with_absolute_paths(environment: Environment, whole: Configuration) -> Confi
 
 
 def settings_loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
-    """Make the function by which a service reads its tables, again and again."""
+    """Make the function by which a service reads its tables, again and again.
+
+    Files that are as they were when they were read last are not read into settings anew.
+    """
+    last: tuple[tuple[bytes | None, ...], _Settings] | None = None
 
     def load_part() -> _Settings:
+        nonlocal last
+        files = environment.config, environment.home.demo_servers
+        content = tuple(_content_of(path) for path in files)
+        if last is None or last[0] != content:
+            last = content, read_part()
+        return last[1]
+
+    def read_part() -> _Settings:
         loaded = _load_whole(environment)
         whole, demo = loaded.configuration, loaded.is_demo
         located = with_absolute_paths(environment, whole)

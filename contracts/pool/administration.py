@@ -140,6 +140,10 @@ class PoolOverview(Part, frozen=True, kw_only=True):
     in_doubt_units: int
     in_doubt_since: Instant | None = None
     """When the first of them was granted."""
+    unrenewed_leases: int = 0
+    """Open leases that their gateways should have renewed by now, had they not gone or hung."""
+    unrenewed_until: Instant | None = None
+    """When the last of these ends by itself."""
 
 
 class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply"):

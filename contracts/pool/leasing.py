@@ -67,6 +67,8 @@ class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     """Why the pool, which lacks sessions, adds none; empty: it lacks none, or adds some."""
     wait: str = ""
     """Why it may not wait, or waits no longer; empty: it did not ask to, or its time is over."""
+    why: str = ""
+    """For clients, where it is not what its reason mostly means: instead of the words for that."""
 
 
 class Free(Reply, frozen=True, kw_only=True, tag="free"):

@@ -56,6 +56,7 @@ FindingCode = Literal[
     "call_waits",
     "service_unserved",
     "growth_held",
+    "leases_unrenewed",
     "queue_full",
     "quota_used_up",
     "no_servers",
@@ -201,6 +202,8 @@ CURES: dict[FindingCode, str] = {
     "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
     " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
     " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
+    "leases_unrenewed": "Start the gateway again, or wait: the leases end by themselves"
+    " (`tidegate leases list` names them).",
     "queue_full": "See who waits (`tidegate queue list`); add sessions, or bound what one key may"
     " have waiting (`[pool] queue_max_per_key`).",
     "quota_used_up": "Wait for the reset, or add sessions by `tidegate sessions add`.",

@@ -169,9 +169,9 @@ def test_a_leader_that_is_killed_or_paused_loses_nobody_who_waits(
 def test_a_greedy_key_gets_no_more_than_each_modest_one(stack: Stack) -> None:
     names = ["greedy", *(f"modest-{number}" for number in range(9))]
     keys = {name: stack.api("/api/keys", "POST", json={"name": name}) for name in names}
-    secrets = [keys["greedy"]["key"]] * 200
+    secrets = [keys["greedy"]["key"]] * 500
     for name in names[1:]:
-        secrets += [keys[name]["key"]] * 50
+        secrets += [keys[name]["key"]] * 120
     # Nearly nobody is served before all of them wait.
     stack.faults("one", kind="latency", latency_ms=8000)
     before = stack.api("/api/sql", "POST", json={"query": "select count(*) from leases"})
@@ -189,11 +189,12 @@ def test_a_greedy_key_gets_no_more_than_each_modest_one(stack: Stack) -> None:
     agree(stack)
     query = (
         "select key_id, count(*) from (select key_id from leases where service_type = 'image'"
-        f" order by granted_at, granted_sequence offset {before['rows'][0][0] + 60} limit 400)"
+        f" order by granted_at, granted_sequence offset {before['rows'][0][0] + 60} limit 1000)"
         " group by 1"
     )
     shares = dict(stack.api("/api/sql", "POST", json={"query": query})["rows"])
-    assert {shares[keys[name]["id"]] for name in names} <= {36, 37, 38, 39, 40, 41, 42, 43, 44}
+    assert sum(shares.values()) == 1000
+    assert all(90 <= shares[keys[name]["id"]] <= 110 for name in names)
 
 
 def test_a_wait_that_is_over_says_so_and_where_it_stood(stack: Stack) -> None:

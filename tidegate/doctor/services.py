@@ -103,8 +103,9 @@ async def _pool_findings(
 ) -> list[DoctorFinding]:
     """Ask the pool how it is, and hold what it says against the buckets."""
     asked_at = clock()
+    asked = PoolStatus(overview=True)
     try:
-        reply = await ask_command(client, subjects.pool_status(), PoolStatus(), _pool, _TIMEOUT_S)
+        reply = await ask_command(client, subjects.pool_status(), asked, _pool, _TIMEOUT_S)
     except UnansweredError as error:
         return [wrong("pool", "pool_no_leader", f"nobody leads it ({type(error).__name__})")]
     if not isinstance(reply, PoolStatusReply):

@@ -120,7 +120,10 @@ def session_findings(
     )
     if reply.refused_since is not None:
         since = f"{reply.refused_since:%Y-%m-%d %H:%M:%S} UTC"
-        message = f"no login is believed since {since}: every session is suspect or disabled"
+        message = (
+            f"no login is believed since {since}: every session that is not used up is suspect or"
+            " disabled"
+        )
         yield wrong("sessions", "logins_refused", message)
     if (
         reply.sessions_active == 0 < reply.min_size
@@ -145,6 +148,15 @@ def session_findings(
         waiting = count_phrase(reply.waiting, "request waits", "requests wait")
         message = f"{waiting} for a session, {reply.queue_max:,} may"
         yield wrong("pool", "queue_full", message)
+    overview = reply.overview
+    if overview is not None and overview.unrenewed_until is not None:
+        held = count_phrase(overview.unrenewed_leases, "lease", "leases")
+        left_s = (overview.unrenewed_until - reply.now).total_seconds()
+        message = (
+            f"{held} of gateways that are gone or hang: their sessions are free again"
+            f" in {max(left_s, 0):.0f} s at the latest"
+        )
+        yield note("pool", "leases_unrenewed", message)
     for service_type, units in reply.remaining.items():
         if units == 0 and reply.sessions_active:
             yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")

@@ -150,7 +150,7 @@ _KINDS = (
         "upstream_credentials_exhausted",
         502,
         "server_error",
-        "every credential is invalid",
+        "no credential of the pool works: they are invalid or disabled, or there are none",
         should_retry=False,
     ),
     ErrorKind(

@@ -1,14 +1,23 @@
 """When those who wait for a lease may have it, as far as can be told."""
 
+from collections.abc import Hashable
 from datetime import datetime
 
 from contracts.base import ServiceType
-from contracts.pool import Waiting
+from contracts.pool import SessionStatus, Waiting
+from services.pool.domain.leading.forecast import (
+    AHEAD_MAX,
+    FORECAST_FOR,
+    Forecast,
+    Running,
+    play_forward,
+)
 from services.pool.domain.leading.line import Wait
+from services.pool.domain.records import Session
 from services.pool.domain.state import Pool
 
 _ENDS_MIN = 10
-"""Of so many ends of a type it can be told how fast they come."""
+"""Of so many ends of a type it can be told how long its exchanges last."""
 
 
 def told_of(state: Pool, wait: Wait, now: datetime) -> Waiting:
@@ -36,15 +45,65 @@ def hope_at(state: Pool, service_type: ServiceType, units: int, now: datetime) -
 
 
 def _eta_s(state: Pool, wait: Wait, position: int, now: datetime) -> float | None:
-    """Tell how long until its grant: by how fast exchanges end, or when units come back."""
-    service_type = wait.requested.service_type
+    """Tell how long until its grant: when exchanges end, else when units come back.
+
+    None: too few exchanges have ended to tell how long they last.
+    """
+    service_type, units = wait.requested.service_type, wait.requested.units
     index = state.index_at(now)
-    if index.has_units(service_type, wait.requested.units):
-        ends = state.line.recent_ends.get(service_type)
-        if ends is None or len(ends) < _ENDS_MIN:
+    if index.has_units(service_type, units):
+        durations = state.line.durations.get(service_type, ())
+        if len(durations) < _ENDS_MIN:
             return None
-        spent_s = (now - ends[0]).total_seconds()
-        return round((position + 1) * max(spent_s, 0.001) / len(ends), 3)
-    back = (index.deadlines.earliest_of(service_type), index.next_reset())
+        forecast = state.line.forecasts.get(service_type)
+        if forecast is None or not (
+            forecast.made_at <= now < forecast.made_at + FORECAST_FOR
+            and (forecast.complete or position < len(forecast.moments))
+        ):
+            forecast = _forecast_of(state, service_type, units, now)
+        if (seconds := forecast.seconds_until(position, now)) is not None:
+            return round(seconds, 3)
+        back = [index.next_reset()]
+    else:
+        back = [index.deadlines.earliest_of(service_type), index.next_reset()]
     soonest = min((moment for moment in back if moment is not None), default=None)
     return None if soonest is None else round(max(0.0, (soonest - now).total_seconds()), 3)
+
+
+def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: datetime) -> Forecast:
+    """Play forward what keeps those sessions that can serve a type, and keep what comes of it.
+
+    Leases of other types count where nobody waits for those: else their places go to these.
+    """
+    index, line = state.index_at(now), state.line
+    sorted_durations = {name: sorted(seconds) for name, seconds in line.durations.items()}
+    durations = sorted_durations[service_type]
+    left: dict[Hashable, int] = {}
+
+    def serves(session: Session) -> bool:
+        account = session.account
+        if account not in left:
+            left[account] = index.units_left_by_type(session).get(service_type, 0)
+        return left[account] >= units and session.lasting_status() is SessionStatus.ACTIVE
+
+    running = [
+        Running(
+            account=lease.session.account,
+            age_s=(now - lease.granted_at).total_seconds(),
+            durations=sorted_durations.get(lease.service_type, durations),
+        )
+        for lease in state.opened.values()
+        if lease.service_type == service_type or lease.service_type not in line.lanes
+        if serves(lease.session)
+    ]
+    recoveries = [
+        ((wakes_at - now).total_seconds(), session.account)
+        for session_id, wakes_at in index.wakes.items()
+        if serves(session := state.sessions[session_id]) and not session.open_leases
+    ]
+    ahead = min(2 * line.lanes[service_type].waiting + 64, AHEAD_MAX)
+    moments, complete = play_forward(running, recoveries, durations, left, units, ahead)
+    forecast = Forecast(now, moments, complete)
+    line.forecasts = {name: kept for name, kept in line.forecasts.items() if name in line.lanes}
+    line.forecasts[service_type] = forecast
+    return forecast

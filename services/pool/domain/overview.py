@@ -13,13 +13,20 @@ from services.pool.domain.index.choice import Index
 from services.pool.domain.quota import Zone, policy_span, zone_at
 from services.pool.domain.state import Pool
 
+_RENEWED_BY = 0.6
+"""Of a lease's life is left: gateways renew theirs while two thirds are."""
+
 
 def pool_overview(state: Pool, now: datetime) -> PoolOverview:
     """Sum up what the fold has at `now`."""
     index = state.index_at(now)
     reserved: Counter[ServiceType] = Counter()
+    overdue_at = now + policy_span(state.policy.lease_ttl_s * _RENEWED_BY)
+    unrenewed: list[datetime] = []
     for lease in state.opened.values():
         reserved[lease.service_type] += lease.units
+        if lease.expires_at < overdue_at:
+            unrenewed.append(lease.expires_at)
     doubtful = state.uncertain.values()
     return PoolOverview(
         states=_sessions_by_status(state, index),
@@ -39,6 +46,8 @@ def pool_overview(state: Pool, now: datetime) -> PoolOverview:
         in_doubt_leases=len(doubtful),
         in_doubt_units=sum(lease.units for lease in doubtful),
         in_doubt_since=min((lease.granted_at for lease in doubtful), default=None),
+        unrenewed_leases=len(unrenewed),
+        unrenewed_until=max(unrenewed, default=None),
     )
 
 

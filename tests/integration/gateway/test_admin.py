@@ -13,6 +13,7 @@ from runtime.secrets import session_identity
 from services.balancer.settings import server_objection
 from services.gateway.relay.credentials import Credentials
 from services.gateway.routes.admin import leases, queue
+from services.gateway.routes.parameters import cursor_text
 from tests.integration.gateway import calls
 from tests.integration.gateway.calls import leased, use_lease
 from tests.integration.gateway.doors import Desk, good_server
@@ -199,11 +200,35 @@ async def test_who_waits_is_listed_page_by_page(
 
     first = await staffed.ask("GET", "/api/queue?limit=3")
     rest = await staffed.ask("GET", f"/api/queue?limit=10&cursor={first['next']}")
-    error = await staffed.refused("GET", f"/api/queue?key=x&cursor={first['next']}", 400)
+    error = await staffed.refused("GET", f"/api/queue?type=image&cursor={first['next']}", 400)
 
     assert len(waiting) > 4
     assert {one["lease_id"] for one in first["data"] + rest["data"]} == set(waiting)
     assert (len(first["data"]), rest["next"], rest["total"]) == (3, "", len(waiting))
+    assert error["param"] == "cursor"
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_waits_of_what_there_is_not_are_refused_by_name(staffed: Desk, method: str) -> None:
+    wrong_type = await staffed.refused(method, "/api/queue?type=immage", 400)
+    wrong_key = await staffed.refused(method, "/api/queue?key=key_0", 400)
+
+    assert wrong_type["param"] == "type"
+    assert "'immage'" in wrong_type["message"]
+    assert wrong_key["param"] == "key"
+
+
+async def test_a_lease_that_nobody_waits_for_cannot_be_dropped(staffed: Desk) -> None:
+    error = await staffed.refused("DELETE", "/api/queue?lease=r1.1", 404)
+
+    assert "nobody waits for the lease 'r1.1'" in error["message"]
+
+
+async def test_a_cursor_before_the_first_is_no_cursor(staffed: Desk) -> None:
+    made_up = cursor_text("queue  ", -5)
+
+    error = await staffed.refused("GET", f"/api/queue?cursor={made_up}", 400)
+
     assert error["param"] == "cursor"
 
 

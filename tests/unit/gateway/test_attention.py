@@ -1,5 +1,6 @@
 """What an operator should see to, by the answers of pool and balancer."""
 
+from datetime import timedelta
 from typing import Any
 
 from contracts.balancer import (
@@ -11,14 +12,15 @@ from contracts.balancer import (
     TypeView,
 )
 from contracts.base import ServerId, ServiceType
-from contracts.pool import PoolStatusReply
+from contracts.pool import PoolOverview, PoolStatusReply
 from runtime.process.findings import CURES, State
 from services.gateway.domain.attention import attention_needed
 from tests.moments import NOON
 
 IMAGE = ServiceType("image")
 NOBODY_BELIEVED = (
-    "no login is believed since 2026-01-01 12:00:00 UTC: every session is suspect or disabled"
+    "no login is believed since 2026-01-01 12:00:00 UTC: every session that is not used up is"
+    " suspect or disabled"
 )
 
 
@@ -175,3 +177,26 @@ def test_what_cures_a_server_is_told_by_why_it_is_out() -> None:
     assert "Start the server" not in CURES["server_ejected"] + CURES["server_probe_refused"]
     assert "probe_path" in CURES["server_probe_refused"]
     assert "servers test" in CURES["server_ejected"]
+
+
+def test_leases_that_no_gateway_renews_are_told_with_when_they_end() -> None:
+    until = NOON + timedelta(seconds=400)
+    overview = PoolOverview(
+        states={},
+        units=[],
+        resets=[],
+        in_doubt_leases=0,
+        in_doubt_units=0,
+        unrenewed_leases=3,
+        unrenewed_until=until,
+    )
+
+    (finding,) = needed(pool_said(overview=overview), balancer_said())
+
+    assert finding == (
+        "leases_unrenewed",
+        (
+            "3 leases of gateways that are gone or hang: their sessions are free again in 400 s at"
+            " the latest"
+        ),
+    )

@@ -6,13 +6,17 @@ from random import Random
 
 import pytest
 
-from contracts.base import KeyId, LeaseId
-from contracts.pool import PoolStatus
-from services.pool.domain import decide_end, decide_lease, pool_status, serve_waiting
+from contracts.base import KeyId, LeaseId, ServiceType
+from contracts.pool import PoolStatus, Verdict, Waiting
+from services.pool.domain import Pool, decide_end, decide_lease, pool_status, serve_waiting
 from tests.unit.pool.builders import (
     IMAGE,
+    NOON,
+    ONE,
+    VIDEO,
     after,
     folded,
+    grant,
     lease_granted,
     lease_named,
     lease_wanted,
@@ -26,11 +30,32 @@ LOOK_EVERY_S = 2.0
 ServiceTime = Callable[[Random], float]
 
 
-def estimates_and_truth(service_time: ServiceTime, seed: int) -> list[tuple[float, float]]:
+def eta_of(
+    pool: Pool, request: str, *, service_type: ServiceType = IMAGE, seconds: float = 0
+) -> float | None:
+    """Wait for a lease for an hour, and hear how long it will take."""
+    wanted = lease_wanted(service_type, request, wait_ms=3_600_000)
+    answer = decide_lease(pool, wanted, after(seconds)).answer
+    assert isinstance(answer, Waiting)
+    return answer.eta_s
+
+
+def end_exchanges(pool: Pool, *lasted_s: float, idle_s: float = 10.0) -> None:
+    """Have exchanges run one by one, and then none until noon."""
+    at = -idle_s - sum(lasted_s)
+    for number, seconds in enumerate(lasted_s):
+        granted = grant(pool, request=f"before{number}", now=after(at))
+        at += seconds
+        decide_end(pool, usage(granted), after(at))
+
+
+def estimates_and_truth(
+    service_time: ServiceTime, seed: int, *, calls: int = CALLS, idle_s: float = 0.0
+) -> list[tuple[float, float]]:
     """Let keys of fixed loads wait, and nobody come later; what each was told, and what it was.
 
     Whoever stands at position 10 or later and is told five seconds or more counts, every two
-    seconds, as its gateway asks.
+    seconds, as its gateway asks. A pool that idled served some, one by one, and then nobody.
     """
     chance = Random(seed)
     pool = folded(
@@ -45,7 +70,9 @@ def estimates_and_truth(service_time: ServiceTime, seed: int) -> list[tuple[floa
         granted_at[name] = at
         heapq.heappush(ends, (at + service_time(chance), name))
 
-    for number in range(CALLS):
+    if idle_s:
+        end_exchanges(pool, *(service_time(chance) for _ in range(20)), idle_s=idle_s)
+    for number in range(calls):
         key = f"key-{number % KEYS}" if number % 3 else "key-0"
         request = f"r{number:04}"
         wanted = lease_wanted(request=request, key_id=KeyId(key), wait_ms=3_600_000)
@@ -57,7 +84,7 @@ def estimates_and_truth(service_time: ServiceTime, seed: int) -> list[tuple[floa
         while ends[0][0] > look_at:
             for wait in pool.line.waits.values():
                 wait.heard_at = after(look_at)
-            views = pool_status(pool, PoolStatus(waits=True, limit=CALLS), after(look_at), 1, 1)
+            views = pool_status(pool, PoolStatus(waits=True, limit=calls), after(look_at), 1, 1)
             told += [
                 (view.lease_id, look_at, view.eta_s)
                 for view in views.waits
@@ -73,19 +100,83 @@ def estimates_and_truth(service_time: ServiceTime, seed: int) -> list[tuple[floa
     return [(eta_s, granted_at[name] - at) for name, at, eta_s in told]
 
 
-@pytest.mark.parametrize(
-    "service_time",
-    [
-        lambda _: 3.0,
-        lambda chance: chance.uniform(1, 9),
-        lambda chance: chance.expovariate(1 / 4),
-        lambda chance: chance.choice([1.0, 1.0, 1.0, 20.0]),
-    ],
-    ids=["even", "uniform", "exponential", "some are long"],
-)
+EVEN_TIMES: dict[str, ServiceTime] = {
+    "even": lambda _: 3.0,
+    "uniform": lambda chance: chance.uniform(1, 9),
+    "exponential": lambda chance: chance.expovariate(1 / 4),
+}
+SERVICE_TIMES: dict[str, ServiceTime] = EVEN_TIMES | {
+    "some are long": lambda chance: chance.choice([1.0, 1.0, 1.0, 20.0]),
+}
+
+
+@pytest.mark.parametrize("service_time", SERVICE_TIMES.values(), ids=SERVICE_TIMES)
 def test_nine_estimates_of_ten_are_within_half_and_twice(service_time: ServiceTime) -> None:
     pairs = [pair for seed in range(3) for pair in estimates_and_truth(service_time, seed)]
 
     good = sum(eta_s / 2 <= truth <= eta_s * 2 for eta_s, truth in pairs)
     assert len(pairs) > 500
     assert good >= 0.9 * len(pairs)
+
+
+@pytest.mark.parametrize("service_time", EVEN_TIMES.values(), ids=EVEN_TIMES)
+def test_estimates_are_as_good_after_a_pool_idled(service_time: ServiceTime) -> None:
+    pairs = [
+        pair
+        for seed in range(30)
+        for pair in estimates_and_truth(service_time, seed, calls=60, idle_s=600.0)
+    ]
+
+    good = sum(eta_s / 2 <= truth <= eta_s * 2 for eta_s, truth in pairs)
+    assert len(pairs) > 500
+    assert good >= 0.9 * len(pairs)
+
+
+def test_who_stands_first_is_told_when_the_first_exchange_ends_however_many_run() -> None:
+    pool = folded(
+        policy_changed(session_concurrency=1, daily_limits={IMAGE: 100}),
+        *(session_added(f"session-{number}") for number in range(4)),
+    )
+    end_exchanges(pool, *[30.0] * 10)
+    for number in range(4):
+        grant(pool, request=f"busy{number}", now=after(0))
+
+    told = [eta_of(pool, f"r{number}", seconds=10) for number in range(6)]
+
+    assert told == [20.0] * 4 + [50.0] * 2
+
+
+def test_whom_no_exchange_serves_before_the_units_are_used_up_is_told_of_the_reset() -> None:
+    limits = {IMAGE: 12}
+    pool = folded(policy_changed(session_concurrency=1, daily_limits=limits), session_added())
+    end_exchanges(pool, *[1.0] * 10)
+    grant(pool, request="busy", now=after(0))
+
+    told = [eta_of(pool, f"r{number}") for number in range(2)]
+
+    assert told == [1.0, 43_200.0]
+
+
+def test_a_session_that_cools_is_a_place_that_comes_free() -> None:
+    pool = folded(policy_changed(session_concurrency=1, daily_limits={IMAGE: 50}), session_added())
+    end_exchanges(pool, *[1.0] * 10)
+    granted = grant(pool, request="limited", now=after(-1))
+    decide_end(pool, usage(granted, Verdict.RATE_LIMITED), after(0))
+    cools_s = (pool.sessions[ONE].cooling_until - NOON).total_seconds()
+
+    told = [eta_of(pool, f"r{number}") for number in range(2)]
+
+    assert told == [cools_s, cools_s + 1.0]
+
+
+def test_leases_of_another_type_count_while_nobody_waits_for_that() -> None:
+    limits = {IMAGE: 50, VIDEO: 50}
+    pool = folded(policy_changed(session_concurrency=1, daily_limits=limits), session_added())
+    end_exchanges(pool, *[1.0] * 10)
+    grant(pool, request="video", service_type=VIDEO, now=after(0))
+
+    alone = eta_of(pool, "r1")
+    eta_of(pool, "v1", service_type=VIDEO)
+    later = eta_of(pool, "r1", seconds=2)
+
+    assert (alone, later) == (1.0, 43_198.0)

@@ -346,17 +346,6 @@ def test_a_growing_pool_is_saturated_rather_than_exhausted() -> None:
     assert refusal(pool, AVATAR, "r2").reason is Refusal.SATURATED
 
 
-def test_a_pool_without_sessions_that_gets_none_is_exhausted_and_nobody_knows_for_how_long() -> (
-    None
-):
-    pool = folded()
-    pool.note_supply(empty=True)
-
-    answer = refusal(pool)
-
-    assert (answer.reason, answer.retry_after_s) == (Refusal.QUOTA_EXHAUSTED, 0.0)
-
-
 # ------------------------------------------------------------------- time and quota days
 
 

@@ -108,3 +108,19 @@ def test_every_time_zone_in_use_has_its_reset_and_so_has_the_pools_own() -> None
             resets_at=after(17 * 3600),
         ),
     ]
+
+
+def test_leases_that_nobody_renews_are_counted_with_when_the_last_of_them_ends() -> None:
+    """Gateways renew while ten minutes of 15 are left; where nine are, one is overdue."""
+    pool = folded(
+        session_added(),
+        lease_granted(request="gone", expires_at=after(800)),
+        lease_granted(request="hangs", expires_at=after(840)),
+        lease_granted(request="young", expires_at=after(900)),
+    )
+
+    before = pool_overview(pool, after(250))
+    overview = pool_overview(pool, after(305))
+
+    assert (before.unrenewed_leases, before.unrenewed_until) == (0, None)
+    assert (overview.unrenewed_leases, overview.unrenewed_until) == (2, after(840))

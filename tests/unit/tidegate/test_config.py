@@ -327,6 +327,22 @@ def test_files_that_are_named_are_found_beside_the_configuration(
     assert [one.message for one in findings] == [f"{sessions}: 1 credential"]
 
 
+def test_a_file_that_did_not_change_is_not_read_into_settings_anew(tmp_path: Path) -> None:
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 3\n")
+    load = settings_loader(read_environment({"TIDEGATE_HOME": str(tmp_path)}), PoolSettings)
+
+    first = load()
+
+    assert load() is first
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 4\n")
+    assert load().pool.min_size == 4
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 'x'\n")
+    with pytest.raises(SettingsError, match="min_size"):
+        load()
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 3\n")
+    assert load() == first
+
+
 def test_where_a_file_lies_is_no_other_policy() -> None:
     assert source_digest(PoolSettings(file="/here")) == source_digest(PoolSettings(file="/there"))
 

@@ -101,7 +101,7 @@ def refusal_error(
         return GatewayError("invalid_request", message, "n")
     code, message = _REFUSALS[refused.reason]
     wait = refused.retry_after_s or None  # 0: the pool cannot say, so the row does
-    message = message.format(service=service_type)
+    message = refused.why or message.format(service=service_type)
     if refused.reason is Refusal.QUOTA_EXHAUSTED and refused.resets_at is not None:
         resets_at = refused.resets_at.astimezone(UTC)
         message += f"; the next quota day begins at {resets_at:%Y-%m-%dT%H:%M:%SZ}"

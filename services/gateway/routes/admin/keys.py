@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from contracts.analytics import Rows
-from contracts.base import KeyId
+from contracts.base import Count, KeyId
 from contracts.gateway import KeyBounds
 from services.gateway.clients.keydecisions import BOUND_MAX, WEIGHT_MAX, KeyRefusal, KeyRefused
 from services.gateway.clients.keys import BOUNDLESS, Key, KeyScope
@@ -109,7 +109,7 @@ async def list_keys(
 ) -> KeyList:
     """List the keys; their text is known to nobody."""
     # None ever leaves the ring: a place in it is one for good.
-    begin = max(0, parse_cursor(_KEYS, cursor, int) or 0)
+    begin = parse_cursor(_KEYS, cursor, Count) or 0
     figures = await _figures_of_keys(doors)
     rows: list[FigureRow] = rows_of(figures) if figures else []
     use = {row.pop("key_id"): row for row in rows}

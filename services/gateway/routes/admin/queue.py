@@ -7,10 +7,12 @@ from litestar import delete, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from contracts.base import KeyId, LeaseId, ServiceType
+from contracts.base import Count, KeyId, LeaseId, ServiceType
 from contracts.pool import DropWaits, PoolStatus, WaitView
+from runtime.texts import as_quoted
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.admin.strategies import check_types
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import Cursor, Limit, cursor_text, parse_cursor
 
@@ -52,8 +54,9 @@ async def list_waits(
     cursor: Cursor = "",
 ) -> WaitList:
     """List who waits, the next one of each service type first."""
+    _check_filter(doors, of_type, key)
     name = f"queue {of_type} {key}"
-    behind = max(0, parse_cursor(name, cursor, int) or 0)
+    behind = parse_cursor(name, cursor, Count) or 0
     waits: dict[LeaseId, WaitView] = {}
     more = True
     while more and len(waits) < limit:
@@ -93,6 +96,7 @@ async def drop_waits(
     if not (lease or of_type or key or everything):
         message = "expected lease, type, key, or all=true"
         raise GatewayError("invalid_request", message, "lease")
+    _check_filter(doors, of_type, key)
     command = DropWaits(
         lease_id=LeaseId(lease),
         service_type=ServiceType(of_type),
@@ -105,4 +109,15 @@ async def drop_waits(
         dropped += len(done.changed)
         if lease or not done.changed:
             break
+    if lease and not dropped:
+        raise GatewayError("not_found", f"nobody waits for the lease {as_quoted(lease)}")
     return Dropped(dropped=dropped)
+
+
+def _check_filter(doors: Doors, of_type: str, key: str) -> None:
+    """Refuse a type or a key that nobody can wait for. Raises `GatewayError`."""
+    if of_type:
+        check_types("type", [of_type], doors)
+    if key and doors.key_log.ring.key_of(key) is None:
+        message = f"key: expected the id of a key, got {as_quoted(key)}"
+        raise GatewayError("invalid_request", message, "key")

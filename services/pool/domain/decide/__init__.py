@@ -49,7 +49,8 @@ decided anew.
 lease     grant, have it wait, refuse, or hold at a change of the quota day
 granting  the lease of a session that was chosen
 waiting/  who may wait, who is served first, whose wait is over
-refusals  why none, for how long, and the budget of refusals in the log
+reasons   why none, and for how long
+refusals  what the log is told of them, and their budgets in it
 end       usages
 blame     whom a verdict blames, and what follows for it
 keeping/  how many sessions are lacking, which retire unused, which are asked after

@@ -192,7 +192,8 @@ def change_session(draft: Draft, command: ChangeSession) -> Decision:
         cooled = SessionCooled(
             session_id=session.session_id,
             until=draft.now + timedelta(seconds=cool_s),
-            reason=command.reason or _OPERATOR,
+            # One that cools no more has no reason for it either.
+            reason=command.reason or (_OPERATOR if cool_s else ""),
             by=by,
         )
         draft.emit(cooled)

@@ -155,7 +155,7 @@ def _disable_session(draft: Draft, lease: Lease) -> None:
         by="pool",
     )
     draft.emit(disabled)
-    tell_refused_logins(draft, lease.request_id)
+    tell_barred_pool(draft, lease.request_id)
 
 
 def _is_convicted(draft: Draft, session: Session, server_id: ServerId) -> bool:
@@ -175,7 +175,7 @@ def _suspect_session(draft: Draft, lease: Lease, server_id: ServerId) -> None:
     )
     draft.emit(suspected)
     blame_servers(draft)
-    tell_refused_logins(draft, lease.request_id)
+    tell_barred_pool(draft, lease.request_id)
 
 
 def blame_servers(draft: Draft) -> None:
@@ -190,10 +190,16 @@ def blame_servers(draft: Draft) -> None:
             draft.emit(blamed)
 
 
+def tell_barred_pool(draft: Draft, request_id: RequestId) -> None:
+    """Tell that no login is believed any more, if all are suspect or disabled."""
+    if draft.pool.all_barred:
+        tell_refused_logins(draft, request_id)
+
+
 def tell_refused_logins(draft: Draft, request_id: RequestId) -> None:
-    """Tell once that no login is believed any more, if that is so."""
+    """Tell once that no login is believed of those sessions that are not used up."""
     pool = draft.pool
-    if not pool.all_barred or pool.evidence.refused_at is not None:
+    if pool.evidence.refused_at is not None:
         return
     standing = pool.standing
     refused = CredentialsRefused(

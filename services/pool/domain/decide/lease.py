@@ -19,13 +19,8 @@ from services.pool.domain.decide.bounds import asks_within
 from services.pool.domain.decide.decision import Decision, Draft
 from services.pool.domain.decide.end import end_lease
 from services.pool.domain.decide.granting import grant_lease, grant_reply, kinds_wanted
-from services.pool.domain.decide.refusals import (
-    GIVEN_UP,
-    refusal_for,
-    refusal_of_all,
-    tell_counted,
-    unfit_reason,
-)
+from services.pool.domain.decide.reasons import refusal_for, refusal_of_all, unfit_reason
+from services.pool.domain.decide.refusals import GIVEN_UP, tell_counted
 from services.pool.domain.decide.waiting.ending import leave_line, refuse_wait
 from services.pool.domain.decide.waiting.entering import enter_line, hear_again
 from services.pool.domain.ended import Mark

@@ -1,4 +1,4 @@
-"""No lease: why, for how long, and how much of it the log is told.
+"""How much of what is refused the log is told.
 
 Refusals are journalled one by one within two budgets: ten of a key, of which one comes back each
 second, and a hundred a second of the shard. Past either, equal ones (key, type, reason; the first
@@ -23,14 +23,10 @@ from contracts.pool import (
     Refusal,
     Refused,
     SessionRequested,
-    SessionStatus,
 )
 from services.pool.domain.decide import bounds
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.keeping.growth import may_grow
 from services.pool.domain.ended import Mark
-from services.pool.domain.index.choice import SUSPICION, Index
-from services.pool.domain.index.shelves import ShelfKind
 from services.pool.domain.leading.memory import RefusalBudget
 from services.pool.domain.state import Pool
 
@@ -38,96 +34,10 @@ REFUSALS_PER_SECOND = 100
 REFUSALS_OF_A_KEY = 10
 """So many of one key are journalled singly at once; one more each second."""
 COUNTED_FOR = timedelta(seconds=10)
-_DRAINING, _TRIAL = frozenset({ShelfKind.DRAINING}), frozenset({ShelfKind.TRIAL})
 _COUNTED_AT_ONCE = 500
 _BUDGETS_KEPT = 1000
-_RETRY_S_MIN, _RETRY_S_MAX = 1.0, 30.0
 _SECOND = timedelta(seconds=1)
-MESSAGES = {
-    Refusal.UNKNOWN_SERVICE: "there is no such service type",
-    Refusal.TOO_MANY_UNITS: "expected at least 1 unit and at most the highest daily limit",
-    Refusal.QUOTA_EXHAUSTED: "no session has an unreserved unit today",
-    Refusal.CREDENTIALS_EXHAUSTED: "every session is disabled or suspect",
-    Refusal.SATURATED: "all sessions are busy, cooling, draining, or still being made",
-}
 GIVEN_UP = Refused(reason=Refusal.CANCELLED, message="cancelled before it was granted")
-
-
-def refusal_for(reason: Refusal, retry_after_s: float = 0.0) -> Refused:
-    """Word a refusal; `retry_after_s` is 0 where nobody knows when asking again may help."""
-    return Refused(reason=reason, retry_after_s=retry_after_s, message=MESSAGES[reason])
-
-
-def unfit_reason(state: Pool, index: Index, requested: SessionRequested) -> Refusal | None:
-    """Say what no session could ever grant."""
-    limit = state.policy.daily_limits.get(requested.service_type)
-    if limit is None:
-        return Refusal.UNKNOWN_SERVICE
-    if requested.units > 1:
-        # While no account is active nobody knows which will be.
-        highest = index.highest_limit(requested.service_type)
-        limit = limit if highest is None else highest
-    # A type of which nothing is allowed is exhausted, not misused, by a request for one unit.
-    if not 1 <= requested.units <= max(limit, 1):
-        return Refusal.TOO_MANY_UNITS
-    return None
-
-
-def refusal_of_all(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
-    """Say why no session will do, and after how many seconds asking again may help.
-
-    0 seconds: nobody knows; a pool without sessions that gets none has nothing to wait for.
-    """
-    refused = _refusal_by_standing(draft, index, requested)
-    reason = draft.pool.upkeep.held_message()
-    return msgspec.structs.replace(refused, held=reason) if reason else refused
-
-
-def _refusal_by_standing(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
-    """Say the same by what stands in the way of a grant, whether the pool grows or not."""
-    pool, now = draft.pool, draft.now
-    standing = pool.standing
-    if pool.all_barred and standing[SessionStatus.SUSPECT]:
-        # At once, whatever a provisioner is about to bring: what is refused now is refused.
-        return refusal_for(Refusal.CREDENTIALS_EXHAUSTED, _trial_comes_s(draft, index, requested))
-    if pool.growing or not (pool.size or pool.provisioner_empty):
-        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
-    if not pool.size:
-        return refusal_for(Refusal.QUOTA_EXHAUSTED)
-    if pool.all_barred:
-        return refusal_for(Refusal.CREDENTIALS_EXHAUSTED)
-    grows = may_grow(pool, now)
-    if grows or not standing[SessionStatus.ACTIVE]:
-        # They drain: what they have left is no less, and somebody will let them work again.
-        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN if grows else _RETRY_S_MAX)
-    return _refusal_by_units(draft, index, requested)
-
-
-def _trial_comes_s(draft: Draft, index: Index, requested: SessionRequested) -> float:
-    """Tell in how many seconds a suspect may be tried again; 0: nobody knows."""
-    now, tried_at = draft.now, draft.pool.evidence.tried_at
-    rest = timedelta(0) if tried_at is None else max(timedelta(0), SUSPICION - (now - tried_at))
-    if index.has_units(requested.service_type, requested.units, _TRIAL):
-        return rest.total_seconds()
-    waking = index.next_waking()
-    return 0.0 if waking is None else max(_seconds_until(now, waking), rest.total_seconds())
-
-
-def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -> Refused:
-    """Say why none of the sessions that may work will do: by what they, and others, have left."""
-    now = draft.now
-    if index.has_units(requested.service_type, requested.units):
-        freed = index.deadlines.first_deadline()
-        soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)
-        return refusal_for(Refusal.SATURATED, max(soonest, _RETRY_S_MIN))
-    # Reserved units may come back with an end, at the latest by the first deadline.
-    deadline, reset = index.deadlines.earliest_of(requested.service_type), index.next_reset()
-    soonest = max(_seconds_until(now, deadline, reset), _RETRY_S_MIN)
-    if index.has_units(requested.service_type, requested.units, _DRAINING):
-        # What drains is not used up: somebody will let it work again.
-        return refusal_for(Refusal.SATURATED, min(soonest, _RETRY_S_MAX))
-    exhausted = refusal_for(Refusal.QUOTA_EXHAUSTED, soonest)
-    return msgspec.structs.replace(exhausted, resets_at=reset)
 
 
 def refuse_lease(draft: Draft, requested: SessionRequested, refused: Refused) -> None:
@@ -272,9 +182,3 @@ def count_due_at(state: Pool) -> datetime | None:
         assert event.since is not None
         return event.since + COUNTED_FOR
     return None
-
-
-def _seconds_until(now: datetime, *instants: datetime | None) -> float:
-    """Seconds from `now` to the first of the instants known; 0 when none is."""
-    soonest = min((instant for instant in instants if instant is not None), default=now)
-    return max(0.0, (soonest - now).total_seconds())

@@ -26,6 +26,7 @@ def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
     evidence = state.evidence
     if (evidence.accused or evidence.charges) and event.attempts:
         _note_server(state, event.attempts[-1].server_id)
+    note_standing(state)
     if session.failures or session.doubts:
         clear_doubts(state, session)
     noted = evidence.successes.get(event.key_id)
@@ -121,7 +122,7 @@ def on_credentials_refused(state: Pool, _: CredentialsRefused) -> None:
 
 
 def note_standing(state: Pool) -> None:
-    """See whether logins are believed again: some session is neither suspect nor disabled."""
+    """See whether logins are believed again: a call succeeded, or a session's standing changed."""
     if state.evidence.refused_at is not None and not state.all_barred:
         state.set_field(state.evidence, "refused_at", None)
 

@@ -55,7 +55,8 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
         session.trial = LeaseId("")
     if state.index is not None:
         state.index.place_session(session)
-        state.line.note_end(lease.service_type, state.at)
+        open_for = state.at - lease.granted_at
+        state.line.note_end(lease.service_type, open_for.total_seconds())
 
 
 def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) -> None:

@@ -22,6 +22,7 @@ from services.pool.domain.index.deadlines import Deadlines
 from services.pool.domain.index.places import Places, group_with
 from services.pool.domain.index.shelves import (
     COUNTABLE,
+    SUSPECTS,
     Placing,
     Shelf,
     ShelfKind,
@@ -161,6 +162,11 @@ class Index:
         """Count the accounts that have an unreserved unit today, and a countable session."""
         return sum(shelf.accounts for shelf in self.countable_shelves(service_type))
 
+    def suspects_having(self, service_type: ServiceType) -> int:
+        """Count the groups of suspects, one an account as a rule, that have a unit left today."""
+        shelves = self.countable_shelves(service_type, SUSPECTS)
+        return sum(len(level) for shelf in shelves for level in shelf.levels.values())
+
     def is_last_of_account(self, session: Session) -> bool:
         """Whether no other session that is countable uses the account of one that is."""
         groups = self._places.groups_of(session.account)
@@ -218,17 +224,17 @@ class Index:
 
     def _suspects_kind(
         self, session: Session, suspected_at: datetime, cooling: datetime | None
-    ) -> ShelfKind | None:
+    ) -> ShelfKind:
         """Tell whether a suspect may be tried; notes when it may if not."""
         due = min(suspected_at, _LATEST) + SUSPICION
         if due > self.now:
             self._wake_at(session.session_id, due)
-            return None
+            return ShelfKind.SUSPECT
         # One trial at a time, and nothing beside it: what it shows is to be of this session.
         if session.trial or cooling is not None or self._is_busy(session):
             if cooling is not None:
                 self._wake_at(session.session_id, cooling)
-            return None
+            return ShelfKind.SUSPECT
         return ShelfKind.TRIAL
 
     def _is_busy(self, session: Session) -> bool:

@@ -33,10 +33,13 @@ class ShelfKind(IntEnum):
     """As free ones, but tried after all of them: failures speak against them."""
     DRAINING = 4
     """Granted to nobody, and not countable; but what it has left is not used up."""
+    SUSPECT = 5
+    """As draining ones: suspect, and not to be tried yet, or just being tried."""
 
 
 COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.RESTING})
 """Whose units the pool has left today."""
+SUSPECTS = frozenset({ShelfKind.TRIAL, ShelfKind.SUSPECT})
 GRANTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL})
 TRIALS_FIRST = (ShelfKind.TRIAL, ShelfKind.FREE, ShelfKind.DOUBTFUL)
 NO_TRIALS = (ShelfKind.FREE, ShelfKind.DOUBTFUL)

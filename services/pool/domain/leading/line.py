@@ -13,6 +13,7 @@ import msgspec
 from contracts.base import GatewayId, KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
+from services.pool.domain.leading.forecast import Forecast
 from services.pool.domain.leading.lanes import Lanes, Order, stride_of
 
 _POSITIONS_FOR = timedelta(seconds=1)
@@ -87,8 +88,10 @@ class WaitingLine:
         self.second: datetime | None = None
         self.affinities = OrderedDict[str, SessionId]()
         """Which session served whom last, the latest last."""
-        self.recent_ends: dict[ServiceType, deque[datetime]] = {}
-        """When the last leases of a type ended."""
+        self.durations: dict[ServiceType, deque[float]] = {}
+        """How many seconds the last leases of a type that ended were open."""
+        self.forecasts: dict[ServiceType, Forecast] = {}
+        """Of those types that are waited for."""
         self.over: list[WaitOver] = []
         """Waits that ended since these were counted last."""
         self.untold: set[LeaseId] = set()
@@ -190,17 +193,17 @@ class WaitingLine:
         if len(self.affinities) > _AFFINITIES_KEPT:
             self.affinities.popitem(last=False)
 
-    def note_end(self, service_type: ServiceType, at: datetime) -> None:
-        """Note that an exchange of this type ended: how fast they do tells who waits for how long.
+    def note_end(self, service_type: ServiceType, seconds: float) -> None:
+        """Note how long a lease of this type was open: by it is told who waits for how long.
 
         Nobody takes it back: it is an estimate.
         """
-        ends = self.recent_ends.get(service_type)
-        if ends is None:
-            if len(self.recent_ends) >= _TYPES_MAX:
+        durations = self.durations.get(service_type)
+        if durations is None:
+            if len(self.durations) >= _TYPES_MAX:
                 return
-            ends = self.recent_ends[service_type] = deque(maxlen=_ENDS_KEPT)
-        ends.append(at)
+            durations = self.durations[service_type] = deque(maxlen=_ENDS_KEPT)
+        durations.append(max(seconds, 0.0))
 
     def is_served(self, index: Index) -> bool:
         """Whether nothing has come free since everybody was looked at."""

@@ -2,7 +2,8 @@
 
 A **place** is held by every session that is neither retired nor disabled; `min_size` and `max_size`
 count places. A service type runs short when it was asked for in the last hour and fewer than
-`refresh_threshold` of the countable sessions have a unit of it left.
+`refresh_threshold` of the sessions have a unit of it left: of those that are countable, and of
+suspects that have one.
 
 What a provisioner makes may cost something, and an outage must not buy credentials. So growth is
 held, and the log told, while every login is refused, while most of those that joined in the last
@@ -22,7 +23,8 @@ from services.pool.domain.records import Session
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import DAY_USED_UP, LOGINS_REFUSED, NEW_ONES_BAD, RECENTLY
 
-_LOGIN_EXPIRED = "login_expired"
+LOGIN_EXPIRED = "login_expired"
+"""Why the pool itself disables a session."""
 _SIZE_MAX = 10**9
 """A log may hold any number; a pool has fewer sessions."""
 
@@ -112,7 +114,11 @@ def _runs_short(state: Pool, service_type: ServiceType, now: datetime) -> bool:
         return False
     index = state.index_at(now)
     countable, having = index.accounts_active, index.accounts_having(service_type)
-    return not countable or having < refresh_share(state) * countable
+    if not countable:
+        return True
+    # A suspect's units are not used up: whether its login or a server is at fault shows first.
+    suspects = index.suspects_having(service_type)
+    return having + suspects < refresh_share(state) * (countable + suspects)
 
 
 def refresh_share(state: Pool) -> float:
@@ -132,16 +138,19 @@ def _growth_hold(state: Pool, wanted: int, now: datetime) -> GrowthHeld | None:
 
 
 def _is_every_login_refused(state: Pool) -> bool:
-    """Whether no session can be granted because of what logins were answered.
+    """Whether nothing can be granted because of what logins were answered.
 
-    Those that an operator disabled, every one, are none of it.
+    The log tells so also where others are used up (`tell_refused_logins`). Those that an operator
+    disabled, every one, are none of it.
     """
     standing = state.standing
+    if state.evidence.refused_at is not None:
+        return True
     barred = standing[SessionStatus.DISABLED] + standing[SessionStatus.SUSPECT]
     if not barred or barred != state.size:
         return False
     return bool(standing[SessionStatus.SUSPECT]) or any(
-        session.status is SessionStatus.DISABLED and session.reason == _LOGIN_EXPIRED
+        session.status is SessionStatus.DISABLED and session.reason == LOGIN_EXPIRED
         for session in state.sessions.values()
     )
 

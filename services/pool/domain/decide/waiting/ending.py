@@ -22,12 +22,8 @@ from contracts.pool import (
     WaitsEnded,
 )
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.decide.refusals import (
-    refusal_for,
-    refusal_of_all,
-    refuse_lease,
-    unfit_reason,
-)
+from services.pool.domain.decide.reasons import refusal_for, refusal_of_all, unfit_reason
+from services.pool.domain.decide.refusals import refuse_lease
 from services.pool.domain.decide.waiting.entering import hope_of
 from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.line import Wait

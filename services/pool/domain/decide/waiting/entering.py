@@ -9,7 +9,7 @@ from contracts.pool import Refusal, Refused, SessionRequested, Waiting
 from runtime.texts import count_phrase
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.decide.keeping.growth import may_grow
-from services.pool.domain.decide.refusals import refusal_for
+from services.pool.domain.decide.reasons import refusal_for
 from services.pool.domain.estimates import hope_at, told_of
 from services.pool.domain.leading.line import Wait
 
