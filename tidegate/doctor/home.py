@@ -34,6 +34,7 @@ def home_findings(environment: Environment) -> Iterator[DoctorFinding]:
 
 
 def _configuration_findings(environment: Environment) -> Iterator[DoctorFinding]:
+    """Read the configuration, and look for the files that it names."""
     area = "configuration"
     try:
         read = load_configuration(environment)

@@ -101,6 +101,7 @@ class ServerStates(States[ServerRow]):
         )
 
     def _on_server_ejected(self, event: ServerEjected, place: LogPlace) -> None:
+        """Put a server out, or one service type of it."""
         if event.service_type:
             until = as_micros(event.until)
             state = _TypeState(event.service_type, "ejected", event.reason, place.ts, until)
@@ -118,6 +119,7 @@ class ServerStates(States[ServerRow]):
         )
 
     def _on_server_half_opened(self, event: ServerHalfOpened, place: LogPlace) -> None:
+        """Note that it is tried again; whoever was silent is silent no more."""
         if event.service_type:
             before = self._type_states(event.server_id).get(event.service_type)
             reason = event.reason if before is None else before.reason
@@ -139,6 +141,7 @@ class ServerStates(States[ServerRow]):
         )
 
     def _on_server_readmitted(self, event: ServerReadmitted, place: LogPlace) -> None:
+        """Let it in; its slow start, if it has one, ends by the clock."""
         warm_until = _warm_until(event, place)
         if event.service_type:
             state = "slow_start" if event.slow_start_s else ""

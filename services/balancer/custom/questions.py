@@ -65,6 +65,7 @@ def server_facts(view: ServerView) -> ServerFacts:
 def _call_to_pick(
     balancer: Balancer, item: SelectServer, number: dict[ServerId, int], now: Instant
 ) -> CallToPick:
+    """Say for what a call is, and who may be chosen for it now."""
     options = options_for(balancer, item.service_type)
     eligible = eligible_servers(balancer, options, item, item.session_region, now)
     if options.levels:

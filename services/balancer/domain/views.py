@@ -50,6 +50,7 @@ def state_troubles(balancer: Balancer, now: Instant) -> Iterator[StateTrouble]:
 def _state_trouble(
     member: Member, service_type: ServiceType, state: StateName, now: Instant
 ) -> StateTrouble:
+    """Give the reason that goes with a state, without how long it is so already."""
     ejection = member.ejections.get(service_type)
     reason = "" if ejection is None else ejection.reason
     if state == "down":

@@ -210,6 +210,7 @@ async def test_statistics_that_are_not_current_degrade_the_whole(
 async def test_an_ejection_of_one_service_type_degrades_the_whole_and_is_counted(
     alone: Desk,
 ) -> None:
+    """Two servers that are well: one is out for films alone, the other comes back from that."""
     out = [TypeView(service_type=ServiceType("video"), state="ejected")]
     back = [TypeView(service_type=ServiceType("video"), state="slow_start")]
     views = [

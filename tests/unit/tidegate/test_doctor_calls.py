@@ -155,7 +155,7 @@ def test_a_call_that_would_go_to_a_server_without_capabilities_is_presumed_to_be
     assert named.message == "video: a call would succeed now (lease 2 ms, two)"
 
 
-def fleet_of(*servers: Server, **fields: Any) -> BalancerStatusReply:
+def fleet_answer(*servers: Server, **fields: Any) -> BalancerStatusReply:
     views = [ServerView(server=server, health=Health.UP, healthy=True) for server in servers]
     values: dict[str, Any] = {"strategy": "capability_based", **fields}
     return BalancerStatusReply(sequence=1, epoch=1, now=NOON, servers=views, **values)
@@ -164,7 +164,7 @@ def fleet_of(*servers: Server, **fields: Any) -> BalancerStatusReply:
 def test_capabilities_of_one_server_alone_draw_every_call_and_that_is_told() -> None:
     one, two = server_of("one", capabilities=[IMAGE]), server_of("two")
 
-    (found,) = uneven_findings(fleet_of(one, two))
+    (found,) = uneven_findings(fleet_answer(one, two))
 
     assert (found.state, found.code) == (State.NOTE, "capabilities_uneven")
     assert found.message == (
@@ -176,11 +176,11 @@ def test_capabilities_of_one_server_alone_draw_every_call_and_that_is_told() -> 
 def test_capabilities_are_even_where_all_name_them_or_another_strategy_chooses() -> None:
     one, two = server_of("one", capabilities=[IMAGE]), server_of("two")
     even = [
-        fleet_of(two, server_of("three")),
-        fleet_of(one, server_of("two", capabilities=[IMAGE])),
-        fleet_of(one, two, strategy="least_connections"),
-        fleet_of(one, two, pinned="round_robin"),
-        fleet_of(one, two, strategies={IMAGE: "adaptive"}),
+        fleet_answer(two, server_of("three")),
+        fleet_answer(one, server_of("two", capabilities=[IMAGE])),
+        fleet_answer(one, two, strategy="least_connections"),
+        fleet_answer(one, two, pinned="round_robin"),
+        fleet_answer(one, two, strategies={IMAGE: "adaptive"}),
     ]
 
     assert [[*uneven_findings(fleet)] for fleet in even] == [[]] * len(even)

@@ -32,7 +32,7 @@ def before(seconds: float) -> datetime:
     return NOON - timedelta(seconds=seconds)
 
 
-def ejected(left_s: float, **rest: Any) -> ServerEjected:
+def ejected_until(left_s: float, **rest: Any) -> ServerEjected:
     until = NOON + timedelta(seconds=left_s)
     return ServerEjected(server_id=A, until=until, times=1, reason="5 failures in a row", **rest)
 
@@ -63,48 +63,52 @@ BACK_VIDEO = "video: ejected 2 min ago: 5 failures in a row, back in 28 s"
             [(180, health(Health.DOWN, "x")), (9, health(Health.DOWN, "y"))],
             *("down", "down for 3 min: y"),
         ),
-        ([(120, ejected(28))], "ejected", "ejected 2 min ago: 5 failures in a row, back in 28 s"),
         (
-            [(120, ejected(28)), (60, health(Health.DOWN, "x")), (9, UP)],
+            [(120, ejected_until(28))],
+            "ejected",
+            "ejected 2 min ago: 5 failures in a row, back in 28 s",
+        ),
+        (
+            [(120, ejected_until(28)), (60, health(Health.DOWN, "x")), (9, UP)],
             *("ejected", "ejected 2 min ago: 5 failures in a row, back in 28 s"),
         ),
         (
-            [(120, ejected(-1))],
+            [(120, ejected_until(-1))],
             *("ejected", "ejected 2 min ago: 5 failures in a row, back once it answers a probe"),
         ),
         (
-            [(120, ejected(-60)), (50, HALF_OPEN)],
+            [(120, ejected_until(-60)), (50, HALF_OPEN)],
             *("half_open", "half open, one call at a time after: 5 failures in a row"),
         ),
-        ([(120, ejected(-60)), (15, READMITTED)], "slow_start", "starts slowly: 50%"),
-        ([(120, ejected(-60)), (30, READMITTED)], "up", ""),
+        ([(120, ejected_until(-60)), (15, READMITTED)], "slow_start", "starts slowly: 50%"),
+        ([(120, ejected_until(-60)), (30, READMITTED)], "up", ""),
         (
-            [(120, ejected(28, service_type=VIDEO))],
+            [(120, ejected_until(28, service_type=VIDEO))],
             *('ejected for ["video"]', BACK_VIDEO),
         ),
         (
-            [(120, ejected(-60, service_type=VIDEO)), (50, HALF_OPEN_VIDEO)],
+            [(120, ejected_until(-60, service_type=VIDEO)), (50, HALF_OPEN_VIDEO)],
             *("up", "video: half open, one call at a time after: 5 failures in a row"),
         ),
         (
-            [(120, ejected(-60, service_type=VIDEO)), (15, READMITTED_VIDEO)],
+            [(120, ejected_until(-60, service_type=VIDEO)), (15, READMITTED_VIDEO)],
             *("up", "video: starts slowly: 50%"),
         ),
-        ([(120, ejected(-60, service_type=VIDEO)), (31, READMITTED_VIDEO)], "up", ""),
+        ([(120, ejected_until(-60, service_type=VIDEO)), (31, READMITTED_VIDEO)], "up", ""),
         (
             [(20, SILENT)],
             *("silent", "silent for 20 s: image waited for 40 s, and nothing else was answered"),
         ),
         ([(20, SILENT), (9, HEARD)], "up", ""),
         (
-            [(40, SILENT), (20, ejected(10)), (9, HEARD)],
+            [(40, SILENT), (20, ejected_until(10)), (9, HEARD)],
             *("ejected", "ejected 20 s ago: 5 failures in a row, back in 10 s"),
         ),
         (
             [(300, ServerDrained(server_id=A, by="op"))],
             *("draining", "draining for 5 min: an operator drained it"),
         ),
-        ([(120, ejected(28)), (9, MOVED)], "", "not probed yet"),
+        ([(120, ejected_until(28)), (9, MOVED)], "", "not probed yet"),
         ([(9, ServerRemoved(server_id=A))], "removed", ""),
     ],
 )
@@ -145,7 +149,7 @@ def told_of_old_rows(path: Path, story: Story, statement: str) -> list[Any]:
 
 
 def test_of_an_ejection_of_an_earlier_version_is_told_what_is_known(tmp_path: Path) -> None:
-    story = Story().tell(policy(), session(), server_added(), UP, ejected(28))
+    story = Story().tell(policy(), session(), server_added(), UP, ejected_until(28))
     old = "update ledger.servers set state_at = null, state_reason = '', type_states = '[]'"
 
     said = told_of_old_rows(tmp_path / "a.duckdb", story, old)
