@@ -61,6 +61,8 @@ class KeysReply(Reply, frozen=True, kw_only=True, tag="keys_reply"):
     listened_s: float
     """For how long this leader has listened to them."""
     rotation: KeyRotation | None = None
+    sequence: Count = 0
+    """Up to where in the log this is true; 0 of an earlier version, which does not say it."""
 
 
 class RotateKey(Command, frozen=True, kw_only=True, tag="rotate_key"):

@@ -83,13 +83,7 @@ class Site:
         tab.evaluate(_LOOK, [theme, language])
 
     def _note(self, message: ConsoleMessage) -> None:
-        """Keep what the page was refused.
-
-        Chromium's own editing sets styles where one types over what is selected; its complaint
-        names no script but the page's address, and no line.
-        """
-        if "inline style" in message.text and message.location["url"].startswith(f"{self.url}/#"):
-            return
+        """Keep what the page was refused."""
         refused = ("Content Security Policy", "TrustedHTML", "Trusted", "Uncaught")
         if any(word in message.text for word in refused):
             self.troubles.append(message.text)

@@ -82,7 +82,7 @@ def test_test_of_a_session_says_what_its_server_says(site: Site) -> None:
 
     tab.get_by_role("button", name="Test", exact=True).click()
 
-    expect(tab.locator("dialog .note")).to_contain_text("Nobody could say.")
+    expect(tab.locator("dialog .note.warn")).to_contain_text("Nobody could say.")
 
 
 def test_many_sessions_are_changed_at_once(site: Site) -> None:
@@ -202,7 +202,9 @@ def test_key_is_issued_changed_rotated_and_revoked(site: Site) -> None:
     tab.get_by_label("at once (0: no bound)").fill("3")
     changed = act(site, tab, "Save", "key_changed")
     tab.get_by_role("button", name="shop").click()
-    rotated = act(site, tab, "Rotate", "key_changed")
+    tab.get_by_role("button", name="Rotate", exact=True).click()
+    expect(tab.locator("dialog .note.warn")).to_contain_text("opens nothing from this moment on")
+    rotated = act(site, tab, "Really rotate now?", "key_changed")
     again = tab.locator("dialog pre").inner_text()
     tab.get_by_role("button", name="I have it").click()
     tab.get_by_role("button", name="shop").click()

@@ -104,3 +104,42 @@ def test_viewer_looks_and_is_offered_nothing_that_changes(site: Site) -> None:
     expect(tab.locator("tr[data-row]").first).to_be_visible()
     expect(tab.get_by_role("button", name="Add sessions")).to_have_count(0)
     expect(tab.get_by_role("checkbox")).to_have_count(0)
+    expect(tab.locator(".read-only")).to_be_visible()
+    for name in ("sessions", "servers", "keys"):
+        site.show(tab, f"{name}?add=1")
+        expect(tab.locator("main h1")).not_to_be_empty()
+
+        assert tab.locator("dialog").count() == 0, name
+    site.show(tab, "sql")
+    expect(tab.locator("main")).to_contain_text("A viewer's key asks by GET alone")
+    expect(tab.get_by_role("button", name="Run")).to_have_count(0)
+
+
+def test_tab_that_another_signs_out_says_so(site: Site) -> None:
+    first = site.sign_in("servers")
+    second = site.open_page("servers")
+    second.wait_for_selector(".shell")
+
+    first.get_by_role("button", name="Sign out").click()
+
+    expect(second.get_by_role("alert")).to_have_text(
+        "You signed out in another tab: sign in again."
+    )
+    expect(first.get_by_role("alert")).to_have_count(0)
+
+
+def test_sign_in_without_its_cookie_is_no_wrong_key(site: Site) -> None:
+    tab = site.sign_in("servers")
+
+    site.context.clear_cookies()
+
+    expect(tab.get_by_role("alert")).to_contain_text("sign in again", timeout=15_000)
+
+
+def test_signing_in_opens_the_other_tabs_at_the_door(site: Site) -> None:
+    waiting = site.open_page("keys")
+    waiting.wait_for_selector("input[name=key]")
+
+    site.sign_in()
+
+    expect(waiting.get_by_role("heading", level=1)).to_have_text("Keys")

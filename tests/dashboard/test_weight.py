@@ -1,6 +1,7 @@
 """What the page weighs, what it keeps, and what it asks of gateways while many look."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 
@@ -13,7 +14,6 @@ from tests.e2e.stack import Stack
 
 TRANSFERRED_MAX = 100_000
 GROWTH_MAX = 5_000_000
-SESSIONS = 3_000
 _HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -100,19 +100,6 @@ def test_log_of_twenty_thousand_events_keeps_no_more_than_of_a_thousand(site: Si
 
     assert tab.get_by_text("This page keeps the latest").is_visible()
     assert late - early <= GROWTH_MAX
-
-
-def test_thousands_of_sessions_are_forty_rows(site: Site) -> None:
-    credentials = [{"credential": f"crowd-{number}"} for number in range(SESSIONS)]
-    site.stack.api("/api/sessions", "POST", json=credentials)
-    tab = site.sign_in("sessions")
-    tab.locator("tr[data-row]").first.wait_for()
-    region = tab.locator(".grid")
-    region.evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
-    tab.wait_for_timeout(500)
-
-    assert tab.locator("tr[data-row]").count() < 60
-    assert int(tab.locator("tr[data-row]").first.get_attribute("aria-rowindex") or 0) > 100
 
 
 def test_rows_stay_until_others_have_come_and_what_comes_too_late_is_not_shown(site: Site) -> None:
@@ -232,3 +219,40 @@ def test_six_tabs_share_one_stream_and_three_gateways_tell_the_same(
 
     assert tabs[5].evaluate("async () => (await fetch('/ping')).status") == 200
     assert len(streams) < len(tabs)
+
+
+def test_a_stream_that_says_nothing_is_asked_for_anew(site: Site) -> None:
+    """The gateway stands still, and its connection stays: nobody says that it is over."""
+    tab = site.sign_in("log")
+    state = tab.locator(".true-at")
+    expect(state).to_have_text("live")
+    site.stack.kill("gateway", signal.SIGSTOP)
+    try:
+        expect(state).to_have_text("connecting", timeout=40_000)
+    finally:
+        site.stack.kill("gateway", signal.SIGCONT)
+    expect(state).to_have_text("live", timeout=20_000)
+    made = call_once(site.stack)
+
+    expect(tab.locator("td", has_text=made).first).to_be_visible()
+
+
+def test_a_tab_whose_neighbour_holds_the_lock_and_says_nothing_reads_for_itself(
+    site: Site,
+) -> None:
+    mute = site.sign_in("keys")
+    filters = json.dumps(
+        dict.fromkeys(("type", "session", "request", "server", "key"), ""), separators=(",", ":")
+    )
+    mute.evaluate(
+        "(name) => { navigator.locks.request(name, () => new Promise(() => {})); }",
+        f"tidegate / {filters}",
+    )
+    tab = site.open_page("log")
+    state = tab.locator(".true-at")
+    expect(state).to_have_text("connecting")
+
+    expect(state).to_have_text("live", timeout=40_000)
+    made = call_once(site.stack)
+
+    expect(tab.locator("td", has_text=made).first).to_be_visible()

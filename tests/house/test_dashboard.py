@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from contracts.pool import Outcome, Refusal, SessionStatus, Verdict
 from runtime.process.findings import CURES
+from services.analytics.domain.questions.measures import DIMENSIONS, MEASURES
 from services.gateway.dashboard.files import FOLDER
 from services.gateway.domain import attention
 from services.gateway.domain.errors import KINDS
@@ -91,6 +93,10 @@ def test_every_code_that_the_page_may_be_given_has_words(language: str) -> None:
     findings = {code for code in CURES if f'"{code}"' in Path(attention.__file__).read_text()}
 
     assert {code for code in KINDS if f"error.{code}" not in texts} == set()
+    assert {word for word in (*MEASURES, *DIMENSIONS) if f"measure.{word}" not in texts} == set()
+    assert {word for word in Verdict if f"verdict.{word}" not in texts} == set()
+    assert {word for word in Refusal if f"reason.{word}" not in texts} == set()
+    assert {word for word in (*Outcome, *SessionStatus) if f"state.{word}" not in texts} == set()
     assert len(findings) > 15
     assert {code for code in findings if f"finding.{code}" not in texts} == set()
     assert {name: text for name, text in texts.items() if name.startswith("cure.")}.keys() == {

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from runtime.texts import count_phrase
 from tidegate.console import api, listing, output
 from tidegate.console.listing import ListedColumn, ListOptions
 
@@ -18,6 +19,7 @@ _COLUMNS = (
     ListedColumn("latency_ms"),
     ListedColumn("outcome"),
     ListedColumn("waited_ms"),
+    ListedColumn("took_ms"),
     ListedColumn("attempts"),
     ListedColumn("model", short=True),
 )
@@ -36,6 +38,7 @@ def requests(
     model: str = typer.Option("", help="Only of this model."),
     since: str = typer.Option("", help="From this moment on, such as 2026-01-31T12:00:00Z."),
     until: str = typer.Option("", help="Before this moment."),
+    ended_since: str = typer.Option("", help="That came to an end after this moment."),
     search: str = typer.Option("", "--search", help="Part of an id, a model or a message."),
     limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
     cursor: str = typer.Option("", help="Where the page before said that the next one begins."),
@@ -43,6 +46,9 @@ def requests(
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
     where: list[str] = listing.WHERE,
+    with_count: bool = typer.Option(
+        False, "--count", help="Also say how many fit in all, and what of them is only counted."
+    ),
     as_json: bool = output.JSON,
 ) -> None:
     """List clients' calls, the latest first; `explain` tells the whole of one.
@@ -61,10 +67,13 @@ def requests(
         "model": model,
         "since": since,
         "until": until,
+        "ended_since": ended_since,
         "q": search,
         "cursor": cursor,
     }
     given = {name: value for name, value in wanted.items() if value}
+    if with_count:
+        given["count"] = "true"
     answer: dict[str, Any] = api.get("/api/requests", limit=limit, **given)
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(_COLUMNS, answer["data"], options)
@@ -72,6 +81,16 @@ def requests(
         output.print_json({**answer, "data": rows})
         return
     listing.print_list(_COLUMNS, rows, options, "no such request")
+    if count := answer.get("count"):
+        _print_count(count)
     if answer["next"]:
         output.print_note(f"there are more: --cursor {answer['next']}")
     output.note_freshness(answer)
+
+
+def _print_count(count: dict[str, Any]) -> None:
+    """Say how many there are in all, and what of them has no row."""
+    output.print_prose(f"\n{count_phrase(count['calls'], 'call')} in all")
+    for kind in count["counted"]:
+        whose = kind["key_name"] or kind["key_id"]
+        output.print_prose(f"only counted: {kind['calls']} {kind['code']} of {whose}")

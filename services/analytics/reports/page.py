@@ -1,5 +1,11 @@
-"""A report as one HTML file: nothing is loaded from anywhere, and no script runs."""
+"""A report as one HTML file: nothing is loaded from anywhere, and no script runs.
 
+The file says so itself (CSP 3), so that it holds where it is kept, too: of styles it has its sheet
+alone, and no attribute.
+"""
+
+import base64
+import hashlib
 import re
 from functools import cache
 from html import escape
@@ -13,6 +19,8 @@ from services.analytics.reports.wording import NOTHING, change_text, column_labe
 _STYLE = Path(__file__).with_name("page.css")
 _PLOTS = frozenset({"bars", "line"})
 _CODE = re.compile(r"`([^`]*)`")
+_SHARE_STEP = 5
+"""Percent: a share is drawn by the nearest of these."""
 _TABLE_ROWS_MAX = 8
 """A longer table under a plot is folded away: the plot says the same."""
 
@@ -23,8 +31,9 @@ def as_page(report: Report) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy()}">\n'
         f"<title>{escape(report.title)}, {escape(report.days)}</title>\n"
-        f"<style>\n{_style_sheet()}</style>\n</head>\n<body>\n<main>\n"
+        f"<style>{_style_sheet()}</style>\n</head>\n<body>\n<main>\n"
         f"<header>\n<h1>{escape(report.title)}</h1>\n"
         f'<p class="days">{escape(report.days)}</p>\n'
         f'<p class="prose">{escape(report.caption)}</p>\n</header>\n'
@@ -34,7 +43,14 @@ def as_page(report: Report) -> str:
 
 @cache
 def _style_sheet() -> str:
-    return _STYLE.read_text()
+    shares = (f".s{n} {{ --share: {n}%; }}\n" for n in range(0, 100 + _SHARE_STEP, _SHARE_STEP))
+    return f"\n{_STYLE.read_text()}{''.join(shares)}"
+
+
+@cache
+def _policy() -> str:
+    digest = base64.b64encode(hashlib.sha256(_style_sheet().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'"
 
 
 def _section_html(section: ReportFinding) -> str:
@@ -103,8 +119,8 @@ def _cell_html(name: str, value: object) -> str:
     if text == NOTHING:
         return f'<span class="nothing">{NOTHING}</span>'
     if name.endswith("_rate") and isinstance(value, float):
-        share = f"{min(max(value, 0.0), 1.0):.1%}"
-        return f'<span class="share" style="--share: {share}">{escape(text)}</span>'
+        share = _SHARE_STEP * round(min(max(value, 0.0), 1.0) * 100 / _SHARE_STEP)
+        return f'<span class="share s{share}">{escape(text)}</span>'
     return escape(text)
 
 

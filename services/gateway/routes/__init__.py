@@ -4,7 +4,7 @@ application  all of them as one application
 doors        what they stand on, and how they ask the other services
 guard        who may come in
 logtail      the end of the log, read once for all who follow
-recent       an answer that is kept for a moment
+recent       answers that are kept for a moment
 signins      sign-ins made, opened by their cookie, ended
 refusals     every exception in the one shape of errors
 parameters   what a type alone does not check

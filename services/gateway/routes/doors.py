@@ -63,7 +63,7 @@ from services.gateway.accounts.rehearsal import Rehearsal
 from services.gateway.accounts.trial import ServerTrial
 from services.gateway.domain.errors import ErrorCode, GatewayError
 from services.gateway.routes.logtail import LogTail
-from services.gateway.routes.recent import Recent
+from services.gateway.routes.recent import Recent, RecentByName
 from services.gateway.settings import Settings
 from services.gateway.store import KeyLog
 
@@ -74,7 +74,7 @@ _SQL_TIMEOUT_S = 30.0
 _PROBE_TIMEOUT_S = 30.0
 """The balancer takes ten seconds at most, and others may have asked before."""
 _AGAIN_S = 0.1
-_OVERVIEW_KEPT_S = 1.0
+_OVERVIEW_KEPT_S, _ORDER_KEPT_S, _ORDERS_KEPT = 1.0, 60.0, 4
 _pool_decoder = msgspec.json.Decoder(
     PoolStatusReply | SessionsFound | SessionsChanged | KeysReply | Done | Failed
 )
@@ -127,6 +127,10 @@ class Doors:
     """The open streams of events."""
     overviews: Recent[Any] = field(default_factory=lambda: Recent(_OVERVIEW_KEPT_S))
     """The last answer to `GET /api/overview`: pages ask every few seconds."""
+    session_orders: RecentByName[Any] = field(
+        default_factory=lambda: RecentByName(_ORDER_KEPT_S, _ORDERS_KEPT)
+    )
+    """The lists of sessions that somebody scrolls through."""
 
     async def pool_status(self, question: PoolStatus) -> PoolStatusReply:
         """Ask the pool's fold. Raises `GatewayError`."""

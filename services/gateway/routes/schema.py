@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, Router
+from litestar import MediaType, Request, Response, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from services.gateway.dashboard.policy import schema_policy
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes import refusals
 from services.gateway.routes.contract import complete_schema
@@ -16,6 +17,7 @@ from services.gateway.routes.guard import SECURITY, watchers
 
 _NOT_FOUND = 404
 _PAGE = Path(__file__).with_name("schema.html")
+_POLICY = schema_policy(_PAGE.read_bytes())
 
 
 class SchemaPage(OpenAPIRenderPlugin):
@@ -49,8 +51,10 @@ class Contract(JsonRenderPlugin):
 
 
 async def in_our_shape(response: Response[Any]) -> Response[Any]:
-    """Replace Litestar's page for unknown paths under /schema by our error."""
+    """Give the page its policy; replace Litestar's for unknown paths under /schema by our error."""
     if response.status_code != _NOT_FOUND:
+        if response.media_type == MediaType.HTML:
+            response.headers["content-security-policy"] = _POLICY
         return response
     return refusals.error_response(GatewayError("not_found", "there is no such path under /schema"))
 

@@ -89,6 +89,11 @@ class Committer:
         """Commands not yet answered."""
         return len(self._queue) + len(self._waiting)
 
+    @property
+    def sequence(self) -> int:
+        """Up to where in the log the ledger is."""
+        return self._writer.link.sequence
+
     def log_now(self) -> datetime:
         """Tell the log's time."""
         return self._writer.next_instant(self._clock())

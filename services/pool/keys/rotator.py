@@ -87,6 +87,7 @@ class KeyRotator:
             holders=self.holders.list_holders(),
             listened_s=round(self.holders.listened_s, 3),
             rotation=self._ledger.state.rotation,
+            sequence=self._committer.sequence,
         )
 
     async def consider_rotation(self, command: RotateKey) -> RotationWanted | Failed:

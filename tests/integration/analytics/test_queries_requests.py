@@ -9,7 +9,12 @@ import pytest
 from contracts.pool import SessionLabelled
 from services.analytics.store import Readers
 from tests.integration.analytics.parts import named, stored
-from tests.integration.analytics.test_queries_true import CALLS, story
+from tests.integration.analytics.test_queries_true import (
+    CALLS,
+    COUNTED,
+    GATEWAY_REFUSED,
+    story,
+)
 from tests.unit.analytics.builders import Story, policy, session, used
 
 
@@ -60,6 +65,51 @@ def test_filters_let_through_what_they_name(
     readers: Readers, filters: dict[str, str], expected: set[str]
 ) -> None:
     assert set(listed_ids(readers, **filters)) == expected
+
+
+@pytest.mark.parametrize(("code", "figure"), [("", "calls"), ("any", "failed")])
+def test_list_and_what_is_only_counted_are_the_number_of_the_overview(
+    readers: Readers, code: str, figure: str
+) -> None:
+    (overview,) = named(readers, "overview")
+    hour: Any = overview["hour"]
+    an_hour_ago = str(overview["now"]).replace("12:00", "11:00")
+    wanted = {"code": code, "ended_since": an_hour_ago}
+
+    listed = named(readers, "requests", **wanted)
+    (count,) = named(readers, "requests_counted", **wanted)
+
+    assert count["calls"] == hour[figure]
+    assert count["rows"] == len(listed) == hour[figure] - GATEWAY_REFUSED - COUNTED
+
+
+def test_what_is_only_counted_is_told_by_key_type_and_code(readers: Readers) -> None:
+    (whole,) = named(readers, "requests_counted")
+    (limited,) = named(readers, "requests_counted", code="rate_limit_exceeded")
+    (of_a_model,) = named(readers, "requests_counted", model="jimeng-4.0", outcome="open")
+    kinds: Any = whole["counted"]
+
+    assert [(kind["code"], kind["status"], kind["calls"]) for kind in kinds] == [
+        ("pool_quota_exhausted", 429, COUNTED),
+        ("rate_limit_exceeded", 429, GATEWAY_REFUSED),
+    ]
+    assert {(kind["key_id"], kind["service_type"]) for kind in kinds} == {("k1", "image")}
+    assert (limited["rows"], limited["calls"]) == (0, GATEWAY_REFUSED)
+    assert of_a_model["counted"] is None
+
+
+def test_latency_is_what_the_lease_took_and_the_whole_stands_beside_it(tmp_path: Path) -> None:
+    """As statistics have it; the story's clock stands still, so that the whole is nothing."""
+    with stored(tmp_path / "a.duckdb", story()) as readers:
+        rows = {row["request_id"]: row for row in named(readers, "requests")}
+        told = readers.ask_rows(
+            "select request_id, total_ms from lease_facts where call and request_id = 'plain'", 9
+        ).rows
+
+    assert [["plain", rows["plain"]["latency_ms"]]] == told
+    assert rows["plain"]["took_ms"] == 0
+    assert rows["none"]["latency_ms"] is None
+    assert rows["open"]["took_ms"] is None
 
 
 def test_pages_go_through_all_rows_once(readers: Readers) -> None:

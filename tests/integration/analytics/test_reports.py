@@ -145,7 +145,11 @@ async def test_reports_are_answered_in_each_format_and_wrong_words_refused(
 
     assert [answer.status_code for answer in answers.values()] == [200, 200, 200]
     assert answers[ReportFormat.HTML].text.startswith("<!doctype html>")
-    assert "default-src 'none'" in answers[ReportFormat.HTML].headers["content-security-policy"]
+    html_page = answers[ReportFormat.HTML]
+    own = html_page.text.partition('Policy" content="')[2].partition('"')[0]
+    assert html_page.headers["content-security-policy"] == f"{own}; sandbox"
+    assert own.startswith("default-src 'none'; style-src 'sha256-")
+    assert " style=" not in html_page.text
     assert answers[ReportFormat.MARKDOWN].text.startswith("# Tidegate daily report: 2026-01-01")
     assert answers[ReportFormat.JSON].json()["since"] == "2026-01-01"
     kinds = [answer.headers["content-type"] for answer in (*answers.values(), default)]

@@ -10,7 +10,7 @@ from contracts.pool import lists
 from contracts.subjects import CREDENTIALS_BUCKET
 from runtime.secrets import Sealer
 from services.gateway.accounts import endings
-from services.gateway.routes.admin.sessions import paging
+from services.gateway.routes.admin.sessions import looking, paging
 from services.pool import domain
 from services.pool.commits import batches
 from services.pool.domain import listing
@@ -47,7 +47,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks of four sessions, and three shown at once, so that lists are put together of many."""
     monkeypatch.setattr(bulk, "BULK_MAX", 2)
     monkeypatch.setattr(domain, "BULK_MAX", 2)
-    for room in (lists, listing, batches):
+    for room in (lists, listing, batches, looking):
         monkeypatch.setattr(room, "LOOKED_MAX", 4)
     monkeypatch.setattr(paging, "_SHOWN_AT_ONCE", 3)
 
@@ -84,9 +84,79 @@ async def test_a_filter_is_kept_over_pages_and_sequences_are_told(staffed: Desk)
     assert page["total"] == len(every) - 1
 
 
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("sort", ["added", "-added", "id", "-id"])
+async def test_a_page_begins_anywhere_in_a_list_that_is_kept(staffed: Desk, sort: str) -> None:
+    every = await added_sessions(staffed, 17)
+    await staffed.ask("DELETE", f"/api/sessions/{every[3]}")
+    whole = await sessions_by_page(staffed, f"sort={sort}", 5)
+
+    first = await staffed.ask("GET", f"/api/sessions?sort={sort}&limit=4&offset=0")
+    of_it = f"sort={sort}&limit=4&order={first['order']}"
+    last = await staffed.ask("GET", f"/api/sessions?{of_it}&offset={len(whole) - 4}")
+    middle = await staffed.ask("GET", f"/api/sessions?{of_it}&offset=9")
+    behind = await staffed.ask("GET", f"/api/sessions?sort={sort}&limit=99&cursor={middle['next']}")
+    beyond = await staffed.ask("GET", f"/api/sessions?{of_it}&offset={len(whole)}")
+
+    def ids_of(page: dict[str, Any]) -> list[str]:
+        return [one["session_id"] for one in page["data"]]
+
+    assert [ids_of(page) for page in (first, last, middle)] == [whole[:4], whole[-4:], whole[9:13]]
+    assert ids_of(behind) == whole[13:]
+    assert {page["fitting"] for page in (first, last, middle, beyond)} == {len(whole)}
+    assert {page["order"] for page in (last, middle)} == {first["order"]}
+    assert (last["next"], beyond["next"], beyond["data"]) == ("", "", [])
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_a_list_is_found_to_its_end_whatever_the_length_of_looks(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool of another version looks at more, or fewer, sessions at a time than we expect."""
+    every = await added_sessions(staffed, 17)
+    seen = {}
+    for length in (3, 4, 7, 2000):
+        monkeypatch.setattr(looking, "LOOKED_MAX", length)
+        page = await staffed.ask("GET", "/api/sessions?sort=id&offset=0&limit=99")
+        seen[length] = [one["session_id"] for one in page["data"]]
+
+    assert seen == dict.fromkeys((3, 4, 7, 2000), sorted(every))
+
+
+async def test_a_list_that_is_kept_no_more_is_put_in_order_anew(staffed: Desk) -> None:
+    await added_sessions(staffed, 3)
+    kept = await staffed.ask("GET", "/api/sessions?offset=0")
+
+    other = await staffed.ask("GET", f"/api/sessions?offset=0&sort=id&order={kept['order']}")
+    gone = await staffed.ask("GET", "/api/sessions?offset=0&order=0123456789abcdef")
+
+    assert len({kept["order"], other["order"], gone["order"]}) == 3
+    assert gone["fitting"] == kept["fitting"]
+
+
+async def test_sessions_are_asked_for_by_name_as_they_are_now(staffed: Desk) -> None:
+    every = await added_sessions(staffed, 6)
+    wanted = [every[4], every[1]]
+    await staffed.ask("PATCH", f"/api/sessions/{wanted[0]}", json={"status": "draining"})
+
+    page = await staffed.ask("GET", f"/api/sessions?ids={','.join(wanted)},ses_nobody")
+
+    assert [(one["session_id"], one["status"]) for one in page["data"]] == [
+        (wanted[0], "draining"),
+        (wanted[1], "active"),
+    ]
+    assert (page["total"], page["next"]) == (len(every), "")
+
+
 @pytest.mark.parametrize(
     ("query", "param", "expected"),
     [
+        ("offset=-1", "offset", "offset"),
+        ("offset=0&cursor=x", "offset", "expected no cursor beside it"),
+        ("order=x", "order", "expected offset beside it"),
+        ("ids=a&status=active", "ids", "expected nothing else"),
+        ("ids=a&offset=0", "ids", "expected nothing else"),
+        (f"ids={','.join('a' * 201)}", "ids", "expected at most 200 ids, got 201"),
         ("status=tired", "status", "expected one of active, cooling"),
         ("status=active,", "status", "expected one of active, cooling"),
         ("service_type=tea", "service_type", "expected one of "),

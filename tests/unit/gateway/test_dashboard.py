@@ -7,7 +7,13 @@ import re
 from pathlib import Path
 
 from services.gateway.dashboard.files import PAGE, page_files
-from services.gateway.dashboard.policy import content_policy
+from services.gateway.dashboard.policy import content_policy, report_policy, schema_policy
+from services.gateway.routes import schema
+
+
+def digest_of(text: bytes) -> str:
+    """A hash as policies write it."""
+    return base64.b64encode(hashlib.sha256(text).digest()).decode()
 
 
 def test_import_map_is_the_only_inline_script_that_the_policy_allows() -> None:
@@ -15,10 +21,25 @@ def test_import_map_is_the_only_inline_script_that_the_policy_allows() -> None:
     page = b'<script type="importmap">' + text + b'</script><script>alert("no")</script>'
 
     policy = content_policy(page)
-    digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
 
-    assert policy.split("; ")[:2] == ["default-src 'none'", f"script-src 'self' 'sha256-{digest}'"]
+    assert policy.split("; ")[:2] == [
+        "default-src 'none'",
+        f"script-src 'self' 'sha256-{digest_of(text)}'",
+    ]
     assert "'unsafe" not in policy
+
+
+def test_page_over_the_api_and_reports_may_run_and_look_as_their_hashes_say() -> None:
+    page = Path(schema.__file__).with_name("schema.html").read_bytes()
+    (script,) = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    report = b"<style>p {}</style><p><style>smuggled {}</style>"
+
+    over_api, of_report = schema_policy(page), report_policy(report)
+
+    assert f"script-src 'sha256-{digest_of(script)}'" in over_api
+    assert of_report == (f"default-src 'none'; style-src 'sha256-{digest_of(b'p {}')}'; sandbox")
+    assert "unsafe" not in over_api + of_report
+    assert b" style=" not in page
 
 
 def test_page_names_its_files_by_the_digest_of_all_of_them() -> None:

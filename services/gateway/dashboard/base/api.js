@@ -9,12 +9,13 @@ const CHANGES = { "X-Tidegate": "1" };
 
 /** An error as the API words it; `code` is what a reader's language goes by. */
 export class ApiError extends Error {
-  /** @param {string} code @param {string} message @param {number} status @param {string | null} param */
-  constructor(code, message, status = 0, param = null) {
+  /** @param {string} code @param {string} message @param {number} status @param {string | null} param @param {{line: number, reason: string}[]} refused of a list of which nothing was good, why each was not */
+  constructor(code, message, status = 0, param = null, refused = []) {
     super(message);
     this.code = code;
     this.status = status;
     this.param = param;
+    this.refused = refused;
   }
 }
 
@@ -43,7 +44,8 @@ export async function fetchAnswer(path, more = {}) {
   if (answer.ok) return answer;
   const error = await errorOf(answer);
   if (answer.status === 401 && OVER.has(error.code) && !path.startsWith("/api/sign-in")) {
-    signInTrouble.value = error;
+    // Without any cookie the API knows of no sign-in: it was ended in another tab.
+    signInTrouble.value = error.code === "invalid_api_key" ? new ApiError("signed_out", "", 401) : error;
   }
   throw error;
 }
@@ -53,7 +55,7 @@ async function errorOf(answer) {
   const text = await answer.text();
   try {
     const { error } = JSON.parse(text);
-    return new ApiError(error.code, error.message, answer.status, error.param ?? null);
+    return new ApiError(error.code, error.message, answer.status, error.param ?? null, error.refused ?? []);
   } catch {
     return new ApiError("unreachable", `${answer.status} ${answer.statusText || text.slice(0, 200)}`, answer.status);
   }

@@ -1,4 +1,4 @@
-// `/` looks for something, `j` and `k` go through a list, `?` says so; Escape closes what is open.
+// `/` looks for something, `j` and `k` go through a list, Home and End to its ends, `?` says so; Escape closes what is open.
 import { signal } from "@preact/signals";
 
 export const isHelpOpen = signal(false);
@@ -12,6 +12,8 @@ export function watchKeys() {
     else if (event.key === "/") focusSearch();
     else if (event.key === "j") stepRows(1);
     else if (event.key === "k") stepRows(-1);
+    else if (event.key === "Home" && hasRows()) stepRows(-Infinity);
+    else if (event.key === "End" && hasRows()) stepRows(Infinity);
     else return;
     event.preventDefault();
   });
@@ -28,6 +30,8 @@ function focusSearch() {
   field?.focus();
   field?.select();
 }
+
+const hasRows = () => document.querySelector(".grid[data-rows]") !== null;
 
 /** Let the list on the page hear of a step. @param {number} by */
 function stepRows(by) {

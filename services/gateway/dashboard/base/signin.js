@@ -1,4 +1,4 @@
-// Who is signed in: by the key, or by the one-time link that a terminal printed.
+// Who is signed in: by the key, or by the one-time link that a terminal printed. Tabs tell each other.
 import { signal } from "@preact/signals";
 import { ApiError, ask, signInTrouble } from "./api.js";
 import { followAddress, linkIn } from "./route.js";
@@ -7,6 +7,12 @@ import { followAddress, linkIn } from "./route.js";
 
 /** Who is signed in; null: nobody. @type {import("@preact/signals").Signal<SignedIn | null>} */
 export const signedIn = signal(null);
+
+const channel = "BroadcastChannel" in self ? new BroadcastChannel(`tidegate sign-in ${location.pathname}`) : null;
+channel?.addEventListener("message", ({ data }) => {
+  if (data === "in" && !signedIn.value) beginSignIn();
+  if (data === "out" && signedIn.value) signInTrouble.value = new ApiError("signed_out", "", 401);
+});
 
 signInTrouble.subscribe((trouble) => {
   if (trouble) signedIn.value = null;
@@ -41,12 +47,15 @@ export async function signIn(key) {
   const who = await ask("/api/sign-in", { method: "POST", body: { key } });
   signInTrouble.value = null;
   signedIn.value = who;
+  channel?.postMessage("in");
 }
 
 /** Sign out, here and at every gateway. */
 export async function signOut() {
   await ask("/api/sign-in", { method: "DELETE" }).catch(() => {});
   signedIn.value = null;
+  signInTrouble.value = null;
+  channel?.postMessage("out");
 }
 
 /** Whether who is signed in may change anything. */

@@ -1,6 +1,7 @@
 // The log live. One stream per browser and filter: the tab that holds the lock reads, the others
 // hear it over a channel; where there are no locks (plain http), each visible tab reads for itself.
-// A hidden tab reads nothing, and goes on where it was when it is looked at again.
+// A hidden tab reads nothing, and goes on where it was when it is looked at again. The gateway says every five
+// seconds that it lives, and so does the tab that reads to the others: whoever hears nothing for long reads anew.
 import { fetchAnswer, withParameters } from "./api.js";
 
 /** @typedef {{event: string, type: string, time: string, [field: string]: any}} LogEvent */
@@ -9,6 +10,8 @@ import { fetchAnswer, withParameters } from "./api.js";
 const PATH = "/api/events/stream";
 const AGAIN_MS = [300, 1000, 2000, 5000];
 const TOGETHER_MS = 100;
+const SILENT_MS = 20_000;
+const LOOK_MS = 2_000;
 
 /**
  * Hear every event that fits from `after` on (empty: from now on), until what is returned is called.
@@ -20,36 +23,57 @@ export function followLog(filter, after, hear, onState = () => {}) {
   const channel = "BroadcastChannel" in self ? new BroadcastChannel(name) : null;
   let last = after;
   let until = new AbortController();
+  let readers = 0;
+  let heardAt = Date.now();
   const take = (/** @type {Heard} */ heard) => {
     if (!heard.last || isBehind(heard.last, last)) return;
     last = heard.last;
     hear(heard);
   };
-  const lead = (/** @type {AbortSignal} */ stopped) =>
-    readLog(filter, () => last, stopped, onState, (heard) => {
+  const lead = async (/** @type {AbortSignal} */ stopped) => {
+    const post = (/** @type {any} */ said) => stopped.aborted || channel?.postMessage(said);
+    const state = (/** @type {boolean} */ reads) => {
+      onState(reads);
+      post({ reads });
+    };
+    readers += 1;
+    await readLog(filter, () => last, stopped, state, (heard) => {
       take(heard);
-      channel?.postMessage(heard);
+      post(heard);
     });
+    readers -= 1;
+  };
+  /** The lock came to a tab that reads already, for its holder had said nothing. @param {AbortSignal} stopped */
+  const hold = (stopped) => new Promise((resolve) => stopped.addEventListener("abort", resolve));
   const begin = () => {
     until = new AbortController();
     const { signal } = until;
+    heardAt = Date.now();
     if (!navigator.locks || !channel) lead(signal);
-    else navigator.locks.request(name, { signal }, () => lead(signal)).catch(() => {});
+    else navigator.locks.request(name, { signal }, () => (readers ? hold(signal) : lead(signal))).catch(() => {});
   };
   const onVisible = () => {
     until.abort();
     if (!document.hidden) begin();
   };
-  channel?.addEventListener("message", (message) => {
+  const look = () => {
+    if (document.hidden || readers || until.signal.aborted || Date.now() - heardAt < SILENT_MS) return;
+    onState(false);
+    lead(until.signal);
+  };
+  channel?.addEventListener("message", ({ data }) => {
     if (document.hidden) return;
-    onState(true);
-    take(message.data);
+    heardAt = Date.now();
+    if (!readers) onState(data.reads ?? true);
+    if (data.records) take(data);
   });
   document.addEventListener("visibilitychange", onVisible);
+  const timer = setInterval(look, LOOK_MS);
   if (!document.hidden) begin();
   return () => {
     until.abort();
     channel?.close();
+    clearInterval(timer);
     document.removeEventListener("visibilitychange", onVisible);
   };
 }
@@ -75,7 +99,7 @@ async function readLog(filter, last, stopped, onState, give) {
       const answer = await fetchAnswer(path, { signal: stopped });
       failures = 0;
       onState(true);
-      await readBlocks(answer, give);
+      await readBlocks(answer, give, () => onState(true));
     } catch (error) {
       if (stopped.aborted || /** @type {any} */ (error).status === 401) return;
     }
@@ -86,13 +110,15 @@ async function readLog(filter, last, stopped, onState, give) {
   }
 }
 
-/** @param {Response} answer @param {(heard: Heard) => void} give */
-async function readBlocks(answer, give) {
+/** @param {Response} answer @param {(heard: Heard) => void} give @param {() => void} breathe called now and then, while something comes */
+async function readBlocks(answer, give, breathe) {
   const reader = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   /** @type {Heard} */
   let heard = { records: [], skipped: 0, last: "" };
   let timer = 0;
+  let silence = setTimeout(() => reader.cancel(), SILENT_MS);
+  let breathed = Date.now();
   const flush = () => {
     timer = 0;
     if (heard.last) give(heard);
@@ -102,6 +128,12 @@ async function readBlocks(answer, give) {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
+      clearTimeout(silence);
+      silence = setTimeout(() => reader.cancel(), SILENT_MS);
+      if (Date.now() - breathed > LOOK_MS) {
+        breathed = Date.now();
+        breathe();
+      }
       const blocks = (rest + value).split("\n\n");
       rest = /** @type {string} */ (blocks.pop());
       for (const block of blocks) addBlock(heard, block);
@@ -109,6 +141,7 @@ async function readBlocks(answer, give) {
     }
   } finally {
     clearTimeout(timer);
+    clearTimeout(silence);
     flush();
   }
 }

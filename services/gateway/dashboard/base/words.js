@@ -37,9 +37,9 @@ export function say(name, values = {}) {
   return form.replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
 }
 
-/** A word of the API in the reader's language, or as it is. @param {string} kind @param {string} word */
+/** A word of the API in the reader's language; one that somebody else chose as it is. @param {string} kind @param {string} word */
 export function wordFor(kind, word) {
-  return texts.value[`${kind}.${word}`] ?? word.replaceAll("_", " ");
+  return texts.value[`${kind}.${word}`] ?? word;
 }
 
 /** @param {string} name */

@@ -6,7 +6,7 @@ import { now, useAction, usePolled } from "../base/poll.js";
 import { linkTo, refine, route } from "../base/route.js";
 import { mayChange } from "../base/signin.js";
 import { say } from "../base/words.js";
-import { Answer, Card, Empty, ErrorNote, Pairs } from "../parts/cards.js";
+import { Answer, Card, Empty, ErrorNote, Pairs, ReadOnly } from "../parts/cards.js";
 import { Code } from "../parts/code.js";
 import { Dialog, Form, tell } from "../parts/dialogs.js";
 import { Check, Field } from "../parts/fields.js";
@@ -26,10 +26,10 @@ export function Page() {
   const current = opened.value && polled.value?.data.find((/** @type {any} */ key) => key.id === opened.value);
   return html`
     <${Main} title=${say("page.keys")} more=${html`<${TrueAt} of=${{ keys: polled.value?.sequence, analytics: polled.value?.figures_sequence }} lag=${polled.value?.lag} />
-      ${mayChange() && html`<button class="main-action" onClick=${() => refine({ add: 1 })}>${say("keys.issue")}</button>`}`}>
+      ${mayChange() ? html`<button class="main-action" onClick=${() => refine({ add: 1 })}>${say("keys.issue")}</button>` : html`<${ReadOnly} />`}`}>
       <${Answer} polled=${polled}>${() => html`
         <${Card}>
-          ${shown.length === 0 ? html`<${Empty} title=${say("keys.none")}>${say("keys.none_more")}<//>` : html`
+          ${shown.length === 0 ? html`<${Empty} title=${say("keys.none")}>${mayChange() && say("keys.none_more")}<//>` : html`
             <table class="plain"><thead><tr>
               <th scope="col">${say("key")}</th><th scope="col" style="width: 120px">${say("keys.scope")}</th>
               <th scope="col" class="wide">${say("keys.bounds")}</th>
@@ -44,7 +44,7 @@ export function Page() {
             </tr>`)}</tbody></table>`}
           <p style="margin-top: 12px"><${Check} name=${say("keys.with_revoked")} value=${isAll} /></p>
         <//>`}<//>
-      ${query.add && html`<${Issue} onClose=${() => refine({ add: "" })} onText=${(/** @type {string} */ said) => { text.value = said; polled.again(); }} />`}
+      ${query.add && mayChange() && html`<${Issue} onClose=${() => refine({ add: "" })} onText=${(/** @type {string} */ said) => { text.value = said; polled.again(); }} />`}
       ${current && html`<${Key} key=${current.id} of=${current} onClose=${() => (opened.value = null)} onDone=${polled.again} onText=${(/** @type {string} */ said) => (text.value = said)} />`}
       ${text.value && html`<${Dialog} title=${say("keys.text")} onClose=${() => (text.value = "")}>
         <p>${say("keys.once")}</p><${Code} text=${text.value} wrapped />
@@ -106,7 +106,7 @@ function Key({ of: key, onClose, onDone, onText }) {
   const action = useAction();
   const name = useSignal(key.name);
   const grace = useSignal(0);
-  const isSure = useSignal(false);
+  const sure = useSignal("");
   const { body, fields } = useBounds(key);
   const path = `/api/keys/${encodeURIComponent(key.id)}`;
   const save = async (/** @type {Event} */ event) => {
@@ -145,9 +145,10 @@ function Key({ of: key, onClose, onDone, onText }) {
           <div class="row"><button class="main-action" disabled=${action.busy}>${say("save")}</button></div></form>
         <div class="row" style="align-items: end">
           <${Field} name=${say("keys.grace")} value=${grace} type="number" min="0" max="10080" />
-          <button disabled=${action.busy} onClick=${rotate}>${say("keys.rotate")}</button>
-          <button class="danger" disabled=${action.busy} onClick=${isSure.value ? revoke : () => (isSure.value = true)}>${say(isSure.value ? "keys.revoke_sure" : "keys.revoke")}</button>
-        </div>`}
+          <button class=${sure.value === "rotate" ? "danger" : ""} disabled=${action.busy} onClick=${Number(grace.value) > 0 || sure.value === "rotate" ? rotate : () => (sure.value = "rotate")}>${say(sure.value === "rotate" ? "keys.rotate_sure" : "keys.rotate")}</button>
+          <button class="danger" disabled=${action.busy} onClick=${sure.value === "revoke" ? revoke : () => (sure.value = "revoke")}>${say(sure.value === "revoke" ? "keys.revoke_sure" : "keys.revoke")}</button>
+        </div>
+        ${sure.value === "rotate" && html`<div class="note warn" role="status">${say("keys.rotate_now")}</div>`}`}
       <${ErrorNote} error=${action.error} />
       <div class="row"><a href=${linkTo("requests", { key: key.id })}>${say("page.requests")}</a><a href=${linkTo("log", { key: key.id })}>${say("page.log")}</a></div>
     <//>

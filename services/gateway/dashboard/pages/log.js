@@ -9,7 +9,7 @@ import { Empty, ErrorNote } from "../parts/cards.js";
 import { Code, CopyButton } from "../parts/code.js";
 import { Dialog } from "../parts/dialogs.js";
 import { Search } from "../parts/fields.js";
-import { Grid, GridFoot } from "../parts/grid.js";
+import { atEnd, Grid, GridFoot } from "../parts/grid.js";
 import { Main } from "../parts/shell.js";
 
 const PAGE = 200;
@@ -93,7 +93,7 @@ export function Page() {
       ${seen.isFresh && seen.events.length === 0 && !seen.error
         ? html`<div class="card"><${Empty} title=${say("log.none")}>${Object.values(filter).some(Boolean) ? html`<a href=${linkTo("log")}>${say("filters_off")}</a>` : say("log.none_more")}<//></div>`
         : html`
-          <${Grid} label=${say("page.log")} rows=${seen.events} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${seen.more}
+          <${Grid} label=${say("page.log")} rows=${seen.events} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${atEnd(seen.events, seen.more)}
             onOpen=${(/** @type {LogEvent} */ event) => (opened.value = event)} columns=${columnsOf()} />
           <${GridFoot} count=${seen.events.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.events.length ? parseInt(seen.events[0].event) : undefined}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
       ${opened.value && html`<${One} event=${opened.value} onClose=${() => (opened.value = null)} />`}

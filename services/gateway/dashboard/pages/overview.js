@@ -3,6 +3,7 @@ import { html, h } from "../base/html.js";
 import { ago, clock, day, duration, figure, hour, moment, number, percent } from "../base/formats.js";
 import { now, usePolled } from "../base/poll.js";
 import { linkTo } from "../base/route.js";
+import { mayChange } from "../base/signin.js";
 import { isSaid, say, wordFor } from "../base/words.js";
 import { Answer, Card, Empty, withCode } from "../parts/cards.js";
 import { Chart, Sparkline } from "../parts/chart.js";
@@ -12,6 +13,7 @@ import { Chip, State, toneOf, typeColour } from "../parts/states.js";
 import { sequencesOf } from "../parts/trueat.js";
 
 const EVERY_S = 5;
+const HOUR_MS = 3_600_000;
 
 export function Page() {
   const polled = usePolled("/api/overview", EVERY_S);
@@ -80,10 +82,11 @@ function Figures({ seen }) {
   const { calls, queue, in_doubt: doubt } = seen;
   const minute = calls?.minute ?? {};
   const hour = calls?.hour ?? {};
+  const ended_since = new Date(Date.parse(seen.at) - HOUR_MS).toISOString();
   return html`
     <nav class="card figures" aria-label=${say("overview.figures")}>
-      <${Figure} to=${linkTo("requests")} label=${say("overview.calls")} value=${figure(minute.per_s)} unit="/s" beside=${say("overview.calls_hour", { n: hour.calls ?? 0, count: number(hour.calls) })} />
-      <${Figure} to=${linkTo("requests", { code: "any" })} label=${say("overview.failures")} value=${percent(hour.failure_rate)} bad=${hour.failure_rate > 0.02} beside=${say("overview.failed_hour", { n: hour.failed ?? 0, count: number(hour.failed) })} />
+      <${Figure} to=${linkTo("requests", { ended_since })} label=${say("overview.calls")} value=${figure(minute.per_s)} unit="/s" beside=${say("overview.calls_hour", { n: hour.calls ?? 0, count: number(hour.calls) })} />
+      <${Figure} to=${linkTo("requests", { code: "any", ended_since })} label=${say("overview.failures")} value=${percent(hour.failure_rate)} bad=${hour.failure_rate > 0.02} beside=${say("overview.failed_hour", { n: hour.failed ?? 0, count: number(hour.failed) })} />
       <${Figure} to=${linkTo("usage")} label=${say("overview.latency")} value=${duration(hour.latency_p50_ms)} beside=${say("overview.high", { long: duration(hour.latency_p95_ms) })} />
       <${Figure} to=${linkTo("requests", { outcome: "waiting" })} label=${say("overview.waiting")} value=${number(queue?.waiting)} beside=${say("overview.waiting_for")} />
       <${Figure} to=${linkTo("requests", { outcome: "open" })} label=${say("overview.in_flight")} value=${number(queue?.open_leases)} beside=${say("overview.leases")} />
@@ -153,7 +156,7 @@ const Attention = ({ found }) => html`
 const Sessions = ({ sessions }) => html`
   <${Card} title=${say("page.sessions")} more=${html`<a href=${linkTo("sessions")}>${say("in_all", { n: sessions.total, count: number(sessions.total) })}</a>`}>
     ${sessions.total === 0
-      ? html`<${Empty} title=${say("overview.no_sessions")}><a href=${linkTo("sessions", { add: 1 })}>${say("sessions.add")}</a><//>`
+      ? html`<${Empty} title=${say("overview.no_sessions")}>${mayChange() && html`<a href=${linkTo("sessions", { add: 1 })}>${say("sessions.add")}</a>`}<//>`
       : html`<${Tally} page="sessions" states=${sessions.states} />`}
   <//>
 `;
@@ -177,7 +180,7 @@ function Servers({ servers }) {
   return html`
     <${Card} title=${say("page.servers")} more=${title}>
       ${servers.total === 0
-        ? html`<${Empty} title=${say("overview.no_servers")}><a href=${linkTo("servers", { add: 1 })}>${say("servers.add")}</a><//>`
+        ? html`<${Empty} title=${say("overview.no_servers")}>${mayChange() && html`<a href=${linkTo("servers", { add: 1 })}>${say("servers.add")}</a>`}<//>`
         : html`<${ServerTable} list=${servers.listed} />`}
       ${more > 0 && html`<p class="small"><a href=${linkTo("servers")}>${say("overview.more", { count: number(more) })}</a></p>`}
     <//>

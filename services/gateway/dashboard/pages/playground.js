@@ -4,6 +4,7 @@ import { addressOf, ApiError } from "../base/api.js";
 import { bytes, duration } from "../base/formats.js";
 import { useAction } from "../base/poll.js";
 import { linkTo } from "../base/route.js";
+import { mayChange } from "../base/signin.js";
 import { isSaid, say, wordFor } from "../base/words.js";
 import { asCurl, asNode, asPython, KINDS } from "../parts/calls.js";
 import { Card, Empty, ErrorNote } from "../parts/cards.js";
@@ -63,7 +64,7 @@ export function Page() {
           <//>
         </div>
         <${Card} title=${say("playground.answer")}>
-          ${answer.value ? html`<${Shown} answer=${answer.value} />` : html`<${Empty} title=${say(action.busy ? "busy" : "playground.none")}>${say("playground.none_more")} <a href=${linkTo("keys", { add: 1 })}>${say("keys.issue")}</a><//>`}
+          ${answer.value ? html`<${Shown} answer=${answer.value} />` : html`<${Empty} title=${say(action.busy ? "busy" : "playground.none")}>${say("playground.none_more")} ${mayChange() && html`<a href=${linkTo("keys", { add: 1 })}>${say("keys.issue")}</a>`}<//>`}
         <//>
       </div>
     <//>

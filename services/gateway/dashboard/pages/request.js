@@ -9,6 +9,7 @@ import { Code } from "../parts/code.js";
 import { Lane } from "../parts/lane.js";
 import { Main } from "../parts/shell.js";
 import { Chip, State } from "../parts/states.js";
+import { attemptOf, spanWords } from "../parts/stories.js";
 
 /** @param {{id: string}} props */
 export function Request({ id }) {
@@ -54,7 +55,7 @@ function Story({ story }) {
       <${Card} title=${say("request.why")}>
         <ol class="stack" style="gap: 10px">
           ${(lane?.spans ?? []).map((/** @type {any} */ span) => html`<li class="wrap">
-            <span class="quiet tab">${duration(span.from_ms)}</span> ${span.words}</li>`)}
+            <span class="quiet tab">${duration(span.from_ms)}</span> ${spanWords(span, service, span.kind === "attempt" && attemptOf(span, story))}</li>`)}
           ${story.refusals.map((/** @type {any} */ one) => html`<li class="wrap"><${State} state="refused" /> ${wordFor("reason", one.reason)} <span class="quiet">${one.count > 1 ? say("request.counted", { n: one.count, count: number(one.count) }) : ""}</span></li>`)}
         </ol>
       <//>

@@ -6,11 +6,11 @@ import { now, useAction, usePolled } from "../base/poll.js";
 import { linkTo, openPage, refine, route } from "../base/route.js";
 import { mayChange } from "../base/signin.js";
 import { say, wordFor } from "../base/words.js";
-import { Answer, Card, Empty, ErrorNote } from "../parts/cards.js";
+import { Answer, Card, Empty, ErrorNote, ReadOnly } from "../parts/cards.js";
 import { Sparkline } from "../parts/chart.js";
 import { Dialog, tell } from "../parts/dialogs.js";
 import { Main } from "../parts/shell.js";
-import { State } from "../parts/states.js";
+import { State, whyOf } from "../parts/states.js";
 import { TrueAt } from "../parts/trueat.js";
 import { PutServer, ServerDetail } from "./server.js";
 
@@ -25,20 +25,20 @@ export function Page() {
   const sequencesNow = { balancer: servers.value?.sequence, analytics: history.value?.sequence };
   const opened = id && servers.value?.data.find((/** @type {any} */ view) => view.server.server_id === id);
   return html`
-    <${Main} title=${say("page.servers")} more=${html`<${TrueAt} of=${sequencesNow} lag=${history.value?.lag} />${mayChange() && html`<span class="row">
+    <${Main} title=${say("page.servers")} more=${html`<${TrueAt} of=${sequencesNow} lag=${history.value?.lag} />${mayChange() ? html`<span class="row">
       <button onClick=${() => (isProbing.value = true)}>${say("servers.probe")}</button>
-      <button class="main-action" onClick=${() => refine({ add: 1 })}>${say("servers.add")}</button></span>`}`}>
+      <button class="main-action" onClick=${() => refine({ add: 1 })}>${say("servers.add")}</button></span>` : html`<${ReadOnly} />`}`}>
       <${Answer} polled=${servers}>${(/** @type {any} */ list) => html`
         <div class="stack">
           <${Card}>
             ${list.data.length === 0
-              ? html`<${Empty} title=${say("overview.no_servers")}>${say("servers.none_more")}<//>`
+              ? html`<${Empty} title=${say("overview.no_servers")}>${mayChange() && say("servers.none_more")}<//>`
               : html`<${Table} list=${list.data} history=${of} state=${query.state} />`}
           <//>
           ${![404, 405].includes(history.error?.status ?? 0) && html`<${ErrorNote} error=${history.error} />`}
           <${Strategy} list=${list} onDone=${servers.again} />
         </div>`}<//>
-      ${query.add && html`<${PutServer} onClose=${() => refine({ add: "" })} onDone=${servers.again} />`}
+      ${query.add && mayChange() && html`<${PutServer} onClose=${() => refine({ add: "" })} onDone=${servers.again} />`}
       ${opened && html`<${ServerDetail} view=${opened} history=${of.get(id)} sequences=${sequencesNow} lag=${history.value?.lag} onClose=${() => openPage("servers", query)} onDone=${servers.again} />`}
       ${isProbing.value && html`<${Probes} onClose=${() => (isProbing.value = false)} />`}
     <//>
@@ -66,7 +66,7 @@ const Row = ({ view, past }) => {
   const { server } = view;
   return html`<tr>
     <td class="cut" title=${`${server.server_id} ${server.url}`}><a class="strong" href=${linkTo("servers", {}, server.server_id)}>${server.server_id}</a> <span class="quiet">${server.region}</span></td>
-    <td><div class="cut" title=${view.words || view.reason}><${State} state=${view.state || view.health} /> <span class="quiet">${view.words || view.reason}</span></div></td>
+    <td><div class="cut" title=${view.words || view.reason}><${State} state=${view.state || view.health} /> <span class="quiet">${whyOf(view.state || view.health, view.words || view.reason)}</span></div></td>
     <td class="num">${number(view.connections ?? 0)} <span class="quiet">/ ${number(server.max_sessions ?? 100)}</span></td>
     <td class="num wide">${view.avg_response_ms ? duration(view.avg_response_ms) : "–"}</td>
     <td class="wide">${past ? h(Sparkline, { values: past.points.map((/** @type {any} */ point) => point.p50_ms), label: say("servers.last_hour") }) : html`<span class="quiet">–</span>`}</td>

@@ -9,7 +9,7 @@ import { say, wordFor } from "../base/words.js";
 import { Answer, Empty, ErrorNote, Pairs } from "../parts/cards.js";
 import { Dialog, tell } from "../parts/dialogs.js";
 import { QuotaBar } from "../parts/quotabar.js";
-import { State } from "../parts/states.js";
+import { reasonOf, State } from "../parts/states.js";
 import { TrueAt } from "../parts/trueat.js";
 
 /** What is sent of each action. @type {Record<string, any>} */
@@ -38,12 +38,12 @@ export function Session({ id, onClose, onDone }) {
       <${Answer} polled=${polled}>${(/** @type {any} */ one) => html`
         <div class="stack">
           ${Object.keys(one.limits).map((type) => html`<div class="row">
-            <span style="min-width: 64px">${wordFor("type", type)}</span>
+            <span class="cut" style="min-width: 64px; max-width: 40%" title=${type}>${wordFor("type", type)}</span>
             <div class="grow">${h(QuotaBar, { quota: { service_type: type, used: one.used[type] ?? 0, reserved: one.reserved[type] ?? 0, remaining: one.remaining[type] ?? 0, limit: one.limits[type] } })}</div>
             <span class="tab quiet">${say("left_short", { left: one.remaining[type] ?? 0, limit: one.limits[type] })}</span></div>`)}
           <${Pairs} of=${[
             ["id", html`<code>${one.session_id}</code>`],
-            [say("state"), html`<${State} state=${one.status} /> ${one.cooling_s > 0 ? duration(one.cooling_s * 1000) : ""} <span class="quiet">${one.reason}</span>`],
+            [say("state"), html`<${State} state=${one.status} /> ${one.cooling_s > 0 ? duration(one.cooling_s * 1000) : ""} <span class="quiet">${reasonOf(one)}</span>`],
             [say("quota_day"), `${one.quota_day} · ${say("resets_in")} ${duration(Math.round(one.resets_in_s) * 1000)}`],
             [say("region"), one.region],
             [say("overview.in_flight"), one.open_leases ?? 0],

@@ -1,13 +1,14 @@
 // Sessions added: pasted or from a file; bad lines are named before anything is sent, and after.
-import { html, useSignal } from "../base/html.js";
-import { ask } from "../base/api.js";
+// They are sent in lots: where one fails, what was added before is told, and one goes on from there.
+import { html, useEffect, useRef, useSignal } from "../base/html.js";
+import { ApiError, ask } from "../base/api.js";
 import { number } from "../base/formats.js";
 import { useAction } from "../base/poll.js";
 import { say } from "../base/words.js";
 import { ErrorNote } from "../parts/cards.js";
 import { Dialog, tell } from "../parts/dialogs.js";
 
-const AT_ONCE = 10_000;
+const LOT = 500;
 const SHOWN_MAX = 12;
 /** What may stand in a header behind `Bearer `. */
 const SAYABLE = /^[\x21-\x7e]{1,4096}$/;
@@ -54,66 +55,89 @@ function wrongWith(session, seen) {
   return null;
 }
 
-/** Send all good lines, and say of each refused one which line it was. @param {string} text */
-async function sendLines(text) {
-  const read = readLines(text);
-  const seen = { good: 0, added: 0, revived: 0, refused: [...read.refused] };
-  for (let start = 0; start < read.sessions.length; start += AT_ONCE) {
-    const body = read.sessions.slice(start, start + AT_ONCE);
-    const answer = await ask("/api/sessions", { method: "POST", body });
-    seen.good += answer.data.length;
-    seen.added += answer.added.length;
-    seen.revived += answer.revived.length;
-    for (const one of answer.refused) seen.refused.push({ line: read.lines[start + one.line - 1], reason: one.reason });
-  }
-  seen.refused.sort((a, b) => a.line - b.line);
-  return seen;
+/** How far the sending is: `next` is the first of the good lines that was not answered. @typedef {{lines: number[], sessions: any[], next: number, good: number, added: number, revived: number, refused: Refused[]}} Sending */
+
+/** Send the next lot; what is refused is told by its line. Throws `ApiError` for a lot that failed. @param {Sending} sending @returns {Promise<Sending>} */
+export async function sendLot(sending) {
+  const { lines, sessions, next } = sending;
+  const end = Math.min(next + LOT, sessions.length);
+  const answer = await ask("/api/sessions", { method: "POST", body: sessions.slice(next, end) }).catch((error) => {
+    if (error instanceof ApiError && error.refused.length) return { data: [], added: [], revived: [], refused: error.refused };
+    throw error;
+  });
+  const refused = answer.refused.map((/** @type {Refused} */ one) => ({ line: lines[next + one.line - 1], reason: one.reason }));
+  return {
+    ...sending,
+    next: end,
+    good: sending.good + answer.data.length,
+    added: sending.added + answer.added.length,
+    revived: sending.revived + answer.revived.length,
+    refused: [...sending.refused, ...refused].sort((a, b) => a.line - b.line),
+  };
 }
 
 /** @param {{onClose: () => void, onDone: () => void}} props */
 export function AddSessions({ onClose, onDone }) {
   const text = useSignal("");
-  const preview = useSignal(/** @type {{good: number, refused: Refused[], isSent: boolean} | null} */ (null));
+  const sending = useSignal(/** @type {Sending | null} */ (null));
+  const isOver = useRef(false);
   const action = useAction();
+  useEffect(() => () => void (isOver.current = true), []);
   const change = (/** @type {string} */ said) => {
     text.value = said;
-    preview.value = null;
+    sending.value = null;
+    action.clear();
   };
-  const look = () => {
-    const read = readLines(text.value);
-    preview.value = { good: read.sessions.length, refused: read.refused, isSent: false };
-  };
-  const add = () =>
-    action.run(async () => {
-      const done = await sendLines(text.value);
-      tell(say("sessions.added", { added: number(done.added), revived: number(done.revived) }));
-      onDone();
-      if (done.refused.length) preview.value = { good: done.good, refused: done.refused, isSent: true };
-      else onClose();
+  const look = () => (sending.value = { ...readLines(text.value), next: 0, good: 0, added: 0, revived: 0 });
+  const add = async () => {
+    isOver.current = false;
+    const isWhole = await action.run(async () => {
+      for (let now = sending.value; now && now.next < now.sessions.length && !isOver.current; now = sending.value) sending.value = await sendLot(now);
     });
+    const now = /** @type {Sending} */ (sending.value);
+    if (now.good) onDone();
+    if (!isWhole || now.next < now.sessions.length) return;
+    tell(say("sessions.added", { added: number(now.added), revived: number(now.revived) }));
+    if (!now.refused.length) onClose();
+  };
   const take = async (/** @type {any} */ event) => {
     const [file] = event.currentTarget.files;
     if (file) change(await file.text());
   };
-  const seen = preview.value;
+  const seen = sending.value;
+  const isSent = seen !== null && seen.next >= seen.sessions.length && seen.next > 0;
+  const isBegun = seen !== null && seen.next > 0 && !isSent;
   return html`
     <${Dialog} title=${say("sessions.add")} onClose=${onClose}>
-      <form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); seen && !seen.isSent ? add() : look(); }}>
+      <form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); seen && !isSent ? add() : look(); }}>
         <label class="field"><span>${say("sessions.paste")}</span>
-          <textarea class="mono" rows="8" spellcheck="false" autocomplete="off" value=${text.value} onInput=${(/** @type {any} */ event) => change(event.currentTarget.value)}></textarea></label>
-        <label class="field"><span>${say("sessions.file")}</span><input type="file" accept=".txt,.jsonl,.json,text/plain" onChange=${take} /></label>
-        ${seen && html`<div class=${`note ${seen.refused.length ? "warn" : "good"}`} role="status">
-          <b>${say(seen.isSent ? "sessions.sent" : "sessions.preview", { good: number(seen.good), bad: number(seen.refused.length) })}</b>
-          ${seen.refused.slice(0, SHOWN_MAX).map((one) => html`<div>${say("sessions.line", { line: one.line })} ${one.reason}</div>`)}
-          ${seen.refused.length > SHOWN_MAX && html`<div>${say("and_more", { n: seen.refused.length - SHOWN_MAX, count: number(seen.refused.length - SHOWN_MAX) })}</div>`}
-        </div>`}
+          <textarea class="mono" rows="8" spellcheck="false" autocomplete="off" disabled=${action.busy} value=${text.value} onInput=${(/** @type {any} */ event) => change(event.currentTarget.value)}></textarea></label>
+        <label class="field"><span>${say("sessions.file")}</span><input type="file" accept=".txt,.jsonl,.json,text/plain" disabled=${action.busy} onChange=${take} /></label>
+        ${seen && html`<${Progress} seen=${seen} isSent=${isSent} isFailed=${action.error !== null} />`}
         <${ErrorNote} error=${action.error} />
         <div class="row" style="justify-content: flex-end">
-          <button type="button" onClick=${onClose}>${say("leave_it")}</button>
-          <button class="main-action" disabled=${action.busy || !text.value.trim() || (seen !== null && seen.good === 0)}>
-            ${action.busy ? say("busy") : seen && !seen.isSent ? say("sessions.add_good", { n: seen.good, count: number(seen.good) }) : say("sessions.look")}</button>
+          ${action.busy ? html`<button type="button" onClick=${() => (isOver.current = true)}>${say("sessions.stop")}</button>` : html`<button type="button" onClick=${onClose}>${say(isSent ? "close" : "leave_it")}</button>`}
+          <button class="main-action" disabled=${action.busy || !text.value.trim() || (seen !== null && seen.sessions.length === 0)}>
+            ${action.busy ? say("busy") : isBegun ? say("sessions.go_on", { line: seen.lines[seen.next] }) : seen && !isSent ? say("sessions.add_good", { n: seen.sessions.length, count: number(seen.sessions.length) }) : say("sessions.look")}</button>
         </div>
       </form>
     <//>
+  `;
+}
+
+/** What can be added; once it is begun, what was added and what was not. @param {{seen: Sending, isSent: boolean, isFailed: boolean}} props */
+function Progress({ seen, isSent, isFailed }) {
+  const { refused, sessions, next } = seen;
+  const words = !next && !isFailed
+    ? say("sessions.preview", { good: number(sessions.length), bad: number(refused.length) })
+    : say("sessions.sent", { good: number(seen.good), bad: number(refused.length) });
+  const more = refused.length - SHOWN_MAX;
+  return html`
+    <div class=${`note ${refused.length || isFailed ? "warn" : "good"}`} role="status">
+      <b>${words}</b>
+      ${(next > 0 || isFailed) && !isSent && html`<div>${say("sessions.waiting", { done: number(next), of: number(sessions.length), line: seen.lines[next] })}</div>`}
+      ${refused.slice(0, SHOWN_MAX).map((one) => html`<div>${say("sessions.line", { line: one.line })} ${one.reason}</div>`)}
+      ${more > 0 && html`<div>${say("and_more", { n: more, count: number(more) })}</div>`}
+    </div>
   `;
 }

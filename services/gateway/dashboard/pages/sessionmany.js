@@ -29,7 +29,7 @@ export function ManySessions({ picked, rows, filter, onDone }) {
   const sure = useSignal("");
   const isWhole = useSignal(false);
   const runPicked = async (/** @type {string} */ action) => {
-    const waiting = rows.map((row) => row.session_id).filter((id) => picked.value.has(id));
+    const waiting = [...picked.value];
     const seen = { done: 0, of: waiting.length, refused: /** @type {{id: string, message: string}[]} */ ([]) };
     progress.value = { ...seen };
     const work = async () => {

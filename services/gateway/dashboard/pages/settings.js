@@ -5,7 +5,7 @@ import { number } from "../base/formats.js";
 import { useAction, usePolled } from "../base/poll.js";
 import { mayChange } from "../base/signin.js";
 import { say, wordFor } from "../base/words.js";
-import { Answer, Card, Empty, ErrorNote, Pairs } from "../parts/cards.js";
+import { Answer, Card, Empty, ErrorNote, Pairs, ReadOnly } from "../parts/cards.js";
 import { tell } from "../parts/dialogs.js";
 import { Search, Select } from "../parts/fields.js";
 import { Main } from "../parts/shell.js";
@@ -24,7 +24,7 @@ export function Page() {
         ${config.value?.held && html`<${Held} held=${config.value.held} onDone=${config.again} />`}
         <div class="columns">
           <${Card} title=${say("settings.health")}><${Answer} polled=${health}>${(/** @type {any} */ one) => html`<${Health} health=${one} config=${config.value} />`}<//><//>
-          <${Card} title=${say("settings.secrets")}><${Answer} polled=${secrets}>${(/** @type {any} */ one) => html`<${Secrets} secrets=${one} />`}<//><//>
+          <${Card} title=${say("settings.secrets")} more=${secrets.value?.sequence > 0 && html`<${TrueAt} of=${{ pool: secrets.value.sequence }} />`}><${Answer} polled=${secrets}>${(/** @type {any} */ one) => html`<${Secrets} secrets=${one} />`}<//><//>
         </div>
         <${Card} title=${say("settings.in_force")} more=${html`<span class="quiet wrap">${config.value?.file ?? say("settings.no_file")}</span> <${TrueAt} of=${{ balancer: config.value?.sequence }} />`}>
           <${Answer} polled=${config}>${(/** @type {any} */ one) => (one.trouble ? html`<div class="note warn">${one.trouble}</div>` : html`<${InForce} settings=${one.settings ?? []} />`)}<//>
@@ -47,7 +47,7 @@ function Held({ held, onDone }) {
     <div class="note warn"><div class="stack" style="gap: 8px">
       <b>${say("settings.held")}</b><span>${held.reason}</span>
       ${held.removes.length > 0 && html`<span>${say("settings.removes", { names: held.removes.join(", ") })}</span>`}
-      ${mayChange() && html`<div><button class="danger" disabled=${action.busy} onClick=${accept}>${say("settings.accept")}</button></div>`}
+      <div>${mayChange() ? html`<button class="danger" disabled=${action.busy} onClick=${accept}>${say("settings.accept")}</button>` : html`<${ReadOnly} />`}</div>
       <${ErrorNote} error=${action.error} />
     </div></div>
   `;

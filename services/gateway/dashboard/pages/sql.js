@@ -4,8 +4,10 @@ import { ask, keepFile } from "../base/api.js";
 import { number } from "../base/formats.js";
 import { keep, kept } from "../base/keeping.js";
 import { useAction } from "../base/poll.js";
+import { linkTo } from "../base/route.js";
+import { mayChange } from "../base/signin.js";
 import { say } from "../base/words.js";
-import { Card, Empty, ErrorNote } from "../parts/cards.js";
+import { Card, Empty, ErrorNote, ReadOnly } from "../parts/cards.js";
 import { Grid, GridFoot } from "../parts/grid.js";
 import { Main } from "../parts/shell.js";
 import { SqlEditor } from "../parts/sqleditor.js";
@@ -18,17 +20,24 @@ export function Page() {
   const text = useSignal(kept("sql", FIRST));
   const asked = useSignal(/** @type {string[]} */ (kept("sql.asked", [])));
   const table = useSignal(/** @type {any} */ (null));
+  const isAsked = useSignal(false);
   const schema = useSignal(/** @type {Record<string, string[]>} */ ({}));
   const action = useAction();
   const run = () =>
     action.run(async () => {
       const query = text.value.trim();
+      if (!mayChange() || !query) return;
       keep("sql", query);
-      table.value = await ask("/api/sql", { method: "POST", body: { query } });
+      isAsked.value = true;
+      table.value = await ask("/api/sql", { method: "POST", body: { query } }).catch((error) => {
+        table.value = null; // what was asked before is no answer to this
+        throw error;
+      });
       asked.value = [query, ...asked.value.filter((one) => one !== query)].slice(0, ASKED_MAX);
       keep("sql.asked", asked.value);
     });
   useEffect(() => {
+    if (!mayChange()) return;
     ask("/api/sql", { method: "POST", body: { query: COLUMNS } }).then(
       ({ rows }) => {
         /** @type {Record<string, string[]>} */
@@ -39,6 +48,9 @@ export function Page() {
       () => {}, // it completes nothing then; the error comes with the first question
     );
   }, []);
+  if (!mayChange()) {
+    return html`<${Main} title="SQL" more=${html`<${ReadOnly} />`}><${Card}><${Empty} title=${say("sql.operators")}>${say("sql.operators_more")} <a href=${linkTo("usage")}>${say("page.usage")}</a><//><//><//>`;
+  }
   return html`
     <${Main} full title="SQL" more=${html`<span class="quiet small wide">${say("sql.read_only")}</span>`}>
       <div class="stack" style="margin-bottom: 14px">
@@ -53,9 +65,9 @@ export function Page() {
         </div>
         <${ErrorNote} error=${action.error} />
       </div>
-      ${table.value === null ? html`<${Tables} schema=${schema.value} onPick=${(/** @type {string} */ name) => (text.value = `select * from ${name} limit 100`)} />`
+      ${table.value === null ? !isAsked.value && html`<${Tables} schema=${schema.value} onPick=${(/** @type {string} */ name) => (text.value = `select * from ${name} limit 100`)} />`
         : table.value.rows.length === 0 ? html`<div class="card"><${Empty} title=${say("sql.no_rows")}>${say("sql.no_rows_more")}<//></div>`
-        : html`<${Grid} label=${say("sql.rows")} rows=${table.value.rows.map((/** @type {any[]} */ row, /** @type {number} */ place) => ({ row, place }))}
+        : html`<${Grid} label=${say("sql.rows")} busy=${action.busy} rows=${table.value.rows.map((/** @type {any[]} */ row, /** @type {number} */ place) => ({ row, place }))}
             keyOf=${(/** @type {any} */ one) => String(one.place)} columns=${columnsOf(table.value)} />
           <${GridFoot} count=${table.value.rows.length} sequence=${table.value.sequence} lag=${table.value.lag}>${table.value.truncated && html`<span>${say("usage.cut", { count: number(table.value.rows.length) })}</span>`}<//>`}
     <//>

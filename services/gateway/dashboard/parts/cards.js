@@ -25,7 +25,7 @@ export function ErrorNote({ error, again }) {
     <div class="note bad" role="alert">
       <div>
         ${known && html`<strong>${wordFor("error", error.code)}</strong><br />`}
-        ${error.code !== "unreachable" && html`${error.message} <code>${error.code}</code>`}
+        ${error.message && error.code !== "unreachable" && html`${error.message} <code>${error.code}</code>`}
       </div>
       ${again && html`<button class="link" onClick=${again}>${say("try_again")}</button>`}
     </div>
@@ -48,3 +48,6 @@ export function Pairs({ of }) {
   const there = of.filter(([, value]) => value !== "" && value !== null && value !== undefined);
   return html`<dl class="pairs">${there.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 }
+
+/** Where somebody who may change things has buttons: why there are none. */
+export const ReadOnly = () => html`<span class="quiet small read-only">${say("read_only")}</span>`;

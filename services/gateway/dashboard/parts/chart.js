@@ -16,8 +16,10 @@ export function Chart({ times, lines, write, title, height = 190, days = false }
   const host = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const under = useSignal(/** @type {number | null} */ (null));
-  const shape = `${theme.value} ${language.value} ${lines.map((line) => line.label).join()} ${height} ${days}`;
   const drawn = /** @type {any} */ ([times, ...lines.map((line) => line.values)]);
+  // Of a single value a line would be a dot.
+  const isBars = lines.every((line) => line.values.filter((value) => value != null).length < 2);
+  const shape = `${theme.value} ${language.value} ${lines.map((line) => line.label).join()} ${height} ${days} ${isBars}`;
 
   useEffect(() => {
     let over = false;
@@ -25,7 +27,7 @@ export function Chart({ times, lines, write, title, height = 190, days = false }
     let watching;
     import("uplot").then(({ default: Plot }) => {
       if (over || !host.current) return;
-      plot.current = new Plot(optionsOf(host.current.clientWidth, height, lines, write, under, Plot, days), drawn, host.current);
+      plot.current = new Plot(optionsOf(host.current.clientWidth, height, isBars ? lines.map((line) => ({ ...line, bars: true })) : lines, write, under, Plot, days), drawn, host.current);
       watching = new ResizeObserver(() => {
         if (host.current) plot.current.setSize({ width: host.current.clientWidth, height });
       });

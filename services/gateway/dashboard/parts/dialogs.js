@@ -4,11 +4,16 @@ import { useAction } from "../base/poll.js";
 import { say } from "../base/words.js";
 import { ErrorNote } from "./cards.js";
 
+/** The dialogs that are open; all but the last are out of reach, and so is the page. @type {import("@preact/signals").Signal<object[]>} */
+const open = signal([]);
+
 /** @param {{title: any, onClose: () => void, children?: any, narrow?: boolean}} props */
 export function Dialog({ title, onClose, children, narrow = false }) {
   const host = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
     host.current?.showModal();
+    open.value = [...open.value, host];
+    return () => void (open.value = open.value.filter((one) => one !== host));
   }, []);
   const outside = (/** @type {MouseEvent} */ event) => event.target === host.current && onClose();
   return html`
@@ -17,6 +22,7 @@ export function Dialog({ title, onClose, children, narrow = false }) {
         <header><h2>${title}</h2><button class="square" aria-label=${say("close")} onClick=${onClose}>✕</button></header>
         ${children}
       </div>
+      ${open.value.at(-1) === host && html`<${Told} />`}
     </dialog>
   `;
 }
@@ -56,6 +62,9 @@ export function tell(words) {
   setTimeout(() => (told.value = told.value.filter((one) => one.id !== id)), 6000);
 }
 
-export const Toasts = () => html`
+const Told = () => html`
   <div class="toasts" role="status">${told.value.map(({ id, words }) => html`<div class="note good" key=${id}>${words}</div>`)}</div>
 `;
+
+/** What was told, on the page; where a dialog is open, it stands in that. */
+export const Toasts = () => open.value.length === 0 && html`<${Told} />`;

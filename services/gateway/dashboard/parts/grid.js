@@ -1,4 +1,5 @@
-// A table of any length: only the rows in view exist. `j` and `k` step through it, Enter opens.
+// A table of any length: only the rows in view exist, and those that have not come yet are missing.
+// `j` and `k` step through it, Home and End lead to its ends, Enter opens.
 import { html, useEffect, useLayoutEffect, useRef, useSignal } from "../base/html.js";
 import { number } from "../base/formats.js";
 import { say } from "../base/words.js";
@@ -15,9 +16,9 @@ const NARROW = matchMedia("(max-width: 860px)");
  */
 
 /**
- * `need` is called when the last rows come into view; `busy`: these are not yet the rows that are wanted; `order` is the column that sorts, `-` before it from the top down.
+ * `need` is called with the rows that are in view, from the first to behind the last; `busy`: these are not yet the rows that are wanted; `order` is the column that sorts, `-` before it from the top down.
  * @param {{rows: any[], columns: Column<any>[], keyOf: (row: any) => string, label: string, onOpen?: (row: any) => void,
- *   need?: () => void, order?: string, onOrder?: (order: string) => void, picked?: Set<string>, onPick?: (picked: Set<string>) => void, busy?: boolean}} props
+ *   need?: (first: number, last: number) => void, order?: string, onOrder?: (order: string) => void, picked?: Set<string>, onPick?: (picked: Set<string>) => void, busy?: boolean}} props
  */
 export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", onOrder, picked, onPick, busy = false }) {
   const host = useRef(/** @type {HTMLElement | null} */ (null));
@@ -38,8 +39,8 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     return () => measure.disconnect();
   }, []);
   useEffect(() => {
-    if (need && last >= rows.length - AROUND) need();
-  }, [last, rows.length]);
+    need?.(first, last);
+  }, [first, last, rows]);
   useEffect(() => {
     const box = /** @type {HTMLElement} */ (host.current);
     const step = (/** @type {any} */ event) => {
@@ -58,7 +59,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
   useLayoutEffect(() => {
     const box = /** @type {HTMLElement} */ (host.current);
     const before = head.current;
-    head.current = rows.length ? keyOf(rows[0]) : "";
+    head.current = rows[0] ? keyOf(rows[0]) : "";
     const isOther = wasBusy.current && !busy;
     wasBusy.current = busy;
     if (isOther) {
@@ -67,7 +68,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
       return;
     }
     if (!before || before === head.current) return;
-    const moved = rows.findIndex((row) => keyOf(row) === before);
+    const moved = rows.findIndex((row) => row && keyOf(row) === before);
     if (moved > 0 && current.value >= 0) current.value += moved;
     if (moved > 0 && box.scrollTop > 0) box.scrollTop += moved * ROW;
   }, [rows, busy]);
@@ -82,18 +83,20 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     onPick?.(changed);
   };
   const shown = fitting(columns, width.value);
-  const pickAll = (/** @type {any} */ event) => onPick?.(new Set(event.currentTarget.checked ? rows.map(keyOf) : []));
+  const there = picked ? rows.filter(Boolean) : [];
+  const pickAll = (/** @type {any} */ event) => onPick?.(new Set(event.currentTarget.checked ? there.map(keyOf) : []));
   return html`
     <div class="grid" ref=${host} data-rows tabindex="0" role="region" aria-label=${label} aria-busy=${busy ? "true" : undefined} onKeyDown=${open}
       onScroll=${(/** @type {any} */ event) => (top.value = event.currentTarget.scrollTop)}>
       <table aria-rowcount=${rows.length + 1}>
         <thead><tr aria-rowindex="1">
-          ${picked && html`<th class="pick" scope="col"><input type="checkbox" aria-label=${say("pick_all")} checked=${picked.size > 0 && picked.size >= rows.length} onChange=${pickAll} /></th>`}
+          ${picked && html`<th class="pick" scope="col"><input type="checkbox" aria-label=${say("pick_all")} checked=${picked.size > 0 && picked.size >= there.length} onChange=${pickAll} /></th>`}
           ${shown.map((column) => html`<${Head} column=${column} order=${order} onOrder=${onOrder} />`)}
         </tr></thead>
         <tbody>
           ${first > 0 && html`<tr class="space" aria-hidden="true"><td style=${`height: ${first * ROW}px`}></td></tr>`}
-          ${rows.slice(first, last).map((row, place) => {
+          ${Array.from(rows.slice(first, last), (row, place) => {
+            if (!row) return html`<tr key=${`missing ${first + place}`} class="missing" aria-rowindex=${first + place + 2} aria-current=${first + place === current.value ? "true" : undefined}><td class="quiet">…</td></tr>`;
             const key = keyOf(row);
             return html`
               <tr key=${key} data-row aria-rowindex=${first + place + 2} aria-current=${first + place === current.value ? "true" : undefined}
@@ -109,6 +112,9 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     </div>
   `;
 }
+
+/** What a list needs of which one page comes after another: further ones where its last rows come into view. @param {any[]} rows @param {() => void} more */
+export const atEnd = (rows, more) => (/** @type {number} */ _first, /** @type {number} */ last) => last >= rows.length - AROUND && more();
 
 /**
  * The columns for which there is room: those that are `spare` give way, the last first. A narrow page hides by its styles.
@@ -142,11 +148,11 @@ function Head({ column, order, onOrder }) {
   `;
 }
 
-/** How many rows there are, and up to where the figures are true; `busy`: nobody has answered yet. @param {{count: number, total?: number, more?: boolean, busy?: boolean, sequence?: number, lag?: number, children?: any}} props */
-export const GridFoot = ({ count, total, more = false, busy = false, sequence, lag = 0, children }) => busy && !count ? html`
+/** How many rows there are, and up to where the figures are true; `busy`: nobody has answered yet. @param {{count: number, more?: boolean, busy?: boolean, sequence?: number, lag?: number, children?: any}} props */
+export const GridFoot = ({ count, more = false, busy = false, sequence, lag = 0, children }) => busy && !count ? html`
   <div class="grid-foot"><span class="quiet" role="status">${say("loading")}</span></div>` : html`
   <div class="grid-foot">
-    <span class="tab">${total === undefined ? say(more ? "rows_more" : "rows", { n: count, count: number(count) }) : say("rows_of", { count: number(count), total: number(total) })}</span>
+    <span class="tab">${say(more ? "rows_more" : "rows", { n: count, count: number(count) })}</span>
     ${sequence !== undefined && html`<span class="tab sequence">${say("true_at", { sequence: number(sequence) })}${lag > 0 ? say("behind", { n: lag, count: number(lag) }) : ""}</span>`}
     ${children}
   </div>

@@ -12,9 +12,9 @@ export function HeatMap({ cells }) {
   const types = [...new Set(cells.map((cell) => cell.service_type))];
   const at = new Map(cells.map((cell) => [`${cell.service_type} ${cell.day}`, cell]));
   return html`
-    <div class="heat" style="grid-template-columns: max-content minmax(0, 1fr); align-items: center; column-gap: 14px">
+    <div class="heat">
       ${types.map((type) => html`
-        <span>${wordFor("type", type)}</span>
+        <span class="cut" title=${type}>${wordFor("type", type)}</span>
         <div class="days" role="img" aria-label=${wordsOf(type, days, at)}>
           ${days.map((when) => {
             const cell = at.get(`${type} ${when}`);

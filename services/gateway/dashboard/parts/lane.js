@@ -4,6 +4,7 @@ import { bytes, duration } from "../base/formats.js";
 import { say, wordFor } from "../base/words.js";
 import { elasticAxis, totalsOf } from "./elastic.js";
 import { toneOf } from "./states.js";
+import { spanWords } from "./stories.js";
 
 const NARROW = 560;
 const LABEL = 168;
@@ -39,7 +40,7 @@ export function Lane({ lane, service }) {
           ${axis.places.slice(1).map((to, place) => place % 2 === 0 && html`
             <rect x=${axis.places[place]} y="22" width=${to - axis.places[place]} height=${height - 26} fill="var(--ground)" />`)}
           <${Ticks} axis=${axis} />
-          ${rows.map((row, place) => html`<${Row} row=${row} top=${28 + place * pitch} at=${axis.at} length=${length} plot=${plot} isNarrow=${isNarrow} />`)}
+          ${rows.map((row, place) => html`<${Row} row=${row} top=${28 + place * pitch} at=${axis.at} length=${length} plot=${plot} isNarrow=${isNarrow} service=${service} />`)}
         </g>
       </svg>
     </div>
@@ -114,8 +115,8 @@ function Ticks({ axis }) {
   });
 }
 
-/** @param {{row: LaneRow, top: number, at: (ms: number) => number, length: number, plot: number, isNarrow: boolean}} props */
-function Row({ row, top, at, length, plot, isNarrow }) {
+/** @param {{row: LaneRow, top: number, at: (ms: number) => number, length: number, plot: number, isNarrow: boolean, service: string}} props */
+function Row({ row, top, at, length, plot, isNarrow, service }) {
   const span = /** @type {Span} */ (row.lease ?? row.attempt ?? row.wait);
   const bars = [row.wait, row.attempt].flatMap((one) => (one ? partsOf(one, length) : []));
   const y = isNarrow ? top + 20 : top;
@@ -138,10 +139,10 @@ function Row({ row, top, at, length, plot, isNarrow }) {
           <rect x=${from} y=${y} width=${wide} height="20" rx="3.5" fill=${`color-mix(in srgb, var(--${COLOURS[bar.name]}) 18%, var(--surface))`} stroke=${`var(--${COLOURS[bar.name]})`} stroke-width="1.3"><title>${`${say(`lane.${bar.name}`)} ${words}`}</title></rect>
           ${wide > words.length * LETTER + 10 && html`<text x=${from + 6} y=${y + 14.5}>${words}</text>`}`;
       })}
-      ${isOver && html`<circle cx=${end} cy=${y + 10} r="5" fill=${`var(--${tone})`} stroke="var(--surface)" stroke-width="1.5"><title>${span.words}</title></circle>`}
+      ${isOver && html`<circle cx=${end} cy=${y + 10} r="5" fill=${`var(--${tone})`} stroke="var(--surface)" stroke-width="1.5"><title>${spanWords(span, service)}</title></circle>`}
       ${isNarrow
         ? html`<text x=${plot} y=${top + 13} text-anchor="end">${short(verdict, 24)}</text>`
-        : html`<text x=${end + 11} y=${y + 15}><title>${span.words}</title>${short(verdict, Math.floor((plot + VERDICT - end - 16) / LETTER))}</text>`}
+        : html`<text x=${end + 11} y=${y + 15}><title>${spanWords(span, service)}</title>${short(verdict, Math.floor((plot + VERDICT - end - 16) / LETTER))}</text>`}
     </g>
   `;
 }

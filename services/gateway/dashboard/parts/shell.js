@@ -1,6 +1,6 @@
 // What stands around every page: where one can go, who one is, and the help.
 import { html, useEffect, useSignal } from "../base/html.js";
-import { ApiError } from "../base/api.js";
+import { ApiError, fetchAnswer } from "../base/api.js";
 import { isHelpOpen } from "../base/keyboard.js";
 import { look } from "../base/look.js";
 import { linkTo, route } from "../base/route.js";
@@ -29,19 +29,25 @@ const LOOKS = ["auto", "light", "dark"];
 
 /** Everything that is seen. */
 export function Shell() {
+  const isOpen = useSignal(false);
+  useEffect(() => {
+    isOpen.value = false;
+  }, [route.value]);
   if (!signedIn.value) return html`<${SignIn} />`;
+  const { page } = route.value;
   return html`
     <div class="shell">
-      <aside class="side">
+      <aside class=${`side ${isOpen.value ? "open" : ""}`}>
         <a class="brand" href=${linkTo("overview")}><${Mark} />Tidegate</a>
+        <button class="menu" aria-expanded=${String(isOpen.value)} onClick=${() => (isOpen.value = !isOpen.value)}>☰ ${Object.hasOwn(PAGES, page) ? say(`page.${page}`) : say("pages")}</button>
         <nav class="nav" aria-label=${say("pages")}>
           ${Object.keys(PAGES).map((name) => html`
-            <a href=${linkTo(name)} aria-current=${route.value.page === name ? "page" : undefined}>${say(`page.${name}`)}</a>
+            <a href=${linkTo(name)} aria-current=${page === name ? "page" : undefined}>${say(`page.${name}`)}</a>
           `)}
         </nav>
         <${Foot} />
       </aside>
-      <${OpenPage} name=${route.value.page} />
+      <${OpenPage} name=${page} />
     </div>
     ${isHelpOpen.value && html`<${Help} />`}
     <${Toasts} />
@@ -59,13 +65,24 @@ function OpenPage({ name }) {
     if (!load) return;
     load().then(
       ({ Page }) => (loaded.value = { name, Page }),
-      () => (error.value = new ApiError("page_renewed", "")),
+      async (fault) => (error.value = await loadError(fault)),
     );
   }, [name, language.value]);
   if (!Object.hasOwn(PAGES, name)) return html`<${Main} title=${say("no_page")}><p><a href=${linkTo("overview")}>${say("page.overview")}</a></p><//>`;
   if (error.value) return html`<${Main} title=${say(`page.${name}`)}><${ErrorNote} error=${error.value} again=${() => location.reload()} /><//>`;
   if (loaded.value?.name !== name) return html`<${Main} title=${say(`page.${name}`)} />`;
   return html`<${loaded.value.Page} key=${name} />`;
+}
+
+/** Why a module did not load: another version answers, nobody does, or it is at fault itself. @param {unknown} fault */
+async function loadError(fault) {
+  const here = /** @type {HTMLScriptElement} */ (document.querySelector("script[type=module]")).getAttribute("src") ?? "";
+  try {
+    const page = await (await fetchAnswer("/")).text();
+    return page.includes(`"${here}"`) ? new ApiError("page_unloadable", String(fault)) : new ApiError("page_renewed", "");
+  } catch {
+    return new ApiError("unreachable", "");
+  }
 }
 
 /** A page: its title, what is true of it, and its content. @param {{title: any, more?: any, full?: boolean, children?: any}} props */
@@ -102,7 +119,7 @@ export function Languages() {
 }
 
 function Help() {
-  const keys = ["search", "down", "up", "open", "close", "help"];
+  const keys = ["search", "down", "up", "ends", "open", "close", "help"];
   return html`
     <${Dialog} narrow title=${say("help.title")} onClose=${() => (isHelpOpen.value = false)}>
       <dl class="pairs">${keys.map((name) => html`<dt><kbd>${say(`help.${name}.key`)}</kbd></dt><dd>${say(`help.${name}`)}</dd>`)}</dl>

@@ -36,6 +36,7 @@ export function SqlEditor({ text, schema, onRun }) {
             cm.lineNumbers(), cm.history(), cm.bracketMatching(), cm.closeBrackets(), cm.autocompletion(), cm.EditorView.lineWrapping,
             cm.placeholder(say("sql.hint")),
             cm.keymap.of([{ key: "Mod-Enter", run: () => (onRun(), true) }, ...cm.closeBracketsKeymap, ...cm.completionKeymap, ...cm.historyKeymap, ...cm.defaultKeymap]),
+            cm.EditorView.domEventHandlers({ beforeinput: (/** @type {InputEvent} */ event, /** @type {any} */ editor) => typeOver(cm, editor, event) }),
             language.of(sqlOf(schema)),
             look.of(lookOf(cm)),
             cm.EditorView.updateListener.of((/** @type {any} */ update) => update.docChanged && (text.value = update.state.doc.toString())),
@@ -62,6 +63,21 @@ export function SqlEditor({ text, schema, onRun }) {
     if (doc && doc.toString() !== text.value) view.current.dispatch({ changes: { from: 0, to: doc.length, insert: text.value } });
   }, [text.value]);
   return html`<div class="editor-host" ref=${host}></div>`;
+}
+
+/**
+ * Type over what is selected by the editor's own means: Chromium's would set styles where colours meet, which the
+ * page's policy refuses. @param {any} cm @param {any} editor @param {InputEvent} event
+ */
+function typeOver(cm, editor, event) {
+  const { from, to } = editor.state.selection.main;
+  const text = event.data;
+  if (event.inputType !== "insertText" || !text || from === to || editor.state.selection.ranges.length > 1) return false;
+  const change = () => editor.state.update({ changes: { from, to, insert: text }, selection: { anchor: from + text.length }, scrollIntoView: true, userEvent: "input.type" });
+  const handlers = editor.state.facet(cm.EditorView.inputHandler);
+  if (!handlers.some((/** @type {any} */ handle) => handle(editor, from, to, text, change))) editor.dispatch(change());
+  event.preventDefault();
+  return true;
 }
 
 /** The page's colours. @param {any} cm */

@@ -1,6 +1,6 @@
 // A state is a colour and a word, everywhere the same.
 import { html } from "../base/html.js";
-import { wordFor } from "../base/words.js";
+import { say, wordFor } from "../base/words.js";
 
 const GOOD = new Set(["active", "up", "settled", "ok", "success", "granted", "alive"]);
 const WARN = new Set([
@@ -22,6 +22,18 @@ export const State = ({ state, title }) => html`
 export const Chip = ({ state, children }) => html`
   <span class=${`chip ${toneOf(state)}`}>${children ?? wordFor("state", state)}</span>
 `;
+
+/** Why a server is as it is, without its state, which stands beside it. @param {string} state @param {string} [words] */
+export function whyOf(state, words = "") {
+  const name = state.replaceAll("_", " ");
+  return words.startsWith(name) ? words.slice(name.length).replace(/^[:,]?\s*/, "") : words;
+}
+
+/** Why a session is as it is: of one that is active that an operator made it so says nothing. @param {{status: string, reason?: string}} session */
+export function reasonOf({ status, reason = "" }) {
+  if (reason !== "operator" && reason !== "by an operator") return reason;
+  return status === "active" ? "" : say("reason.operator");
+}
 
 const KNOWN = ["image", "video", "avatar"];
 

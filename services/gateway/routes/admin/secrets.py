@@ -27,6 +27,8 @@ class SecretsReport(msgspec.Struct, frozen=True, kw_only=True):
     listened_s: float
     """For how long the leader has listened to the others."""
     rotation: KeyRotation | None
+    sequence: int
+    """Up to where in the log this is true; 0 while the pool is of an earlier version."""
 
 
 class WantedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,4 +59,5 @@ def _secrets_report(keys: KeysReply) -> SecretsReport:
         holders=keys.holders,
         listened_s=keys.listened_s,
         rotation=keys.rotation,
+        sequence=keys.sequence,
     )

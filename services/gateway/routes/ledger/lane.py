@@ -88,13 +88,14 @@ def lane_of(
 def _wait(row: Row, lease: Row | None, refused: Row | None, began_at: str) -> LifeSpan:
     """Lay out the wait for a lease, to its grant or to whatever it came to instead."""
     from_ms = _ms_between(began_at, row["asked_at"])
-    to_ms, verdict, words = None, "", "waits for a lease"
+    to_ms, verdict, words, code = None, "", "waits for a lease", ""
     if lease is not None and lease["granted_at"]:
         waited_ms = lease["lease_ms"] or _ms_between(row["asked_at"], lease["granted_at"])
         to_ms, verdict, words = from_ms + waited_ms, "granted", "waited for a lease"
     elif refused is not None:
         to_ms = _ms_between(began_at, refused["ts"])
-        verdict, words = "refused", f"refused: {refused['reason']}"
+        code = str(refused["reason"])
+        verdict, words = "refused", f"refused: {code}"
     elif lease is not None:
         to_ms = _ms_between(began_at, lease["ended_at"])
         verdict, words = "gone", "given up before a lease was granted"
@@ -105,6 +106,7 @@ def _wait(row: Row, lease: Row | None, refused: Row | None, began_at: str) -> Li
         to_ms=None if to_ms is None else _rounded(max(from_ms, to_ms)),
         verdict=verdict,
         words=words,
+        code=code,
     )
 
 

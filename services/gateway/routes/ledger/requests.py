@@ -45,6 +45,16 @@ OfCode = Annotated[
 OfModel = Annotated[str, QueryParameter(description="Only of this model, as the client named it.")]
 Since = Annotated[str, QueryParameter(description="Only those that asked from this moment on.")]
 Until = Annotated[str, QueryParameter(description="Only those that asked before this moment.")]
+EndedSince = Annotated[
+    str, QueryParameter(description="Only those that came to an end after this moment.")
+]
+WithCount = Annotated[
+    bool,
+    QueryParameter(
+        name="count",
+        description="Also say how many fit in all, and what of them is only counted.",
+    ),
+]
 Searched = Annotated[
     str,
     QueryParameter(description="Part of an id, a model, a session, a key's name or a message."),
@@ -53,10 +63,12 @@ Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most s
 
 
 class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's call; `latency_ms` is null while it is under way.
+    """A client's call; times are null while it is under way.
 
     `outcome` is that of its last lease, `waiting` for one or `refused` it; `code` what its client
-    was answered, empty for no error.
+    was answered, empty for no error. `latency_ms` is what its lease's call took, as in all figures;
+    `took_ms` is the whole from its first question for a lease on, `waited_ms` included. A `count`
+    above 1: it stands for so many equal calls.
     """
 
     request_id: str
@@ -75,9 +87,33 @@ class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     session_label: str
     latency_ms: float | None
+    took_ms: float | None = None
     waited_ms: float | None
     attempts: int
     units: int
+    count: int = 1
+
+
+class CountedCalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls that the log only counts: what a gateway refused itself, and equal refusals."""
+
+    key_id: str
+    key_name: str
+    service_type: str
+    code: str
+    status: int
+    calls: int
+    since: str
+    until: str
+
+
+class RequestCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many fit: `rows` have one each, `calls` are those with what is only `counted`."""
+
+    rows: int
+    calls: int
+    counted: list[CountedCalls]
+    sequence: int
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +123,8 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
     sequence: int
     lag: int
+    count: RequestCount | None = None
+    """Where it was asked for."""
 
 
 @get("/requests", tags=["analysis"], summary="Clients' calls, one row each")
@@ -102,11 +140,13 @@ async def list_requests(
     model: OfModel = "",
     since: Since = "",
     until: Until = "",
+    ended_since: EndedSince = "",
     q: Searched = "",
+    with_count: WithCount = False,
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> RequestPage:
-    """List calls, the latest first; those that are only counted have no row."""
+    """List calls, the latest first; those that are only counted have no row (see `count`)."""
     if outcome and outcome not in _OUTCOMES:
         message = f"outcome: expected one of {', '.join(_OUTCOMES)}, got {as_quoted(outcome)}"
         raise GatewayError("invalid_request", message, "outcome")
@@ -124,12 +164,16 @@ async def list_requests(
             message = f"{name}: expected at most {_TEXT_MAX} characters, got {len(text)}"
             raise GatewayError("invalid_request", message, name)
     before_at, before_id = parse_cursor(_REQUESTS, cursor, tuple[str, str]) or ("", "")
+    wanted = {
+        **filters,
+        "outcome": outcome,
+        "since": _parse_moment("since", since),
+        "until": _parse_moment("until", until),
+        "ended_since": _parse_moment("ended_since", ended_since),
+    }
     rows = await doors.named_query(
         "requests",
-        **filters,
-        outcome=outcome,
-        since=_parse_moment("since", since),
-        until=_parse_moment("until", until),
+        **wanted,
         before_at=_parse_moment("cursor", before_at),
         before_id=before_id,
         limit=limit + 1,
@@ -142,6 +186,17 @@ async def list_requests(
         next=_end_of(listed[-1]) if more and listed else None,
         sequence=rows.sequence,
         lag=rows.lag,
+        count=await _count_of(doors, wanted) if with_count else None,
+    )
+
+
+async def _count_of(doors: Doors, wanted: dict[str, str]) -> RequestCount:
+    """Count all that fit. Raises `GatewayError`."""
+    rows = await doors.named_query("requests_counted", **wanted)
+    (row,) = rows_of(rows)
+    counted = [CountedCalls(**kind) for kind in row["counted"] or []]
+    return RequestCount(
+        rows=row["rows"], calls=row["calls"], counted=counted, sequence=rows.sequence
     )
 
 
@@ -159,6 +214,8 @@ def _as_row(row: FigureRow) -> ListedRequest:
             "status": row["status"] or 0,
             "session_label": row.get("session_label") or "",
             "latency_ms": row["latency_ms"],
+            "took_ms": row["took_ms"],
+            "count": row["count"],
             "waited_ms": row["waited_ms"],
             "attempts": row["attempts"] or 0,
             "units": row["units"] or 0,

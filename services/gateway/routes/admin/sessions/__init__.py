@@ -2,5 +2,5 @@
 
 listing   by page, and one alone     adding    under seal, or revived
 paging    what makes a page          changing  enabled, drained, cooled, limited, retired
-bulk      the same for all that fit
+looking   which fit, in which order  bulk      the same for all that fit
 """

@@ -11,6 +11,7 @@ from litestar.params import JSONBody
 from contracts.base import AccountId, SessionId
 from contracts.pool import AddSession, AddSessions, PoolStatus, SessionStatus
 from runtime.credentials import Credential, WrongCredentialError, credential_of
+from runtime.texts import count_phrase
 from services.gateway.clients.keys import Key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.doors import Doors
@@ -116,7 +117,10 @@ class _AddedBatches(NamedTuple):
 
 
 async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> _AddedBatches:
-    """Have the pool add them, as many at a time as it takes."""
+    """Have the pool add them, as many at a time as it takes.
+
+    Raises `GatewayError`, with how many of them are in the pool by then.
+    """
     asked: list[str] = []
     refused: dict[str, str] = {}
     changed: list[str] = []
@@ -124,15 +128,30 @@ async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> 
     labelled: list[str] = []
     for start in range(0, len(good), _BATCH_MAX):
         batch = good[start : start + _BATCH_MAX]
-        standing = await _current_status(doors, batch)
-        items = [_seal_command(item, doors, standing) for item in batch]
-        done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
+        try:
+            standing = await _current_status(doors, batch)
+            items = [_seal_command(item, doors, standing) for item in batch]
+            done = await doors.pool_admin(AddSessions(items=items, by=admin.key_id))
+        except GatewayError as error:
+            if not start:
+                raise
+            raise _broken_off(error, start, len(good)) from None
         asked += [str(item.session_id) for item in items]
         refused |= done.refused
         changed += done.changed
         revived |= set(done.revived)
         labelled += done.labelled
     return _AddedBatches(asked, refused, changed, revived, labelled)
+
+
+def _broken_off(error: GatewayError, done: int, count: int) -> GatewayError:
+    """Say of how many the pool has decided; adding those once more is harmless."""
+    decided = f"{done} of {count_phrase(count, 'session')} were decided before"
+    return GatewayError(
+        error.code,
+        f"{error.message}; {decided}: adding all of them again goes on from there",
+        retry_after_s=error.retry_after_s,
+    )
 
 
 async def _current_status(

@@ -18,10 +18,15 @@ from contracts.pool import (
 from runtime.texts import as_quoted
 from services.gateway.accounts.endings import credential_ends
 from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.admin.sessions.looking import SessionQuery
 from services.gateway.routes.admin.sessions.paging import (
     FILTER,
-    SessionQuery,
+    Named,
+    Offset,
+    Order,
     Sort,
+    named_sessions,
+    page_of_order,
     page_of_sessions,
 )
 from services.gateway.routes.doors import Doors
@@ -44,7 +49,8 @@ class OneSession(ShownSession, frozen=True, kw_only=True):
 class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     """Sessions as the pool's fold has them at `sequence`, and the pool's figures.
 
-    `next` is the `cursor` of the page behind this one; empty: there is none.
+    `next` is the `cursor` of the page behind this one; empty: there is none. With `offset`,
+    `fitting` is how many sessions fit, and `order` names the list that this is a page of.
     """
 
     data: list[ShownSession]
@@ -56,6 +62,8 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     open_leases: int
     remaining: dict[ServiceType, int]
     sequence: int
+    fitting: int | None = None
+    order: str = ""
 
 
 @get("/sessions", tags=["sessions"], summary="Sessions by page", dependencies=FILTER)
@@ -65,13 +73,24 @@ async def list_sessions(
     sort: Sort = "added",
     limit: Limit = 1000,
     cursor: Cursor = "",
+    offset: Offset = None,
+    order: Order = "",
+    ids: Named = "",
 ) -> SessionList:
     """List sessions with what each has used, reserved and left today."""
     query = SessionQuery(wanted, sort)
-    status, behind = await page_of_sessions(doors, query, limit, cursor)
+    if trouble := _ambiguity(query, cursor, offset, order, ids):
+        raise GatewayError("invalid_request", trouble, trouble.partition(":")[0])
+    if ids:
+        page = await named_sessions(doors, ids)
+    elif offset is not None:
+        page = await page_of_order(doors, query, limit, offset, order)
+    else:
+        page = await page_of_sessions(doors, query, limit, cursor)
+    status = page.status
     return SessionList(
         data=await with_credential_ends(doors, status.sessions),
-        next=behind,
+        next=page.next,
         total=status.sessions_total,
         active=status.sessions_active,
         min_size=status.min_size,
@@ -79,7 +98,22 @@ async def list_sessions(
         open_leases=status.open_leases,
         remaining=status.remaining,
         sequence=status.sequence,
+        fitting=page.fitting,
+        order=page.order,
     )
+
+
+def _ambiguity(
+    query: SessionQuery, cursor: str, offset: int | None, order: str, ids: str
+) -> str | None:
+    """Say which parameter stands beside one that it does not go with."""
+    if ids and (query != SessionQuery(SessionFilter(), "added") or cursor or offset is not None):
+        return "ids: expected nothing else that says which sessions, or where a page begins"
+    if cursor and offset is not None:
+        return "offset: expected no cursor beside it: either says where the page begins"
+    if order and offset is None:
+        return "order: expected offset beside it: the list that it names is for that"
+    return None
 
 
 @get("/sessions/{session_id:str}", tags=["sessions"], summary="One session")

@@ -1,12 +1,11 @@
 """The list of sessions by page: filtered, sorted, those that retired last.
 
-The pool looks at a bounded number of sessions at a time, so that it goes on granting; here the
-looks are put together. What a page shows is asked for at once, when it is known which sessions
-those are, so its figures are true at one sequence of the log. A session that changes between two
-pages may be on both of them, or on none.
+A page begins behind another by its cursor, or anywhere by `offset`: for that the whole list is put
+in order once, and kept for whoever scrolls through it. What a page shows is asked for at once, when
+it is known which sessions those are, so its figures are true at one sequence of the log. A session
+that changes between two pages by cursor may be on both of them, or on none.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
@@ -14,9 +13,8 @@ import msgspec
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
-from contracts.base import ServiceType
+from contracts.base import ServiceType, SessionId
 from contracts.pool import (
-    FindSessions,
     FoundSession,
     PoolStatus,
     PoolStatusReply,
@@ -25,13 +23,22 @@ from contracts.pool import (
     SessionView,
 )
 from services.gateway.domain.errors import GatewayError
+from services.gateway.routes.admin.sessions.looking import (
+    ListPlace,
+    SessionQuery,
+    first_of_part,
+    parts_of,
+    place_of,
+    query_digest,
+    whole_list,
+)
 from services.gateway.routes.doors import Doors
 from services.gateway.routes.parameters import cursor_text, one_of, parse_cursor
 
 _SHOWN_AT_ONCE = 1000
 """Sessions that one answer of the pool shows."""
+_NAMED_MAX = 200
 _TEXT_MAX = 200
-_RETIRED = str(SessionStatus.RETIRED)
 
 OfStatus = Annotated[
     str,
@@ -67,20 +74,28 @@ Sort = Annotated[
 ]
 
 
-class SessionQuery(NamedTuple):
-    """Which sessions, in which order."""
-
-    wanted: SessionFilter
-    sort: str
-    """As it was given: with `-` before it, the last one first."""
-
-
-class _PlaceInList(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended."""
-
-    retired: bool
-    key: str | float
-    place: int
+Offset = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0,
+        description="So many of the list's first are passed over, instead of a cursor. The whole"
+        " list is put in order for it; `order` of the answer names that, and keeps it.",
+    ),
+]
+Order = Annotated[
+    str,
+    QueryParameter(
+        description="With `offset`: `order` of an answer before, with the same filter and order."
+        " Where it is kept no more, a minute after it was last used, there is a new one."
+    ),
+]
+Named = Annotated[
+    str,
+    QueryParameter(
+        description=f"Only these, by id, with commas between them, {_NAMED_MAX} at most; nothing"
+        " else may be wanted then."
+    ),
+]
 
 
 class SessionPage(NamedTuple):
@@ -89,6 +104,9 @@ class SessionPage(NamedTuple):
     status: PoolStatusReply
     """The pool's figures, and the sessions as they are at its sequence."""
     next: str
+    fitting: int | None = None
+    """How many fit; None where not all were looked at."""
+    order: str = ""
 
 
 def session_filter(
@@ -124,84 +142,61 @@ async def page_of_sessions(
     doors: Doors, query: SessionQuery, limit: int, cursor: str = ""
 ) -> SessionPage:
     """Find the page behind `cursor`, and what there is to show of it. Raises `GatewayError`."""
-    of = _digest(query)
-    behind = parse_cursor(of, cursor, _PlaceInList)
+    of = query_digest(query)
+    behind = parse_cursor(of, cursor, ListPlace)
     entries: list[FoundSession] = []
-    end: _PlaceInList | None = None
-    for retired in _parts(query, behind):
+    end: ListPlace | None = None
+    for retired in parts_of(query, behind):
         begin = behind if behind is not None and behind.retired is retired else None
-        some = await _first_of_part(doors, query, begin, limit - len(entries), retired=retired)
+        some = await first_of_part(doors, query, begin, limit - len(entries), retired=retired)
         entries += some
         if some:
-            end = _PlaceInList(retired, some[-1].key, some[-1].place)
+            end = place_of(some[-1], retired=retired)
         if len(entries) == limit:
             break
     full = len(entries) == limit and end is not None
-    return SessionPage(await _show(doors, entries), cursor_text(of, end) if full else "")
+    status = await _show(doors, [entry.session_id for entry in entries])
+    return SessionPage(status, cursor_text(of, end) if full else "")
 
 
-def _parts(query: SessionQuery, behind: _PlaceInList | None) -> list[bool]:
-    """Tell which parts of the list have something, from where a page begins: retired ones last."""
-    statuses = set(query.wanted.statuses)
-    parts = [
-        retired
-        for retired, has_any in (
-            (False, not statuses or bool(statuses - {_RETIRED})),
-            (True, not statuses or _RETIRED in statuses),
-        )
-        if has_any
-    ]
-    return parts if behind is None else [part for part in parts if part >= behind.retired]
+async def page_of_order(
+    doors: Doors, query: SessionQuery, limit: int, offset: int, name: str = ""
+) -> SessionPage:
+    """Find the page behind the first `offset` of the whole list. Raises `GatewayError`."""
+    of = query_digest(query)
+    order = doors.session_orders.answer_named(name)
+    if order is None or order.of != of:
+        order = await whole_list(doors, query)
+        name = doors.session_orders.keep_answer(order)
+    end = offset + limit
+    entries = order.entries[offset:end]
+    behind = ""
+    if entries and end < len(order.entries):
+        behind = cursor_text(of, place_of(entries[-1], retired=end > order.standing))
+    status = await _show(doors, [entry.session_id for entry in entries])
+    return SessionPage(status, behind, len(order.entries), name)
 
 
-async def _first_of_part(
-    doors: Doors, query: SessionQuery, begin: _PlaceInList | None, limit: int, *, retired: bool
-) -> list[FoundSession]:
-    """Look through a part of the list until it is certain which are its first so many."""
-    descending, sort = query.sort.startswith("-"), query.sort.removeprefix("-")
-    in_order = sort == "added"
-    entries: list[FoundSession] = []
-    start: int | None = None
-    if begin is not None and in_order:
-        start = begin.place if descending else begin.place + 1
-        if descending and not start:
-            return []
-    while True:
-        asked = FindSessions(
-            wanted=query.wanted,
-            retired=retired,
-            sort=sort,
-            descending=descending,
-            start=start,
-            beyond=None if begin is None or in_order else (begin.key, begin.place),
-            limit=limit - len(entries) if in_order else limit,
-        )
-        look = await doors.find_sessions(asked)
-        entries += look.items
-        if not in_order:
-            entries.sort(key=lambda one: (one.key, one.place), reverse=descending)
-            del entries[limit:]
-        if look.next is None or (in_order and len(entries) >= limit):
-            return entries
-        start = look.next
+async def named_sessions(doors: Doors, text: str) -> SessionPage:
+    """Show those that are named, in the order of their names. Raises `GatewayError`."""
+    ids = [SessionId(name.strip()) for name in text.split(",")]
+    if len(ids) > _NAMED_MAX:
+        message = f"ids: expected at most {_NAMED_MAX} ids, got {len(ids)}"
+        raise GatewayError("invalid_request", message, "ids")
+    return SessionPage(await _show(doors, ids), "")
 
 
-async def _show(doors: Doors, entries: Sequence[FoundSession]) -> PoolStatusReply:
+async def _show(doors: Doors, ids: Sequence[SessionId]) -> PoolStatusReply:
     """Ask for what is to be seen of them, and the pool's figures, at one sequence.
 
     More than a thousand are asked for in parts: the sequence is the first part's.
     """
     first: PoolStatusReply | None = None
     views: list[SessionView] = []
-    for begin in range(0, len(entries), _SHOWN_AT_ONCE):
-        some = [entry.session_id for entry in entries[begin : begin + _SHOWN_AT_ONCE]]
+    for begin in range(0, len(ids), _SHOWN_AT_ONCE):
+        some = list(ids[begin : begin + _SHOWN_AT_ONCE])
         status = await doors.pool_status(PoolStatus(among=some, limit=len(some)))
         views += status.sessions
         first = first or status
     status = first or await doors.pool_status(PoolStatus())
     return msgspec.structs.replace(status, sessions=views)
-
-
-def _digest(query: SessionQuery) -> str:
-    """Name a list by its filter and order."""
-    return hashlib.sha256(msgspec.json.encode(query)).hexdigest()[:12]
