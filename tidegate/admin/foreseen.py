@@ -11,6 +11,7 @@ from runtime.environment import Environment
 from runtime.settings import SettingsError
 from services.analytics.settings import Settings as AnalyticsSettings
 from services.balancer.settings import Settings as BalancerSettings
+from services.balancer.settings import unnameable_servers
 from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
 from tidegate.configuration import (
@@ -73,6 +74,8 @@ def foreseen_troubles(environment: Environment, whole: Configuration) -> Iterato
             "nothing says where sessions come from: they come by `tidegate sessions add` alone;"
             ' [pool.provisioner] kind = "file", "http" or "none" says it'
         )
+    if odd := unnameable_servers(whole.servers):
+        yield Foreseen(odd)
     if runs_here:
         yield from _held_trouble(environment)
 

@@ -1,10 +1,14 @@
 """What a verb shows: tables for people, JSON for programs, one line for what went wrong."""
 
 import json
+import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -32,6 +36,14 @@ _LONG_S = 1.0
 """What is over by then needs no bar."""
 Moved = Callable[[int], None]
 """Told how much further it is."""
+
+
+def program_name() -> str:
+    """Name this program as it can be typed where one stands."""
+    own = Path(sys.executable).parent / "tidegate"
+    if not own.exists() or shutil.which("tidegate"):
+        return "tidegate"
+    return shlex.quote(os.path.relpath(own))
 
 
 def print_text(text: str = "", *, flush: bool = False) -> None:

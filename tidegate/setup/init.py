@@ -1,9 +1,6 @@
 """`tidegate init`: a configuration that says what is to run, each server tried by what is free."""
 
 import asyncio
-import os
-import shlex
-import shutil
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -196,7 +193,7 @@ def _report_lines(path: Path, wanted: Wishes, tried: Sequence[ServerTried]) -> I
 
 def _next_steps(wanted: Wishes) -> dict[str, str]:
     """Name the commands that follow, as they are typed here, and what each is for."""
-    program = _program()
+    program = output.program_name()
     steps = {f"{program} up": "run it; Ctrl-C stops everything"}
     if wanted.servers:
         if sessions_wanted(wanted) == 0:
@@ -205,14 +202,6 @@ def _next_steps(wanted: Wishes) -> dict[str, str]:
         steps[test] = "in another terminal: one paid call"
     steps[f"{program} doctor"] = "whether a call would succeed"
     return steps
-
-
-def _program() -> str:
-    """Name this program as it can be typed where one stands."""
-    own = Path(sys.executable).parent / "tidegate"
-    if not own.exists() or shutil.which("tidegate"):
-        return "tidegate"
-    return shlex.quote(os.path.relpath(own))
 
 
 def _troubles(wanted: Wishes, tried: Sequence[ServerTried]) -> Iterator[str]:

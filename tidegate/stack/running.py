@@ -13,13 +13,7 @@ from runtime.environment import Environment
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
-from tidegate.configuration import (
-    UNUSED_NAME,
-    Configuration,
-    lacking_text,
-    load_configuration,
-    names_servers,
-)
+from tidegate.configuration import Configuration, load_configuration, names_servers
 from tidegate.console import api
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
@@ -27,6 +21,7 @@ from tidegate.stack.home import migration
 from tidegate.stack.ownservers import InForce
 from tidegate.stack.screen.models import listed_model
 from tidegate.stack.screen.readers import has_lost_reader
+from tidegate.stack.screen.remarks import servers_remark, start_notes
 from tidegate.stack.screen.screen import screen_for
 from tidegate.stack.screen.welcome import StartWords
 from tidegate.stack.stuck import restart_stuck
@@ -42,17 +37,6 @@ _STATISTICS_S = 10.0
 """How much longer than for all else `up` waits for analytics."""
 _NATS = "nats"
 _ANALYTICS = "analytics"
-_HELD = """
-The configuration is held: {reason}. The servers of before are in force: {own}. Put the file
-right, or let it through by `tidegate config accept`.
-"""
-_BESIDE = """
-Beside the demo's servers stand your own: {own}.
-"""
-_NO_KIND = """
-Nothing says where sessions come from, so the demo's made-up ones are given to your servers:
-[pool.provisioner] kind = "file", "http" or "none" says it, and retires them.
-"""
 _AS_FOUND = InForce(None, [])
 
 
@@ -265,32 +249,20 @@ class RunningStack:
         dashboard: str = "",
     ) -> StartWords:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
-        notes = [*dead_keys.values()]
-        if self.environment.config_lacking is not None:
-            notes.append(lacking_text(self.environment.config_lacking))
-        if self.configuration.stack.name and self.environment.nats_url is None:
-            notes.append(UNUSED_NAME)
-        if behind:
-            notes.append(f"No statistics for now: {behind}")
         return StartWords(
             home=self.home,
             url=self.url,
             dashboard=dashboard,
-            notes=notes,
+            notes=[*start_notes(self.environment, self.configuration, dead_keys, behind)],
             with_curl="client" not in dead_keys,
-            servers=self._servers_message(in_force),
+            servers=servers_remark(
+                in_force.held,
+                in_force.own,
+                demo=bool(self.demos),
+                written=self.configuration.pool.provisioner.kind is not None,
+            ),
             demo=bool(self.demos) and not in_force.own and in_force.held is None,
         )
-
-    def _servers_message(self, in_force: InForce) -> str:
-        """Say whose servers are in force, and what that asks of whoever starts it."""
-        own = ", ".join(in_force.own)
-        if in_force.held is not None:
-            waits = in_force.held
-            return _HELD.format(reason=waits.reason, own=own or "the demo's")
-        beside = _BESIDE.format(own=own) if self.demos else ""
-        written = self.configuration.pool.provisioner.kind is not None
-        return beside + ("" if written else _NO_KIND)
 
 
 def _fixed_settings(configuration: Configuration) -> dict[str, object]:

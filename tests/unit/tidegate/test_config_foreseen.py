@@ -102,3 +102,15 @@ def test_configuration_that_was_lost_is_refused_as_up_refuses_it(tmp_path: Path)
 
     with pytest.raises(SettingsError, match=r"the last `up` ran with /etc/tidegate/tidegate\.toml"):
         foreseen_in(tmp_path)
+
+
+def test_ids_of_servers_that_no_command_can_name_are_told(tmp_path: Path) -> None:
+    (tmp_path / "tidegate.toml").write_text(
+        '[pool.provisioner]\nkind = "none"\n'
+        '[[servers]]\nid = "a/b"\nurl = "http://127.0.0.1:9"\n'
+        '[[servers]]\nid = "well"\nurl = "http://127.0.0.1:9"\n'
+    )
+
+    (trouble,) = foreseen_in(tmp_path, TIDEGATE_PORT="0")
+
+    assert "got 'a/b': works as it is" in trouble

@@ -9,9 +9,9 @@ from contracts.gateway import KeyEvent
 from runtime.environment import Home
 from runtime.settings import DEFAULT_SERVICES
 from tidegate.console.tables import fitting_line
-from tidegate.stack.running import _HELD, _NO_KIND
 from tidegate.stack.screen.logfile import FollowedLog
 from tidegate.stack.screen.models import painting_model
+from tidegate.stack.screen.remarks import _HELD, _NO_KIND
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
 from tidegate.stack.screen.words import Mood, ShownEvent, event_words

@@ -9,5 +9,6 @@ words      events as a person reads them
 requests   requests, a line each, or counted where they are many
 welcome    the block that says where everything is
 models     which model its line to paste asks for
+remarks    what is to be said beside it
 readers    whether anybody still reads it
 """
