@@ -57,13 +57,7 @@ def foreseen_troubles(environment: Environment, whole: Configuration) -> Iterato
     if not runs_here and (wrong := ports.port_trouble(environment.host, environment.port)):
         text = f"`tidegate up` would not start: TIDEGATE_HOST, TIDEGATE_PORT: {wrong}"
         yield Foreseen(text, stops=True)
-    if environment.config_lacking is not None:
-        yield Foreseen(lacking_text(environment.config_lacking))
-    if whole.stack.name and environment.nats_url is None:
-        yield Foreseen(UNUSED_NAME)
-    for server in whole.servers:
-        if doubled := doubled_path(server.url):
-            yield Foreseen(f"[[servers]] {server.server_id}: {doubled}")
+    yield from _seeming_settings(environment, whole)
     path = named_files(environment, whole).get(CREDENTIALS)
     if path is not None:
         with suppress(OSError):  # that it is not there is told beside its name
@@ -74,10 +68,21 @@ def foreseen_troubles(environment: Environment, whole: Configuration) -> Iterato
             "nothing says where sessions come from: they come by `tidegate sessions add` alone;"
             ' [pool.provisioner] kind = "file", "http" or "none" says it'
         )
-    if odd := unnameable_servers(whole.servers):
-        yield Foreseen(odd)
     if runs_here:
         yield from _held_trouble(environment)
+
+
+def _seeming_settings(environment: Environment, whole: Configuration) -> Iterator[Foreseen]:
+    """Name what does nothing, or not what it seems to."""
+    if environment.config_lacking is not None:
+        yield Foreseen(lacking_text(environment.config_lacking))
+    if whole.stack.name and environment.nats_url is None:
+        yield Foreseen(UNUSED_NAME)
+    for server in whole.servers:
+        if doubled := doubled_path(server.url):
+            yield Foreseen(f"[[servers]] {server.server_id}: {doubled}")
+    if odd := unnameable_servers(whole.servers):
+        yield Foreseen(odd)
 
 
 def _held_trouble(environment: Environment) -> Iterator[Foreseen]:
