@@ -35,6 +35,20 @@ CREDENTIALS, TOKEN, SPOOL = "pool.provisioner.path", "pool.provisioner.token_fil
 """The settings that name a file, or a folder."""
 
 
+UNUSED_NAME = (
+    "stack.name: it does nothing with the NATS that `up` brings along, which no other stack uses;"
+    " it names an account of a NATS of yours (TIDEGATE_NATS_URL)"
+)
+
+
+def lacking_text(folder: Path) -> str:
+    """Say what follows from a folder that is named and has no file."""
+    return (
+        f"TIDEGATE_CONFIG: the folder {folder} has no tidegate.toml, so no configuration is read:"
+        " the servers are the demo's"
+    )
+
+
 class LogSection(Section, frozen=True, kw_only=True):
     """`[log]`: the event log."""
 

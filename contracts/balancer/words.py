@@ -17,6 +17,8 @@ CONFIGURATION = "sha256:"
 DEMO = ":demo"
 """How that digest ends where nobody named a server, and the demo's own are the servers."""
 PING_PATH = "/ping"
+SERVER_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What an id is that commands, and paths of the API, can name; earlier files may have others."""
 PLAIN = "plain"
 DIALECTS = (PLAIN, "jimeng", "drraw", "jimeng-free-all", "jimeng-free")
 """What a server may understand; of `plain` nothing is translated."""

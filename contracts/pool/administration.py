@@ -116,6 +116,8 @@ class TypeUnits(Part, frozen=True, kw_only=True):
     """What countable sessions have left, unreserved."""
     reserved: int
     """What open leases hold."""
+    limit: int | None = None
+    """The daily limits of the accounts that have a countable session; null: not said."""
 
 
 class QuotaReset(Part, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from contracts.base import Count, Part, ServerId, ServiceType
+from contracts.base import Count, Instant, Part, ServerId, ServiceType
 
 TRY_PATH = "/api/doctor/try"
 """Whoever asks from here only wants to see whether a lease would be granted, and gives it back: it
@@ -86,12 +86,16 @@ class Policy(Part, frozen=True, kw_only=True):
     """How many accounts are asked after; 0: none."""
 
 
-class Candidate(Part, frozen=True, kw_only=True):
+class Candidate(Part, frozen=True, kw_only=True, gc=False):
     """A server that a strategy looked at; `refused` says why it could not be chosen."""
 
     server_id: ServerId
     score: float = 0.0
     refused: str = ""
+    since: Instant | None = None
+    """Since when it is out of use for that; None: it is not, or nobody noted it."""
+    until: Instant | None = None
+    """The end of its ejection."""
 
 
 class Attempt(Part, frozen=True, kw_only=True):

@@ -61,7 +61,12 @@ FindingCode = Literal[
     "quota_used_up",
     "no_servers",
     "server_down",
+    "server_probe_refused",
+    "server_ejected",
+    "server_silent",
     "server_draining",
+    "server_id_unnameable",
+    "capabilities_uneven",
     "server_without_sessions",
     "strategy_failing",
     "strategy_pinned",
@@ -205,8 +210,20 @@ CURES: dict[FindingCode, str] = {
     "no_servers": "Name servers in `[[servers]]` of the configuration.",
     "server_down": "Start the server, or take it out of the configuration; until then the others"
     " carry its load.",
+    "server_probe_refused": "It answers, but not as its probes expect: let `probe_path`,"
+    " `probe_status` and `probe_body` name what it answers when it is well (`tidegate servers"
+    " change ID --probe-path /health`, or its entry in `[[servers]]`).",
+    "server_ejected": "Cure what its calls failed with; it is tried again by itself when its time"
+    " is over. `tidegate servers probe ID` asks it for nothing, `tidegate servers test ID` makes"
+    " one paid call and says what came of it.",
+    "server_silent": "See whether it hangs: it gets no new calls until it answers one, or those"
+    " that wait there have given up. `tidegate servers probe ID` asks it, for nothing.",
     "server_draining": "Nothing, while it is meant to have no work; else"
     " `tidegate servers undrain` it.",
+    "server_id_unnameable": "Give it such an id in the file when that suits: to the log it is"
+    " another server then, whose figures begin anew.",
+    "capabilities_uneven": "Name what each server does in its `capabilities`, or choose by another"
+    " strategy (`tidegate servers strategy least_connections`), if they are to share those calls.",
     "server_without_sessions": "Add sessions of a region that it `serves`, or let it serve others.",
     "strategy_failing": "Mend the function, or choose by another: `tidegate servers strategy NAME`."
     " What it printed is in the balancer's log.",

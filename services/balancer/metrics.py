@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from contracts.balancer import BalancerEvent, NoServer, Selected, ServerEjected
 from contracts.base import ServerId, ServiceType
 from runtime.clock import system_clock
-from services.balancer.domain import Balancer, server_views
+from services.balancer.domain import Balancer, server_views, state_troubles
 
 
 class Metrics(Collector):
@@ -84,21 +84,38 @@ class Metrics(Collector):
             up.add_metric([standing.server_id], float(member.is_healthy))
         yield in_flight
         yield up
-        yield self._server_states()
+        yield from self._server_states()
         unknown = GaugeMetricFamily(
             "tidegate_balancer_unknown_events", "Events of an unknown tag in what it read."
         )
         unknown.add_metric([], float(self._balancer.unknown_events))
         yield unknown
 
-    def _server_states(self) -> GaugeMetricFamily:
-        """Say in which state each server is, as `servers list` does."""
+    def _server_states(self) -> Iterable[Metric]:
+        """Say in which state each server is and why, as `servers list` does."""
         states = GaugeMetricFamily(
             "tidegate_balancer_server_state",
             "1 for the state that a server is in: up, down, ejected, half_open, slow_start, silent"
             " or draining.",
             labels=["server", "state"],
         )
-        for view in server_views(self._balancer, system_clock()):
+        reasons = GaugeMetricFamily(
+            "tidegate_balancer_server_reason",
+            "1 for the state and the reason of each server that is not simply up, for all service"
+            " types (`service_type` empty) or for one.",
+            labels=["server", "service_type", "state", "reason"],
+        )
+        back_in_s = GaugeMetricFamily(
+            "tidegate_balancer_back_in_seconds",
+            "How soon an ejection of a server, or of one service type of it, is over.",
+            labels=["server", "service_type"],
+        )
+        now = system_clock()
+        for view in server_views(self._balancer, now):
             states.add_metric([view.server.server_id, view.state], 1.0)
-        return states
+        for trouble in state_troubles(self._balancer, now):
+            of = [trouble.server_id, trouble.service_type]
+            reasons.add_metric([*of, trouble.state, trouble.reason], 1.0)
+            if trouble.back_in_s is not None:
+                back_in_s.add_metric(of, trouble.back_in_s)
+        return [states, reasons, back_in_s]

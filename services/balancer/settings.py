@@ -1,10 +1,12 @@
 """What an operator may turn at the balancer (`[balancer]`, `[[servers]]`)."""
 
+import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import msgspec
 
-from contracts.balancer import DIALECTS, PING_PATH, PLAIN, Server, StrategyRule
+from contracts.balancer import DIALECTS, PING_PATH, PLAIN, SERVER_ID, Server, StrategyRule
 from contracts.base import NUMBER_MAX, ServerId, ServiceType
 from runtime.addresses import address_objection
 from runtime.credentials import REGIONS
@@ -19,6 +21,7 @@ from runtime.texts import address_shown, as_quoted, is_writable
 from services.balancer import strategies
 from services.balancer.domain import ConfiguredFleet, parse_condition
 
+_SERVER_ID = re.compile(SERVER_ID)
 _PROBE_PATH_MAX = 1000
 _PROBE_BODY_MAX = 1000
 _STATUS_MIN, _STATUS_MAX = 200, 599
@@ -110,6 +113,8 @@ class ServerSection(Section, frozen=True, kw_only=True):
     """One `[[servers]]` entry."""
 
     server_id: ServerId = msgspec.field(name="id")
+    """1 to 64 letters, digits, `.`, `_` and `-`, the first a letter or a digit; others work, but no
+    command can name them."""
     url: str
     """Its address; a path in it (`"https://host/prefix"`) stands before every path asked there."""
     region: str = ""
@@ -197,6 +202,21 @@ class Settings(Section, frozen=True, kw_only=True):
             rules=[section.as_rule() for section in self.balancer.rules],
             demo=self.demo,
         )
+
+
+def unnameable_servers(servers: Iterable[ServerSection]) -> str:
+    """Say which ids nothing but the file can name; empty where all can be named.
+
+    They are let be: earlier versions took any printable characters.
+    """
+    odd = [section.server_id for section in servers if not _SERVER_ID.fullmatch(section.server_id)]
+    if not odd:
+        return ""
+    expected = "1 to 64 letters, digits, `.`, `_` and `-` of ASCII, the first a letter or a digit"
+    return (
+        f"servers: id: expected {expected}, got {', '.join(map(as_quoted, odd))}: works as it is,"
+        " but no command and no path of the API can name it"
+    )
 
 
 def server_objection(server: Server) -> str | None:

@@ -35,7 +35,8 @@ def rehearsal_findings(
         name, why = call["service_type"], as_shown(str(call["why"]))
         if call["succeeds"]:
             took = f"lease {call['lease_ms']:.0f} ms, {call['server_id']}"
-            yield fine(AREA, f"{name}: a call would succeed now ({took})")
+            presumed = _presumed_words(servers, call["server_id"], name)
+            yield fine(AREA, f"{name}: a call would succeed now ({took}){presumed}")
         elif call["code"] == _USED_UP and call["resets_at"]:
             yield fine(AREA, f"{name}: nothing left until {call['resets_at']}")
         elif call["code"] == _BUSY:
@@ -44,6 +45,16 @@ def rehearsal_findings(
             yield note(AREA, "service_unserved", f"{name}: no server names it in its capabilities")
         else:
             yield wrong(AREA, "call_fails", f"{name}: a call would fail now: {why}")
+
+
+def _presumed_words(
+    servers: Collection[Mapping[str, Any]], server_id: str, service_type: str
+) -> str:
+    """Say that nobody named what the server does, if nobody did: it is sent whatever is asked."""
+    chosen = [server for server in servers if server.get("server_id") == server_id]
+    if not chosen or any(server.get("capabilities") for server in chosen):
+        return ""
+    return f", if that does {service_type}: it names no capabilities"
 
 
 def _can_do(server: Mapping[str, Any], service_type: str) -> bool:

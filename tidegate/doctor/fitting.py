@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from contracts.balancer import PLAIN, Server
+from contracts.balancer import PLAIN, BalancerStatusReply, Server
 from contracts.pool import PoolStatusReply, SessionStatus, SessionView
 from runtime.process.findings import DoctorFinding, note, wrong
 from runtime.texts import count_phrase
@@ -32,6 +32,32 @@ def fitting_findings(reply: PoolStatusReply, servers: Sequence[Server]) -> Itera
     yield from _wait_findings(reply)
 
 
+def uneven_findings(reply: BalancerStatusReply) -> Iterator[DoctorFinding]:
+    """Tell of service types that some servers name and others only do, naming none.
+
+    Where `capability_based` chooses, those that name it get every call of it that they have room
+    for, be they slow or failing now and then: only full, or out, do they leave one to the others.
+    """
+    servers = [view.server for view in reply.servers]
+    broad = [server.server_id for server in servers if not server.capabilities]
+    for service_type in sorted({name for server in servers for name in server.capabilities}):
+        own = reply.strategies.get(service_type, reply.strategy)
+        if not broad or (reply.pinned or own) != "capability_based":
+            continue
+        named = [each.server_id for each in servers if service_type in each.capabilities]
+        message = (
+            f"{service_type}: {_some_of(named)} {'names' if len(named) == 1 else 'name'} it and"
+            f" {'gets' if len(named) == 1 else 'get'} its calls; {_some_of(broad)}, without"
+            " capabilities, only what is left over (capability_based)"
+        )
+        yield note("servers", "capabilities_uneven", message)
+
+
+def _some_of(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
 def _serves(server: Server, region: str) -> bool:
     """Whether a server gets sessions of a region; those without one may go anywhere."""
     if not region:
@@ -43,8 +69,7 @@ def _doubt_findings(views: Sequence[SessionView]) -> Iterator[DoctorFinding]:
     """Tell the sessions that stand behind all others, because calls with them failed in a row."""
     doubtful = [view.session_id for view in views if view.doubts]
     if doubtful:
-        more = f" and {len(doubtful) - _NAMED} more" if len(doubtful) > _NAMED else ""
-        message = f"{', '.join(doubtful[:_NAMED])}{more}: failures in a row, tried after all others"
+        message = f"{_some_of(doubtful)}: failures in a row, tried after all others"
         yield note("sessions", "sessions_doubtful", message)
 
 

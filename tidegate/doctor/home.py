@@ -13,6 +13,7 @@ from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
 from runtime.settings import SettingsError
 from runtime.texts import count_phrase
 from services.analytics.store.faults import files_aside
+from services.balancer.settings import unnameable_servers
 from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
 from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restore_mark
 
@@ -33,6 +34,7 @@ def home_findings(environment: Environment) -> Iterator[DoctorFinding]:
 
 
 def _configuration_findings(environment: Environment) -> Iterator[DoctorFinding]:
+    """Read the configuration, and look for the files that it names."""
     area = "configuration"
     try:
         read = load_configuration(environment)
@@ -40,6 +42,8 @@ def _configuration_findings(environment: Environment) -> Iterator[DoctorFinding]
         yield wrong(area, "configuration_wrong", str(error))
         return
     yield fine(area, str(environment.config) if environment.config else "the defaults")
+    if odd := unnameable_servers(read.servers):
+        yield note(area, "server_id_unnameable", odd)
     there = named_files(environment, read)
     if CREDENTIALS in there:
         yield _credentials_finding(environment, there[CREDENTIALS], read.services)

@@ -27,6 +27,7 @@ from services.gateway.domain.attention import (
     choice_findings,
     draining_finding,
     is_down,
+    out_code,
     server_name,
     session_findings,
     unwritable_finding,
@@ -34,7 +35,7 @@ from services.gateway.domain.attention import (
 from services.pool.generated import GENERATED, follow_fleet
 from tidegate.console import api, direct
 from tidegate.doctor import buckets, exposure
-from tidegate.doctor.fitting import fitting_findings
+from tidegate.doctor.fitting import fitting_findings, uneven_findings
 from tidegate.doctor.log import skew_finding
 from tidegate.doctor.sessions import sessions_shown, sessions_to_serve
 
@@ -92,7 +93,8 @@ async def _fitting_findings(client: Client) -> list[DoctorFinding]:
         )
         if isinstance(pool, PoolStatusReply) and isinstance(fleet, BalancerStatusReply):
             servers = [view.server for view in fleet.servers]
-            return list(fitting_findings(msgspec.structs.replace(pool, sessions=views), servers))
+            fitting = fitting_findings(msgspec.structs.replace(pool, sessions=views), servers)
+            return [*fitting, *uneven_findings(fleet)]
     return []  # who does not answer is told elsewhere
 
 
@@ -149,7 +151,7 @@ def _server_findings(view: ServerView) -> Iterator[DoctorFinding]:
         yield draining_finding(view)
     if is_down(view):
         told = view.words or view.reason or view.health
-        yield wrong("servers", "server_down", f"{name}: {told}; {here}")
+        yield wrong("servers", out_code(view), f"{name}: {told}; {here}")
     elif why:
         yield unchecked("servers", f"{name}: well to the balancer; {here}")
     else:

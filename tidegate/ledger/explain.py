@@ -1,13 +1,15 @@
 """`tidegate explain`: one request's whole story, in the order in which it happened."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import typer
 
 from runtime.texts import session_shown
 from tidegate.console import api, output
+from tidegate.console.moments import parsed_moment
+from tidegate.ledger import candidates
 
 StoryPart = dict[str, Any]
 _CONSEQUENCES = {
@@ -136,6 +138,7 @@ def _lease_lines(lease: StoryPart, tried: list[StoryPart]) -> Iterator[str]:
     )
     for attempt in tried:
         yield from _attempt_lines(attempt)
+        yield from candidates.candidate_lines(attempt, _chosen_at(lease, tried[0], attempt))
     if lease["outcome"] == "open":
         yield f"  it is open; without a word it expires at {lease['expires_at']}"
         return
@@ -173,7 +176,7 @@ def _units_text(lease: StoryPart) -> str:
 
 
 def _attempt_lines(attempt: StoryPart) -> Iterator[str]:
-    """Write an attempt at one server, and the servers that stood beside it."""
+    """Write an attempt at one server."""
     code = f", its code {attempt['upstream_code']}" if attempt["upstream_code"] else ""
     code += f", the generator's {attempt['inner_code']}" if attempt.get("inner_code") else ""
     code += f", taken for {attempt['meaning']}" if attempt.get("meaning") else ""
@@ -193,10 +196,13 @@ def _attempt_lines(attempt: StoryPart) -> Iterator[str]:
         yield f"    {attempt['why']}"
     if attempt.get("translated"):
         yield f"    said in its dialect: {attempt['translated']}"
-    for candidate in attempt["candidates"]:
-        refused = candidate.get("refused")
-        score = f"score {output.table_cell(float(candidate.get('score', 0.0)))}"
-        yield f"    {candidate['server_id']}: {f'refused, {refused}' if refused else score}"
+
+
+def _chosen_at(lease: StoryPart, first: StoryPart, attempt: StoryPart) -> datetime | None:
+    """When a server was chosen: at once for a lease's first attempt, a while later for another."""
+    granted_at = parsed_moment(lease["granted_at"])
+    later_ms = (attempt.get("started_ms") or 0.0) - (first.get("started_ms") or 0.0)
+    return granted_at and granted_at + timedelta(milliseconds=max(0.0, later_ms))
 
 
 def _pair_line(indent: str, row: StoryPart, names: tuple[str, ...]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runtime.texts import count_phrase
+from tidegate.console import output
 from tidegate.console.listing import ListedColumn
 
 
@@ -58,14 +59,27 @@ def test_text(answer: dict[str, Any]) -> str:
     lines += [f"  {name}: {value}" for name, value in answer["headers"].items()]
     if answer["why"]:
         lines.append(f"why: {answer['why']}")
-    units = count_phrase(answer["units"], "unit")
     lines.append(
-        f"{units} ({answer['outcome']}), first byte after"
-        f" {answer['first_byte_ms']:.0f} ms, {answer['bytes_out']} bytes in"
-        f" {answer['total_ms']:.0f} ms"
+        f"{_units_text(answer)}, first byte after {answer['first_byte_ms']:.0f} ms,"
+        f" {answer['bytes_out']} bytes in {answer['total_ms']:.0f} ms"
     )
-    lines.append(f"tidegate explain {answer['request_id']}")
+    program = output.program_name()
+    if answer.get("units_held"):
+        lines.append(
+            f"once that is known: {program} leases reconcile {answer['lease_id']} --units 0"
+            " --reason WHY (or --units 1)"
+        )
+    lines.append(f"the whole story: {program} explain {answer['request_id']}")
     return "\n".join(lines)
+
+
+def _units_text(answer: Mapping[str, Any]) -> str:
+    """Say what became of the units: used, given back, or held where nobody knows."""
+    if stay_used := answer.get("units_held", 0):
+        units = count_phrase(stay_used, "unit stays", "units stay")
+        return f"{units} used, for nobody knows whether the work was done ({answer['outcome']})"
+    units = count_phrase(answer["units"], "unit")
+    return f"{units} used ({answer['outcome']})"
 
 
 def trouble_text(views: Iterable[Mapping[str, Any]]) -> str:

@@ -194,8 +194,10 @@ class SessionRow(Row, kw_only=True):
 class ServerRow(Row, kw_only=True):
     """A server as the last event left it; `dialect` is what it understands.
 
-    `state` is `ejected`, `half_open`, `slow_start`, `silent` or empty; `types_out` is a JSON list
-    of the service types that it alone is ejected for.
+    `state` is `ejected`, `half_open`, `slow_start` or empty, and in rows of earlier versions
+    `silent`; `types_out` is a JSON list of the service types that it alone is ejected for, and
+    `type_states` one of objects that say how far each is back, since when, until when and why. What
+    ends by the clock ends in no event: the view `servers` looks at the clock.
     """
 
     server_id: str
@@ -216,6 +218,17 @@ class ServerRow(Row, kw_only=True):
     state: str = ""
     types_out: str = "[]"
     draining: bool = False
+    state_at: Moment | None = None
+    """Since when `state` is what it is."""
+    state_reason: str = ""
+    """Why it was ejected; `reason` is that of the last event, be it of a probe."""
+    warm_until: Moment | None = None
+    """The end of a slow start."""
+    health_at: Moment | None = None
+    silent_at: Moment | None = None
+    silent_why: str = ""
+    drained_at: Moment | None = None
+    type_states: str = "[]"
 
 
 class KeyRow(Row, kw_only=True):

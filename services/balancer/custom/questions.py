@@ -6,7 +6,13 @@ from contracts.balancer import SelectServer, ServerView
 from contracts.base import Instant, ServerId
 from services.balancer import strategies
 from services.balancer.custom.words import CallToPick, PickQuestion, ServerFacts
-from services.balancer.domain import Balancer, eligible_servers, options_for, server_views
+from services.balancer.domain import (
+    Balancer,
+    eligible_servers,
+    options_for,
+    server_views,
+    servers_of_level,
+)
 
 Asked = dict[str, tuple[list[int], PickQuestion]]
 """By strategy: which items of the batch it is asked for, and what."""
@@ -59,8 +65,12 @@ def server_facts(view: ServerView) -> ServerFacts:
 def _call_to_pick(
     balancer: Balancer, item: SelectServer, number: dict[ServerId, int], now: Instant
 ) -> CallToPick:
+    """Say for what a call is, and who may be chosen for it now."""
     options = options_for(balancer, item.service_type)
     eligible = eligible_servers(balancer, options, item, item.session_region, now)
+    if options.levels:
+        # Whom another level keeps back would not be taken: nor is it offered.
+        eligible = servers_of_level(options, eligible)
     return CallToPick(
         criteria={
             "service_type": item.service_type,

@@ -46,9 +46,10 @@ from services.balancer.domain.selection import (
     eligible_servers,
     options_for,
     select_server,
+    servers_of_level,
 )
 from services.balancer.domain.state import Balancer
-from services.balancer.domain.views import server_views, strategy_trouble
+from services.balancer.domain.views import server_views, state_troubles, strategy_trouble
 
 __all__ = [
     "NOBODY_PICKED",
@@ -79,7 +80,9 @@ __all__ = [
     "release_overdue",
     "select_server",
     "server_views",
+    "servers_of_level",
     "silence_events",
+    "state_troubles",
     "strategy_trouble",
     "switch_events",
     "take_probe",

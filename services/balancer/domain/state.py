@@ -56,7 +56,10 @@ class Options(msgspec.Struct, frozen=True):
     """Who may do a service type, load aside; and why the others may not."""
 
     able: list[ServerStanding]
-    refused: list[Candidate]
+    out: list[Candidate]
+    """Who could do it, and is drained, ejected, silent or down."""
+    unable: list[Candidate]
+    """Who never does it."""
     shortage: str | None
     """Why there is nobody able; None when there is somebody."""
     levels: list[int]

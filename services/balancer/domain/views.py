@@ -1,13 +1,17 @@
 """What an operator sees of each server."""
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from statistics import median
+
+import msgspec
 
 from contracts.balancer import ServerView, StrategyFailed, TypeView
-from contracts.base import Instant
+from contracts.base import Instant, ServerId, ServiceType
 from services.balancer.domain.fleet import Member
 from services.balancer.domain.health.outcomes import ALL, recent_outcomes
-from services.balancer.domain.health.words import server_state, type_state
-from services.balancer.domain.standing import ServerStanding
+from services.balancer.domain.health.words import StateName, server_state, type_state
+from services.balancer.domain.standing import CallResult, ServerStanding
 from services.balancer.domain.state import Balancer
 
 _TOLD_FOR = timedelta(minutes=10)
@@ -17,6 +21,54 @@ _TOLD_FOR = timedelta(minutes=10)
 def server_views(balancer: Balancer, now: Instant) -> list[ServerView]:
     """Show every server, in the order of the fleet."""
     return [_server_view(member, standing, now) for member, standing in balancer.member_standings()]
+
+
+class StateTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a server is not simply up, in words that stay the same while it is so."""
+
+    server_id: ServerId
+    service_type: ServiceType = ALL
+    """Empty: of all."""
+    state: StateName
+    reason: str = ""
+    back_in_s: float | None = None
+    """How soon its ejection is over; None: it is not ejected."""
+
+
+def state_troubles(balancer: Balancer, now: Instant) -> Iterator[StateTrouble]:
+    """Tell of each server that is not simply up, and of each service type that it is out for."""
+    for member, standing in balancer.member_standings():
+        whole = server_state(member, standing, now).state
+        if whole != "up":
+            yield _state_trouble(member, ALL, whole, now)
+        for service_type in sorted({*member.ejections} - {ALL}):
+            state = type_state(member, standing, service_type, now).state
+            if state != "up":
+                yield _state_trouble(member, service_type, state, now)
+
+
+def _state_trouble(
+    member: Member, service_type: ServiceType, state: StateName, now: Instant
+) -> StateTrouble:
+    """Give the reason that goes with a state, without how long it is so already."""
+    ejection = member.ejections.get(service_type)
+    reason = "" if ejection is None else ejection.reason
+    if state == "down":
+        reason = member.reason
+    elif state == "silent":
+        reason = "an exchange there waits for long, and nothing else is answered"
+    elif state == "draining":
+        reason = "an operator drained it"
+    back_in_s = None
+    if state == "ejected" and ejection is not None and ejection.until is not None:
+        back_in_s = max(0.0, (ejection.until - now).total_seconds())
+    return StateTrouble(
+        server_id=member.server.server_id,
+        service_type=service_type,
+        state=state,
+        reason=reason,
+        back_in_s=back_in_s,
+    )
 
 
 def strategy_trouble(balancer: Balancer, now: Instant) -> str:
@@ -66,9 +118,16 @@ def _type_views(member: Member, standing: ServerStanding, now: Instant) -> list[
                 words=told.words,
                 attempts=len(seen),
                 failures=sum(outcome.failed for outcome in seen),
+                first_byte_p50_ms=_median_ms(seen),
             )
         )
     return views
+
+
+def _median_ms(seen: Sequence[CallResult]) -> float:
+    """The median time to first byte of those that were answered; 0 without any."""
+    took_ms = [outcome.first_byte_ms for outcome in seen if outcome.first_byte_ms]
+    return round(median(took_ms), 3) if took_ms else 0.0
 
 
 def _view_reason(member: Member, words: str) -> str:

@@ -30,6 +30,7 @@ from services.balancer.strategies.table import (
     SAME_FOR_ALL,
     STRATEGIES,
     Strategy,
+    score_meaning,
     strategy_named,
     strategy_objection,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "custom_objection",
     "is_custom",
     "no_chance",
+    "score_meaning",
     "strategy_named",
     "strategy_objection",
 ]

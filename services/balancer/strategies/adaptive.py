@@ -9,7 +9,7 @@ The paper's balancer probes a few servers; ours counts all of them, so the quant
 ⌈Q n⌉th of the sorted loads. Among equals the least loaded, then the faster one (so that an idle
 fleet, of which all are equally hot, is no lottery), then the preferred one, then the one that
 waited longest.
-Score: of a cold server that median in ms, lower is better; of a hot one the exchanges in flight
+Score: of a cold server its median in ms, lower is better; of a hot one the exchanges in flight
 with this one as a negative number (-3: three), nearer to zero is better. Cold ones come first.
 """
 

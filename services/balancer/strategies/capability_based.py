@@ -3,8 +3,9 @@
 Source: the original's `selectByCapability`: prefer specialists, then
 the least loaded. A specialist offers the fewest service types; load is exchanges in flight by
 `max_sessions`, so servers of different size fill evenly. A full specialist is not eligible, and the
-work moves on to the next broader server. Among equals the preferred one (lowest priority number),
-then the one that waited longest.
+work moves on to the next broader server. One that names no capability is the broadest: beside one
+that names its own it gets of those types what is left over, however slow the other is. Among equals
+the preferred one (lowest priority number), then the one that waited longest.
 Score: service types offered plus load (below 1); lower is better.
 """
 

@@ -5,14 +5,19 @@ servers that may be chosen, as dicts like those of `/api/load-balancer`, and the
 `{service_type, client_region, session_region, avoid}`; it returns the id of one of them. It runs in
 a process of its own, without secrets in its environment, and is asked once for all the calls of a
 moment. Where it named nobody (it took more than 50 ms, it raised, or it named one that may not be
-chosen) `least_connections` chooses.
-Score: exchanges in flight; the one that was named comes first all the same.
+chosen) `least_connections` chooses, and is the strategy that the log names.
+Score: exchanges in flight, lower is better; the one that was named comes first all the same.
 """
 
 from collections.abc import Sequence
 
+from runtime.texts import as_quoted
 from services.balancer.strategies.least_connections import least_connections
 from services.balancer.strategies.ranking import Criteria, EligibleServer, Ranking
+
+FALL_BACK = "least_connections"
+"""Who chooses where the function did not, and is named in the log."""
+_UNNAMED = "named nobody"
 
 
 def custom(eligible: Sequence[EligibleServer], criteria: Criteria) -> Ranking:
@@ -20,7 +25,10 @@ def custom(eligible: Sequence[EligibleServer], criteria: Criteria) -> Ranking:
     ranking = least_connections(eligible, criteria)
     named = [server for server in ranking.servers if server.server_id == criteria.picked]
     if not named:
-        return ranking
+        why = _UNNAMED
+        if criteria.picked:
+            why = f"named {as_quoted(criteria.picked)}, which may not be chosen"
+        return Ranking(ranking.servers, ranking.scores, why=why, by=FALL_BACK)
     ranked = [*named, *(server for server in ranking.servers if server not in named)]
     return Ranking(ranked, [server.in_flight for server in ranked])
 

@@ -101,3 +101,5 @@ class Ranking(msgspec.Struct, frozen=True, gc=False):
     """New credits, one for each eligible server in the order given; empty: as they were."""
     why: str = ""
     """What decided, in words for an operator, where the scores do not say it."""
+    by: str = ""
+    """The strategy that ranked them instead of the one in force; `why` says what that one did."""

@@ -1,5 +1,6 @@
 """Every strategy by the name that the configuration has for it."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 from runtime.texts import as_quoted
@@ -42,6 +43,21 @@ def strategy_named(name: str) -> tuple[str, Strategy]:
     if name not in STRATEGIES:
         name = DEFAULT
     return name, STRATEGIES[name]
+
+
+def score_meaning(name: str) -> str:
+    """Say what a strategy's scores are, and which way they go; empty for one that is unknown."""
+    strategy = custom if is_custom(name) else STRATEGIES.get(name)
+    return "" if strategy is None else _SCORES[strategy]
+
+
+def _score_sentence(strategy: Strategy) -> str:
+    """Find what the head of a strategy's module says of its scores."""
+    head = sys.modules[strategy.__module__].__doc__ or ""
+    return " ".join(head.partition("\nScore: ")[2].split()).removesuffix(".")
+
+
+_SCORES = {strategy: _score_sentence(strategy) for strategy in (*STRATEGIES.values(), custom)}
 
 
 def strategy_objection(name: str) -> str | None:

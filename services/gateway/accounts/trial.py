@@ -12,7 +12,7 @@ import msgspec
 
 from contracts.balancer import Server
 from contracts.base import ServerId, ServiceType
-from contracts.pool import UsageRecorded
+from contracts.pool import Outcome, UsageRecorded
 from runtime.settings import service_type_objection
 from runtime.texts import as_quoted
 from services.gateway.clients.answers import Client
@@ -62,7 +62,10 @@ class ServerTested(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     """How the lease ended: `settled`, `released` or `unknown`."""
     units: int
-    """What it cost for certain; of an unknown outcome the units stay used until reconciled."""
+    """What it cost for certain."""
+    units_held: int
+    """Of an unknown outcome: they stay used until the lease is reconciled."""
+    lease_id: str
     bytes_out: int
     lease_ms: float
     first_byte_ms: float
@@ -87,10 +90,14 @@ class ServerTrial:
         self._settings = settings
         self._spool = spool
 
+    def refuse_stranger(self, server_id: ServerId) -> None:
+        """Raise `GatewayError` where there is no such server."""
+        if all(server.server_id != server_id for server in self._servers()):
+            raise GatewayError("not_found", f"there is no server {as_quoted(server_id)}")
+
     async def test_server(self, call: TrialCall, key: Key) -> ServerTested:
         """Make one call. Raises `GatewayError` where none was made: no session, no such server."""
-        if all(server.server_id != call.server_id for server in self._servers()):
-            raise GatewayError("not_found", f"there is no server {as_quoted(call.server_id)}")
+        self.refuse_stranger(call.server_id)
         settings = self._settings()
         if objection := service_type_objection([call.service_type], settings.services):
             raise GatewayError("invalid_request", f"service_type: {objection}", "service_type")
@@ -126,7 +133,7 @@ class ServerTrial:
         ended = journey.stage.trail.ended
         if ended is None or not ended.attempts:
             raise error or GatewayError("no_backend", "no call was made")
-        return _tested(routed.request, ended, heard, error)
+        return _tested(routed, ended, heard, error)
 
 
 class _Heard:
@@ -148,7 +155,7 @@ class _Heard:
 
 
 def _tested(
-    request: Request, ended: UsageRecorded, heard: _Heard, error: GatewayError | None
+    routed: RoutedRequest, ended: UsageRecorded, heard: _Heard, error: GatewayError | None
 ) -> ServerTested:
     """Say what came of it, by what the log is told."""
     attempt = ended.attempts[-1]
@@ -159,13 +166,15 @@ def _tested(
         server_id=attempt.server_id,
         session_id=ended.session_id,
         service_type=ended.service_type,
-        path=request.path,
+        path=routed.request.path,
         status=attempt.status,
         headers=heard.headers,
         verdict=ended.verdict,
         why="; ".join(dict.fromkeys(filter(None, why))),
         outcome=ended.outcome,
         units=ended.units,
+        units_held=routed.units if ended.outcome is Outcome.UNKNOWN else 0,
+        lease_id=ended.lease_id,
         bytes_out=ended.bytes_out,
         lease_ms=ended.lease_ms,
         first_byte_ms=attempt.first_byte_ms,

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from contracts.balancer import BalancerStatusReply, ServerView
 from contracts.pool import PoolStatusReply
-from runtime.process.findings import DoctorFinding, State, fine, note, wrong
+from runtime.process.findings import DoctorFinding, FindingCode, State, fine, note, wrong
 from runtime.texts import count_phrase
 
 _FROM_WORST = (State.WRONG, State.NOTE)
+_PROBE_ANSWERED = ("probe: status ", "probe: the body ")
+"""How the balancer begins to say that a server answered its probe otherwise than it should."""
 _MANY = 0.8
 """Of the requests that may wait: more are a sign of too few sessions."""
 
@@ -51,7 +53,7 @@ def _balancer_findings(reply: BalancerStatusReply | None) -> Iterator[DoctorFind
             yield draining_finding(view)
         if is_down(view):
             message = f"{server_name(view)}: {view.words or view.reason or view.health}"
-            yield wrong("servers", "server_down", message)
+            yield wrong("servers", out_code(view), message)
 
 
 def unwritable_finding(reply: PoolStatusReply) -> DoctorFinding:
@@ -83,6 +85,20 @@ def draining_finding(view: ServerView) -> DoctorFinding:
 def is_down(view: ServerView) -> bool:
     """Whether a server may not be chosen, if only for a service type, by no wish of anybody's."""
     return not view.healthy or any(of_type.state == "ejected" for of_type in view.service_types)
+
+
+def out_code(view: ServerView) -> FindingCode:
+    """Name why a server that `is_down` may not be chosen, by what is to be done about it."""
+    match view.state:
+        case "silent":
+            return "server_silent"
+        case "ejected":
+            return "server_ejected"
+        case "down":
+            refused = any(sign in view.words for sign in _PROBE_ANSWERED)
+            return "server_probe_refused" if refused else "server_down"
+        case _:
+            return "server_ejected" if view.healthy else "server_down"
 
 
 def server_name(view: ServerView) -> str:

@@ -198,6 +198,7 @@ _ADMINISTRATION = (
     servers.undrain_server,
     servers.probe_servers,
     servers.test_server,
+    strategies.show_strategy,
     strategies.set_strategy,
     strategies.pin_strategy,
     strategies.unpin_strategy,

@@ -1,6 +1,8 @@
 """Whether it lives, is ready, is well; and its metrics."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
@@ -9,8 +11,8 @@ from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 
 from contracts import subjects
-from contracts.balancer import BalancerStatusReply
-from contracts.base import Failed, Ping, Pong
+from contracts.balancer import BalancerStatusReply, ServerView
+from contracts.base import Failed, Ping, Pong, ServiceType
 from contracts.pool import PoolStatus, PoolStatusReply
 from runtime.eventlog import LogUnavailableError
 from runtime.nats.connection import UnansweredError, ask_command
@@ -53,6 +55,8 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total_connections: int | None
     sequence: int | None
     """Of the log, which they are true at."""
+    ejected_for: dict[ServiceType, int] = {}
+    """How many of those that are healthy are ejected for one service type alone, by that."""
 
 
 class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +73,8 @@ class StatisticsFigures(msgspec.Struct, frozen=True, kw_only=True):
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`status` is `ok`, or `degraded`: pool, log, balancer, sessions or servers are not well.
 
-    So it is while the configuration is held, analytics is silent or its statistics stand still.
+    So it is while a server is ejected for one service type alone, the configuration is held,
+    analytics is silent or its statistics stand still.
     """
 
     status: str
@@ -136,12 +141,14 @@ def health_report(
     """Judge what the services said; None is no answer."""
     servers = balancer.servers if balancer else []
     healthy = sum(view.healthy for view in servers)
+    ejected_for = _ejected_for(servers)
     is_held = balancer is not None and balancer.held is not None
     well = (
         pool is not None
         and not pool.unwritable_s
         and pool.sessions_active >= max(pool.min_size, 1)
         and 0 < healthy == len(servers)
+        and not ejected_for
         and not is_held
         and analytics is not None
         and not analytics.trouble
@@ -167,6 +174,7 @@ def health_report(
             healthy=healthy if balancer else None,
             total_connections=sum(view.connections for view in servers) if balancer else None,
             sequence=balancer.sequence if balancer else None,
+            ejected_for=ejected_for,
         ),
         statistics=StatisticsFigures(
             current=analytics is not None and not analytics.trouble,
@@ -175,6 +183,18 @@ def health_report(
         ),
         configuration_held=is_held,
     )
+
+
+def _ejected_for(servers: Iterable[ServerView]) -> dict[ServiceType, int]:
+    """Count the healthy servers that are ejected for one service type alone."""
+    counts = Counter(
+        of_type.service_type
+        for view in servers
+        if view.healthy
+        for of_type in view.service_types
+        if of_type.state == "ejected"
+    )
+    return dict(sorted(counts.items()))
 
 
 async def _log_answers(doors: Doors) -> bool:

@@ -2,12 +2,15 @@
 
 from collections.abc import Hashable
 from datetime import datetime
+from itertools import islice
+from math import ceil
 
 from contracts.base import ServiceType
 from contracts.pool import SessionStatus, Waiting
 from services.pool.domain.leading.forecast import (
     AHEAD_MAX,
     FORECAST_FOR,
+    PLAYED_MAX,
     Forecast,
     Running,
     play_forward,
@@ -58,7 +61,7 @@ def _eta_s(state: Pool, wait: Wait, position: int, now: datetime) -> float | Non
         forecast = state.line.forecasts.get(service_type)
         if forecast is None or not (
             forecast.made_at <= now < forecast.made_at + FORECAST_FOR
-            and (forecast.complete or position < len(forecast.moments))
+            and (forecast.complete or position < len(forecast.moments) * forecast.each)
         ):
             forecast = _forecast_of(state, service_type, units, now)
         if (seconds := forecast.seconds_until(position, now)) is not None:
@@ -76,6 +79,7 @@ def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: dateti
     Leases of other types count where nobody waits for those: else their places go to these.
     """
     index, line = state.index_at(now), state.line
+    each = max(1, ceil(len(state.opened) / PLAYED_MAX))
     sorted_durations = {name: sorted(seconds) for name, seconds in line.durations.items()}
     durations = sorted_durations[service_type]
     left: dict[Hashable, int] = {}
@@ -83,7 +87,7 @@ def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: dateti
     def serves(session: Session) -> bool:
         account = session.account
         if account not in left:
-            left[account] = index.units_left_by_type(session).get(service_type, 0)
+            left[account] = index.units_left_of(session, service_type)
         return left[account] >= units and session.lasting_status() is SessionStatus.ACTIVE
 
     running = [
@@ -92,7 +96,7 @@ def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: dateti
             age_s=(now - lease.granted_at).total_seconds(),
             durations=sorted_durations.get(lease.service_type, durations),
         )
-        for lease in state.opened.values()
+        for lease in islice(state.opened.values(), 0, None, each)
         if lease.service_type == service_type or lease.service_type not in line.lanes
         if serves(lease.session)
     ]
@@ -101,9 +105,9 @@ def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: dateti
         for session_id, wakes_at in index.wakes.items()
         if serves(session := state.sessions[session_id]) and not session.open_leases
     ]
-    ahead = min(2 * line.lanes[service_type].waiting + 64, AHEAD_MAX)
+    ahead = min(2 * line.lanes[service_type].waiting // each + 64, AHEAD_MAX)
     moments, complete = play_forward(running, recoveries, durations, left, units, ahead)
-    forecast = Forecast(now, moments, complete)
+    forecast = Forecast(now, moments, complete, each)
     line.forecasts = {name: kept for name, kept in line.forecasts.items() if name in line.lanes}
     line.forecasts[service_type] = forecast
     return forecast

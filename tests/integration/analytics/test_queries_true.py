@@ -340,7 +340,7 @@ def test_a_server_that_is_drained_is_not_said_to_be_so_for_its_last_probe(tmp_pa
     with stored(tmp_path / "a.duckdb", told) as readers:
         (row,) = named(readers, "report_servers", since="2026-01-01", until="2026-01-02")
 
-    assert (row["health"], row["why"]) == ("draining", "an operator drained it")
+    assert (row["health"], row["why"]) == ("draining", "draining for 0 s: an operator drained it")
 
 
 # ----------------------------------------------------------------------------- when
@@ -463,7 +463,11 @@ BACK = (
     "alter table ledger.attempts drop column why",
     *(
         f"alter table ledger.servers drop column {name}"
-        for name in ("state", "types_out", "draining")
+        for name in ("state", "types_out", "draining", "state_at", "state_reason", "warm_until")
+    ),
+    *(
+        f"alter table ledger.servers drop column {name}"
+        for name in ("health_at", "silent_at", "silent_why", "drained_at", "type_states")
     ),
     *(f"alter table ledger.sessions drop column {name}" for name in ("account", "tier", "label")),
     "alter table ledger.keys drop column weight",

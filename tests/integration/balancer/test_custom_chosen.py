@@ -90,6 +90,10 @@ async def test_one_that_fails_loses_no_call_and_is_told(
 
             await eventually(is_told)
 
+            (last,) = await bench.select(wanted(""))
+            assert isinstance(last, Selected)
+            assert last.strategy == "least_connections"
+            assert last.why.startswith("ours.py:choose named ")
             (failed, *_) = [e for e in await bench.journal() if isinstance(e, StrategyFailed)]
             assert failed.strategy == "ours.py:choose"
             assert failed.reason.startswith(reason)

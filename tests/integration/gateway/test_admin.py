@@ -350,6 +350,8 @@ async def test_strategy_is_changed_live_and_the_log_says_who_and_why(staffed: De
         assert (await staffed.ask("PUT", path, json=wanted))["strategy"] == "round_robin"
 
     assert (await staffed.ask("GET", "/api/load-balancer"))["strategy"] == "round_robin"
+    shown = await staffed.ask("GET", path)
+    assert (shown["strategy"], shown["pinned"], shown["rules"]) == ("round_robin", "", [])
     page = await staffed.ask("GET", "/api/events?type=strategy_changed")
     told = [one for one in page["data"] if one["reason"] == "one is slow"]
     (admin,) = [key.key_id for key in staffed.doors.key_log.ring.all_keys() if key.is_admin]

@@ -165,6 +165,8 @@ async def test_day_without_usage_is_zero_and_unknown_sessions_are_404(staffed: D
         ("PATCH", "/api/sessions/ses_none", {"status": "draining"}),
         ("DELETE", "/api/sessions/ses_none", None),
         ("PATCH", "/api/servers/none", {"weight": 2}),
+        ("PATCH", "/api/servers/none", None),
+        ("PATCH", "/api/servers/none", {"wait": 2}),
         ("DELETE", "/api/servers/none", None),
     ):
         given = {} if body is None else {"json": body}

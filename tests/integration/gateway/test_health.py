@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from contracts.balancer import BalancerStatusReply, Health, Server, ServerView
-from contracts.base import Pong, ServerId, WriterId
+from contracts.balancer import BalancerStatusReply, Health, Server, ServerView, TypeView
+from contracts.base import Pong, ServerId, ServiceType, WriterId
 from contracts.pool import PoolStatusReply
 from runtime.nats import streams
 from services.balancer.settings import ServerSection
@@ -36,7 +36,12 @@ async def test_whole_with_every_service_is_well(staffed: Desk) -> None:
     }
     at = [report[part].pop("sequence") for part in ("sessions", "servers")]
     assert report["sessions"] == {"active": 2, "minRequired": 2}
-    assert report["servers"] == {"total": 1, "healthy": 1, "totalConnections": 0}
+    assert report["servers"] == {
+        "total": 1,
+        "healthy": 1,
+        "totalConnections": 0,
+        "ejectedFor": {},
+    }
     assert min(at) > 0
     assert report["statistics"].keys() == {"current", "sequence", "reason"}
 
@@ -200,3 +205,44 @@ async def test_statistics_that_are_not_current_degrade_the_whole(
     )
     assert (told.status, told.statistics.current) == ("degraded", False)
     assert told.statistics.reason == reason
+
+
+async def test_an_ejection_of_one_service_type_degrades_the_whole_and_is_counted(
+    alone: Desk,
+) -> None:
+    """Two servers that are well: one is out for films alone, the other comes back from that."""
+    out = [TypeView(service_type=ServiceType("video"), state="ejected")]
+    back = [TypeView(service_type=ServiceType("video"), state="slow_start")]
+    views = [
+        ServerView(
+            server=Server(server_id=ServerId(name), url=f"http://{name}"),
+            health=Health.UP,
+            healthy=True,
+            service_types=types,
+        )
+        for name, types in (("one", out), ("two", back))
+    ]
+    balancer = BalancerStatusReply(
+        sequence=9, epoch=1, now=NOON, strategy="adaptive", servers=views
+    )
+    pool = PoolStatusReply(
+        sequence=9,
+        epoch=1,
+        now=NOON,
+        sessions_total=1,
+        sessions_active=1,
+        min_size=1,
+        max_size=1,
+        open_leases=0,
+        remaining={},
+    )
+    well = Pong(writer=WriterId("analytics"), epoch=0, sequence=9)
+
+    told = health_report(alone.doors, pool, balancer, well)
+
+    assert (told.status, told.servers.healthy, told.servers.ejected_for) == (
+        "degraded",
+        2,
+        {"video": 1},
+    )
+    assert msgspec.to_builtins(told)["servers"]["ejectedFor"] == {"video": 1}

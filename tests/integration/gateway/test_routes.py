@@ -44,6 +44,7 @@ ADMIN_ONLY = [
     ("POST", "/api/servers/x/undrain"),
     ("POST", "/api/servers/probe"),
     ("POST", "/api/servers/x/test"),
+    ("GET", "/api/balancer/strategy"),
     ("PUT", "/api/balancer/strategy"),
     ("PUT", "/api/balancer/pin"),
     ("DELETE", "/api/balancer/pin"),

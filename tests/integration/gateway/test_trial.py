@@ -69,6 +69,8 @@ async def test_failure_is_told_with_its_verdict_and_why_and_is_tried_nowhere_els
         500,
     )
     assert failed["why"]
+    assert (failed["units"], failed["units_held"], gone["units_held"]) == (0, 1, 0)
+    assert failed["lease_id"].startswith(failed["request_id"])
     assert (gone["verdict"], gone["outcome"], gone["units"], gone["status"]) == (
         "unreachable",
         "released",
@@ -88,10 +90,16 @@ async def test_call_that_was_not_made_is_an_error(
         full = await try_server(gate, 503)
         misspelt = await try_server(gate, 400, service_type="vidoe")
         elsewhere = await try_server(gate, 400, service_type="video", path="/v1/images/generations")
-        unknown = await gate.ask(path="/api/servers/none/test", key=gate.admin_key, json={})
+        unknown = [
+            await gate.ask(path="/api/servers/none/test", key=gate.admin_key, **given)
+            for given in ({"json": {}}, {"json": None}, {"json": {"wait": 2}})
+        ]
+        bodiless = await gate.ask(path="/api/servers/one/test", key=gate.admin_key, json=None)
         client = await gate.ask(path="/api/servers/one/test", json={})
 
     assert full["error"]["code"] == "no_backend"
     assert misspelt["error"]["param"] == "service_type"
     assert elsewhere["error"]["param"] == "path"
-    assert (unknown.status_code, client.status_code) == (404, 403)
+    assert [answer.status_code for answer in unknown] == [404] * 3
+    assert unknown[1].json()["error"]["message"] == "there is no server 'none'"
+    assert (bodiless.status_code, client.status_code) == (400, 403)

@@ -16,7 +16,7 @@ WORDS = "image: ejected 3 s ago: 5 failures in a row, back in 27 s"
 
 @pytest.mark.parametrize(
     ("state", "words", "found"),
-    [("ejected", WORDS, "server_down"), ("up", "", ""), ("slow_start", "", "")],
+    [("ejected", WORDS, "server_ejected"), ("up", "", ""), ("slow_start", "", "")],
 )
 async def test_one_that_is_out_for_a_service_type_is_not_fine(
     state: str, words: str, found: str

@@ -276,7 +276,7 @@ SILENT = ServerFellSilent(
             (OUT_FOR_VIDEO, ServerReadmitted(server_id="server-1", service_type="video")),
             *("", "[]", False),
         ),
-        ((SILENT,), "silent", "[]", False),
+        ((SILENT,), "", "[]", False),
         ((SILENT, ServerHeardAgain(server_id="server-1", service_type="image")), "", "[]", False),
         ((ServerDrained(server_id="server-1"),), "", "[]", True),
         (
@@ -291,6 +291,32 @@ def test_a_server_has_the_state_that_its_last_event_left(
     row = server_row(UP, *events)
 
     assert (row.state, row.types_out, row.draining) == (state, types_out, draining)
+
+
+def test_silence_stands_beside_an_ejection_and_takes_nothing_of_it_away() -> None:
+    heard = ServerHeardAgain(server_id="server-1", service_type="image")
+
+    silent = server_row(UP, SILENT, EJECTED)
+    after_it = server_row(UP, SILENT, EJECTED, heard)
+
+    assert (silent.state, silent.silent_at) == ("ejected", as_micros(NOON))
+    assert silent.silent_why == "image waited for 40 s"
+    assert (after_it.state, after_it.silent_at) == ("ejected", None)
+
+
+def test_a_slow_start_has_an_end_however_long_its_event_says_it_is() -> None:
+    vast = ServerReadmitted(server_id="server-1", slow_start_s=1e300)
+
+    assert server_row(EJECTED, vast).warm_until == as_micros(NOON + timedelta(days=1))
+
+
+def test_a_server_that_moved_is_another_machine_and_stays_drained() -> None:
+    moved = ServerChanged(server=msgspec.structs.replace(server_added().server, url="http://new"))
+
+    row = server_row(UP, EJECTED, OUT_FOR_VIDEO, ServerDrained(server_id="server-1"), moved)
+
+    assert (row.health, row.state, row.types_out, row.type_states) == ("", "", "[]", "[]")
+    assert (row.draining, row.drained_at) == (True, as_micros(NOON))
 
 
 def keys(*events: Any) -> KeyRow:

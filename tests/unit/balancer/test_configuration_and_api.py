@@ -249,3 +249,23 @@ def test_a_word_that_a_configuration_may_take_servers_is_in_the_log() -> None:
     assert administration_events(Fleet(), accept) == [
         ConfigurationAccepted(digest="sha256:1", by="key-1")
     ]
+
+
+def test_a_strategy_of_the_apis_that_stands_is_not_said_to_be_the_files() -> None:
+    """Rules, or a server, changed in the file: the event that ends it says the strategy again."""
+    fleet = filed(Fleet(), configured(BY, [A]))
+    fleet = commanded(fleet, SetStrategy(strategy="p2c_ewma", reason="slow today", by="key_1"))
+
+    ruled, served = (
+        configuration_events(fleet, wanted)[-1]
+        for wanted in (configured(BY, [A], rules=[RULE]), configured(BY, [A, B]))
+    )
+    chosen_anew = configuration_events(fleet, configured("adaptive", [A]))[-1]
+
+    kept = ("p2c_ewma", "kept: the configuration changed elsewhere")
+    assert isinstance(ruled, StrategyChanged)
+    assert isinstance(served, StrategyChanged)
+    assert isinstance(chosen_anew, StrategyChanged)
+    assert (ruled.strategy, ruled.reason) == kept
+    assert (served.strategy, served.reason) == kept
+    assert (chosen_anew.strategy, chosen_anew.reason) == ("adaptive", "configuration")

@@ -113,6 +113,37 @@ def test_failures_of_which_nothing_was_sent_put_out_half_the_fleet_at_most() -> 
     assert not balancer.fleet.members[A].ejections[ALL].costs_units
 
 
+@pytest.mark.parametrize(
+    ("max_ejected", "servers", "out"),
+    [(0.0, 4, 0), (0.5, 1, 0), (0.5, 3, 1), (0.75, 4, 3), (1.0, 4, 4)],
+)
+def test_so_large_a_part_may_be_out_for_failures_that_cost_nothing(
+    max_ejected: float, servers: int, out: int
+) -> None:
+    names = "abcd"[:servers]
+    balancer = well(*names)
+    balancer.bounds = HealthBounds(max_ejected=max_ejected)
+    for name in names:
+        fail_calls(balancer, name, 5, verdict=Verdict.UNREACHABLE)
+
+    assert len(eject_due(balancer)) == out
+    assert eject_due(balancer) == []
+
+
+def test_that_part_bounds_the_slow_too_and_nobody_whose_failures_cost_units() -> None:
+    balancer = well("a", "b", "c")
+    balancer.bounds = HealthBounds(max_ejected=0.0, eject_slower=5.0)
+    for number in range(10):
+        for name, first_byte_ms in (("a", 1000.0), ("b", 100.0), ("c", 100.0)):
+            see(balancer, usage_at(name, first_byte_ms=first_byte_ms, session=f"s{number}"))
+
+    assert eject_due(balancer) == []
+
+    fail_calls(balancer, "b", 5)
+
+    assert [(event.server_id, event.costs_units) for event in eject_due(balancer)] == [(B, True)]
+
+
 def test_one_session_that_fails_alone_puts_out_nobody_where_others_are_used() -> None:
     balancer = well("a", "b")
     see(balancer, usage_at("a", session="good"))
@@ -323,6 +354,7 @@ def test_who_is_much_slower_than_the_fleet_goes_out_only_where_that_is_configure
 
     assert [(event.server_id, event.service_type) for event in events] == [(A, IMAGE)] * out
     assert [event.reason for event in events] == ["10.0 times as slow as the fleet"] * out
+    assert [(event.failures, event.outcomes) for event in events] == [(0, 10)] * out
     assert not any(event.costs_units for event in events)
 
 

@@ -127,8 +127,15 @@ def test_one_failure_puts_it_out_again_for_longer() -> None:
 
     (event,) = settle_health(balancer, 33)
 
-    assert isinstance(event, ServerEjected)
-    assert (event.times, event.until, event.reason) == (2, after(93), "failed again")
+    assert event == ServerEjected(
+        server_id=A,
+        until=after(93),
+        times=2,
+        reason="failed again",
+        costs_units=True,
+        failures=1,
+        outcomes=1,
+    )
 
 
 def test_without_calls_three_probes_let_it_in_until_its_first_failure() -> None:

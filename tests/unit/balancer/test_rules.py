@@ -2,8 +2,15 @@
 
 import pytest
 
-from contracts.balancer import RulesChanged, Selected, StrategyRule, StrategySwitched
-from contracts.base import ServiceType
+from contracts.balancer import (
+    RulesChanged,
+    Selected,
+    ServerDrained,
+    ServerEjected,
+    StrategyRule,
+    StrategySwitched,
+)
+from contracts.base import ServerId, ServiceType
 from contracts.pool import Attempt, Verdict
 from services.balancer.domain import Balancer, select_server, switch_events
 from services.balancer.domain.rules import Condition, parse_condition
@@ -271,3 +278,62 @@ def test_service_types_of_which_calls_are_kept_are_bounded_and_old_calls_go() ->
 
 def test_where_nobody_can_do_it_nothing_is_measured() -> None:
     assert measure_value("out", IMAGE, CallSamples(), [], NOON) is None
+
+
+def test_of_a_service_type_everybody_is_out_who_takes_no_call_of_it() -> None:
+    """Down, drained, ejected for all, or for that type alone; of another type says nothing."""
+    balancer = well("a", "b", "c", "d", "e", "f")
+    out = {"until": after(30), "times": 1, "reason": "5 failures in a row"}
+    for event in (
+        down("a"),
+        ServerDrained(server_id=ServerId("b")),
+        ServerEjected(server_id=ServerId("c"), **out),
+        ServerEjected(server_id=ServerId("d"), service_type=IMAGE, **out),
+        ServerEjected(server_id=ServerId("e"), service_type=AVATAR, **out),
+    ):
+        balancer.take_event(event)
+    pairs = balancer.member_standings()
+
+    shares = [measure_value("out", name, CallSamples(), pairs, NOON) for name in (IMAGE, AVATAR)]
+
+    assert shares == [pytest.approx(4 / 6), pytest.approx(4 / 6)]
+
+
+def test_load_is_of_those_that_take_calls_of_the_type_and_whole_where_nobody_does() -> None:
+    balancer = balancer_of(added("a", max_sessions=4), added("b", max_sessions=4), up("a"), up("b"))
+    select_server(balancer, wanted("r.1"), ONE, NOON)
+    pairs = balancer.member_standings()
+    out = {"until": after(30), "times": 1, "reason": "x", "service_type": IMAGE}
+
+    before = measure_value("load", IMAGE, CallSamples(), pairs, NOON)
+    loaded = next(name for name, one in balancer.standings.items() if one.in_flight)
+    idle = next(name for name, one in balancer.standings.items() if not one.in_flight)
+    loads = []
+    for name in (idle, loaded):
+        balancer.take_event(ServerEjected(server_id=name, **out))
+        loads.append(measure_value("load", IMAGE, CallSamples(), balancer.member_standings(), NOON))
+
+    assert (before, loads) == (1 / 8, [1 / 4, 1.0])
+
+
+def test_p99_rule_is_of_answers_alone_and_switches_at_its_span_and_back_as_late() -> None:
+    slow = StrategyRule(when="p99_s > 5 for 10s", use="weighted_round_robin")
+    balancer = balancer_ruled_by(slow)
+    late, soon = attempt_at("a", first_byte_ms=6000.0), attempt_at("a", first_byte_ms=100.0)
+
+    assert over_time(balancer, 0, 30, *[BAD] * 99) == []
+    assert over_time(balancer, 30, 45, late, *[soon] * 50) == [(40, slow.when)]
+    assert over_time(balancer, 45, 140, *[soon] * 10) == [(105, "")]
+
+
+def test_a_p99_is_that_of_the_hundredth_call() -> None:
+    samples = CallSamples()
+    for number in range(200):
+        first_byte_ms = 9000.0 if number >= 198 else 100.0
+        samples.note_attempt(IMAGE, NOON, blamed=False, first_byte_ms=first_byte_ms)
+
+    assert measure_value("p99_s", IMAGE, samples, [], NOON) == 0.1
+
+    samples.note_attempt(IMAGE, NOON, blamed=False, first_byte_ms=9000.0)
+
+    assert measure_value("p99_s", IMAGE, samples, [], NOON) == 9.0

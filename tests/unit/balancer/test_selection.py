@@ -161,8 +161,8 @@ def test_at_most_five_candidates_are_named_best_first() -> None:
     [
         ([], "image", "no server is configured"),
         ([added("a", ("image",)), up("a")], "avatar", "no server can do avatar"),
-        ([added("a", ("image",))], "image", "no healthy server can do image"),
-        ([added("a", ("image",))], "", "no healthy server can do it"),
+        ([added("a", ("image",))], "image", "no healthy server can do image: a is down"),
+        ([added("a", ("image",))], "", "no healthy server can do it: a is down"),
     ],
 )
 def test_refusal_says_what_is_missing(events: list, service_type: str, reason: str) -> None:  # type: ignore[type-arg]
@@ -377,7 +377,7 @@ def test_at_a_silent_server_nobody_is_chosen_and_the_reason_says_why() -> None:
     for event in silenced:
         balancer.take_event(event, after(40))
 
-    refused = options_for(balancer, IMAGE).refused
+    refused = options_for(balancer, IMAGE).out
     assert [event.server_id for event in silenced] == ["a"]
     assert [one.server_id for one in refused if (one.refused or "").startswith("silent")] == ["a"]
 
@@ -386,6 +386,6 @@ def test_a_server_that_is_drained_is_refused_as_that() -> None:
     balancer = well("a", "b")
     balancer.take_event(ServerDrained(server_id=ServerId("a")))
 
-    (refused,) = options_for(balancer, IMAGE).refused
+    (refused,) = options_for(balancer, IMAGE).out
 
     assert (refused.server_id, refused.refused) == ("a", "draining")

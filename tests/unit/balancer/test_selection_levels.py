@@ -1,8 +1,10 @@
 """Levels: the lower one first, up to 80 % of what it may carry; and what a selection counted."""
 
+from datetime import timedelta
+
 import msgspec
 
-from contracts.balancer import Selected
+from contracts.balancer import Selected, ServerReadmitted
 from contracts.pool import Candidate
 from services.balancer.domain import Balancer, select_server
 from services.balancer.domain.fleet.ejection import warm_part
@@ -15,6 +17,7 @@ from tests.unit.balancer.builders import (
     cancel_told,
     chosen,
     down,
+    eject,
     in_flight,
     see,
     server,
@@ -95,6 +98,53 @@ def test_candidates_say_whose_level_waits() -> None:
         Candidate(server_id=server("a").server_id, score=0.0),
         Candidate(server_id=server("b").server_id, refused="level 2 waits"),
     ]
+
+
+def test_candidates_say_that_the_lower_level_is_full_where_the_next_one_is_used() -> None:
+    balancer = levelled(a=1, b=2, c=3)
+    filled(balancer, 8)
+
+    answer = selected(balancer, "r.1")
+
+    assert answer.candidates == [
+        Candidate(server_id=server("b").server_id),
+        Candidate(server_id=server("a").server_id, refused="level 1 is at 80 % of its limits"),
+        Candidate(server_id=server("c").server_id, refused="level 3 waits"),
+    ]
+
+
+def test_a_level_of_which_one_is_ejected_spills_by_what_is_left_of_its_limits() -> None:
+    """Ten of a may be carried; what b, which is out, could carry counts for nothing."""
+    balancer = levelled(a=1, b=1, c=2)
+    eject(balancer, "b")
+
+    assert filled(balancer, 10) == {"a": 8, "b": 0, "c": 2}
+
+
+def test_a_level_that_starts_slowly_spills_by_what_it_may_carry_now() -> None:
+    """A third of ten, rounded up, is four: the fourth call makes them more than four fifths."""
+    balancer = levelled(a=1, c=2)
+    readmitted = ServerReadmitted(
+        server_id=server("a").server_id, at=NOON - timedelta(seconds=10), slow_start_s=30
+    )
+    balancer.take_event(readmitted, NOON)
+
+    assert filled(balancer, 6) == {"a": 4, "c": 2}
+
+
+def test_sessions_of_a_region_spill_to_the_next_level_that_serves_it() -> None:
+    balancer = balancer_of(
+        added("a", max_sessions=10, serves=("us",)),
+        added("b", max_sessions=10, level=2, serves=("jp",)),
+        added("c", max_sessions=10, level=3, serves=("us",)),
+        *[up(name) for name in "abc"],
+        strategy("least_connections"),
+    )
+
+    for number in range(10):
+        chosen(balancer, f"r{number}.1", session_region="us")
+
+    assert in_flight(balancer) == {"a": 8, "b": 0, "c": 2}
 
 
 def test_level_below_one_is_refused() -> None:

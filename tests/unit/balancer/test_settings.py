@@ -8,7 +8,7 @@ import pytest
 from contracts.balancer import Server, StrategyRule
 from contracts.base import ServerId, ServiceType
 from runtime.settings import SettingsError, read_configuration
-from services.balancer.settings import Settings, server_objection
+from services.balancer.settings import Settings, server_objection, unnameable_servers
 
 
 def read(tables: dict[str, Any]) -> Settings:
@@ -153,3 +153,15 @@ def test_number_of_a_server_out_of_bounds_is_refused_by_name(field: str, number:
 
     assert server_objection(server).startswith(f"{field}: expected ")
     assert "9,007,199,254,740,991" in server_objection(server)
+
+
+def test_ids_that_nothing_but_the_file_can_name_go_on_working_and_are_named() -> None:
+    odd = ["a/b ü", "..", " ", "-x", "x" * 64]
+    settings = read({"servers": [entry(id=name) for name in [*odd, "server-1", "A.b_c-9"]]})
+
+    assert unnameable_servers(settings.servers) == (
+        "servers: id: expected 1 to 64 letters, digits, `.`, `_` and `-` of ASCII, the first a"
+        " letter or a digit, got 'a/b ü', '..', ' ', '-x': works as it is, but no command and no"
+        " path of the API can name it"
+    )
+    assert unnameable_servers(settings.servers[-3:]) == ""

@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.balancer import Selected
 from contracts.base import ServerId
 from services.balancer import strategies
+from services.balancer.domain import select_server
 from services.balancer.domain.standing import ServerStanding
-from services.balancer.strategies import STRATEGIES, Criteria, strategy_named
+from services.balancer.strategies import STRATEGIES, Criteria, score_meaning, strategy_named
 from services.balancer.strategies.custom import custom
 from services.balancer.strategies.table import DEFAULT
-from tests.unit.balancer.builders import server
+from tests.moments import NOON
+from tests.unit.balancer.builders import ONE, server, wanted, well
 
 
 def standing(name: str, *capabilities: str, in_flight: int = 0, **rest: int) -> ServerStanding:
@@ -178,3 +181,38 @@ def test_where_nobody_was_named_the_load_decides() -> None:
 def test_a_strategy_of_ones_own_is_known_by_its_colon_and_an_unknown_one_gives_way() -> None:
     assert strategy_named("mine.py:choose") == ("mine.py:choose", custom)
     assert strategy_named("of_tomorrow")[0] == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("picked", "why"),
+    [("", "named nobody"), ("z", "named 'z', which may not be chosen")],
+)
+def test_where_an_answer_is_not_used_the_one_that_chose_instead_is_named(
+    picked: str, why: str
+) -> None:
+    ranking = custom([standing("a"), standing("b")], Criteria(picked=ServerId(picked)))
+
+    assert (ranking.by, ranking.why) == ("least_connections", why)
+
+
+def test_a_selection_names_who_chose_and_what_the_function_did() -> None:
+    balancer = well("a", "b", by="ours.py:choose")
+
+    answers = [
+        select_server(balancer, wanted(), ONE, NOON, ServerId(picked)) for picked in ("b", "")
+    ]
+
+    assert all(isinstance(answer, Selected) for answer in answers)
+    assert [(answer.strategy, answer.why) for answer in answers] == [  # type: ignore[union-attr]
+        ("ours.py:choose", ""),
+        ("least_connections", "ours.py:choose named nobody"),
+    ]
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, "ours.py:choose"])
+def test_what_the_scores_mean_is_said_with_the_way_they_go(name: str) -> None:
+    meaning = score_meaning(name)
+
+    assert "lower is better" in meaning or "higher is better" in meaning
+    assert "\n" not in meaning
+    assert score_meaning("of_a_later_version") == ""

@@ -13,7 +13,7 @@ from contracts.balancer import (
 )
 from contracts.base import ServerId, ServiceType
 from contracts.pool import PoolOverview, PoolStatusReply
-from runtime.process.findings import State
+from runtime.process.findings import CURES, State
 from services.gateway.domain.attention import attention_needed
 from tests.moments import NOON
 
@@ -148,13 +148,35 @@ def test_servers_that_may_not_be_chosen_are_named_with_their_reason() -> None:
         ("server_down", "down (http://down:9001): down 2 min ago: refused"),
         ("server_down", "reasoned (http://reasoned:9001): refused"),
         ("server_down", "said (http://said:9001): down"),
-        ("server_down", "partly (http://partly:9001): ejected for image"),
+        ("server_ejected", "partly (http://partly:9001): ejected for image"),
         (
             "server_draining",
             "drained (http://drained:9001) is drained: no new exchange begins there, 3 go on",
         ),
     ]
     assert attention_needed(pool_said(), balancer, "")[-1].state is State.NOTE
+
+
+def test_what_cures_a_server_is_told_by_why_it_is_out() -> None:
+    """One that is ejected runs; one whose probe is answered 404 runs, too."""
+    ill = {
+        "server_ejected": ("ejected", "ejected 2 min ago: 5 failures in a row, back in 28 s"),
+        "server_silent": ("silent", "silent: image has waited 40 s, and nothing else is answered"),
+        "server_probe_refused": ("down", "down for 9 s: probe: status 404"),
+        "server_down": ("down", "down for 9 s: probe: no connection: refused"),
+    }
+    body = "down for 9 s: probe: the body does not hold 'pong'"
+    views = [
+        server_view(code, healthy=False, state=state, words=words)
+        for code, (state, words) in ill.items()
+    ]
+
+    balancer = balancer_said(*views, server_view("b", healthy=False, state="down", words=body))
+
+    assert [code for code, _ in needed(pool_said(), balancer)] == [*ill, "server_probe_refused"]
+    assert "Start the server" not in CURES["server_ejected"] + CURES["server_probe_refused"]
+    assert "probe_path" in CURES["server_probe_refused"]
+    assert "servers test" in CURES["server_ejected"]
 
 
 def test_leases_that_no_gateway_renews_are_told_with_when_they_end() -> None:

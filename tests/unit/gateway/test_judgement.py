@@ -549,3 +549,15 @@ def test_client_is_told_that_it_is_not_its_own_key_that_is_invalid(said: str) ->
     assert "the pool's credential invalid; your own key is good" in error.message
     assert error.message.endswith(said)
     assert "your own key is good" in exhausted.message
+
+
+def test_where_all_are_ejected_clients_hear_so_and_when_the_next_is_tried() -> None:
+    reason = "every server that can do image is ejected: a (5 failures in a row)"
+
+    error = no_server_error(NoServer(reason=reason, back_in_s=17.2), "image")
+
+    assert error.code == "no_backend"
+    assert error.message == (
+        f"no server can do image: {reason}; the next of those that are ejected is tried in 18 s"
+    )
+    assert dict(error.extra_headers())[b"retry-after"] == b"18"

@@ -8,7 +8,14 @@ import pytest
 
 from contracts.base import KeyId, LeaseId, ServiceType
 from contracts.pool import PoolStatus, Verdict, Waiting
-from services.pool.domain import Pool, decide_end, decide_lease, pool_status, serve_waiting
+from services.pool.domain import (
+    Pool,
+    decide_end,
+    decide_lease,
+    estimates,
+    pool_status,
+    serve_waiting,
+)
 from tests.unit.pool.builders import (
     IMAGE,
     NOON,
@@ -180,3 +187,19 @@ def test_leases_of_another_type_count_while_nobody_waits_for_that() -> None:
     later = eta_of(pool, "r1", seconds=2)
 
     assert (alone, later) == (1.0, 43_198.0)
+
+
+def test_of_very_many_places_some_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "PLAYED_MAX", 4)
+    pool = folded(
+        policy_changed(session_concurrency=1, daily_limits={IMAGE: 100}),
+        *(session_added(f"session-{number}") for number in range(12)),
+    )
+    end_exchanges(pool, *[30.0] * 10)
+    for number in range(12):
+        grant(pool, request=f"busy{number}", now=after(number))
+
+    told = [eta_of(pool, f"r{number}", seconds=12) for number in range(6)]
+
+    # The first, fourth, seventh and tenth stand for all of them.
+    assert told == [18.0] * 3 + [21.0] * 3

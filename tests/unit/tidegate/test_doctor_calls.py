@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.balancer import Server
+from contracts.balancer import BalancerStatusReply, Health, Server, ServerView
 from contracts.base import (
     QuotaDay,
     ServerId,
@@ -14,7 +14,7 @@ from runtime.process.findings import State
 from services.gateway.domain.attention import session_findings
 from tests.unit.pool.builders import NOON
 from tidegate.doctor.calls import rehearsal_findings
-from tidegate.doctor.fitting import fitting_findings
+from tidegate.doctor.fitting import fitting_findings, uneven_findings
 
 IMAGE = ServiceType("image")
 
@@ -138,3 +138,49 @@ def test_thirty_sessions_are_too_few_only_where_somebody_wrote_more() -> None:
     }
 
     assert (State.WRONG in states[True], State.WRONG in states[False]) == (True, False)
+
+
+def test_a_call_that_would_go_to_a_server_without_capabilities_is_presumed_to_be_done() -> None:
+    servers = [{"server_id": "one"}, {"server_id": "two", "capabilities": ["video"]}]
+    calls = [
+        rehearsed(service_type="video", succeeds=True, server_id=name) for name in ("one", "two")
+    ]
+
+    presumed, named = rehearsal_findings(calls, servers)
+
+    assert presumed.message == (
+        "video: a call would succeed now (lease 2 ms, one), if that does video:"
+        " it names no capabilities"
+    )
+    assert named.message == "video: a call would succeed now (lease 2 ms, two)"
+
+
+def fleet_answer(*servers: Server, **fields: Any) -> BalancerStatusReply:
+    views = [ServerView(server=server, health=Health.UP, healthy=True) for server in servers]
+    values: dict[str, Any] = {"strategy": "capability_based", **fields}
+    return BalancerStatusReply(sequence=1, epoch=1, now=NOON, servers=views, **values)
+
+
+def test_capabilities_of_one_server_alone_draw_every_call_and_that_is_told() -> None:
+    one, two = server_of("one", capabilities=[IMAGE]), server_of("two")
+
+    (found,) = uneven_findings(fleet_answer(one, two))
+
+    assert (found.state, found.code) == (State.NOTE, "capabilities_uneven")
+    assert found.message == (
+        "image: one names it and gets its calls; two, without capabilities, only what is left over"
+        " (capability_based)"
+    )
+
+
+def test_capabilities_are_even_where_all_name_them_or_another_strategy_chooses() -> None:
+    one, two = server_of("one", capabilities=[IMAGE]), server_of("two")
+    even = [
+        fleet_answer(two, server_of("three")),
+        fleet_answer(one, server_of("two", capabilities=[IMAGE])),
+        fleet_answer(one, two, strategy="least_connections"),
+        fleet_answer(one, two, pinned="round_robin"),
+        fleet_answer(one, two, strategies={IMAGE: "adaptive"}),
+    ]
+
+    assert [[*uneven_findings(fleet)] for fleet in even] == [[]] * len(even)

@@ -24,7 +24,7 @@ from runtime.texts import as_shown
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 from tidegate.console.moments import parsed_moment
-from tidegate.console.tables import shortened
+from tidegate.console.tables import fitting_line
 from tidegate.stack.screen.logfile import FollowedLog, log_file
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
@@ -107,8 +107,9 @@ class TerminalScreen(PlainScreen):
 
     def show_stop(self) -> None:
         """Say that it ends, and how to be quicker."""
-        self._status.stop()
-        self._console.print()  # behind the ^C that the terminal has written
+        with suppress(OSError):  # the terminal may have been closed
+            self._status.stop()
+            self._console.print()  # behind the ^C that the terminal has written
         self._print_event(
             datetime.now(UTC),
             ShownEvent(Mood.PLAIN, "stopping: open calls end first; Ctrl-C again does not wait"),
@@ -116,7 +117,8 @@ class TerminalScreen(PlainScreen):
 
     def end(self) -> None:
         """Show the last lines, and no more."""
-        self._status.stop()
+        with suppress(OSError):
+            self._status.stop()
         self._ending.set()
         self._thread.join(_END_S)
         if self._started:
@@ -177,7 +179,7 @@ class TerminalScreen(PlainScreen):
     def _print_event(self, moment: datetime, shown: ShownEvent) -> None:
         """Print a line, of what has room in it."""
         clock = local_time(moment)
-        text = shortened(as_shown(shown.text), self._console.width - len(clock) - 2)
+        text = fitting_line(as_shown(shown.text), self._console.width - len(clock) - 2)
         line = Text(f"{clock}  ", style="dim")
         line.append(text, style=f"not dim {_STYLES[shown.mood]}")
         with suppress(OSError):

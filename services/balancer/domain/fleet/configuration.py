@@ -50,6 +50,8 @@ ConfigurationEvent = (
     | ConfigurationAccepted
 )
 _REASON = "configuration"
+_KEPT = "kept: the configuration changed elsewhere"
+"""Why a strategy of the API's is said again: the event only ends what a file changed."""
 
 
 class ConfiguredFleet(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,15 +175,22 @@ def _strategy_events(
         yield RulesChanged(rules=list(configured.rules), source=source, entry=rules_entry)
     # Last: cut off before it, the fleet keeps the old digest and the file is applied again.
     entry = entry_digest(configured.strategy)
-    strategy = fleet.strategy if known.get(GENERAL) == entry else configured.strategy
-    yield _strategy_event(strategy, source, entry)
+    kept = known.get(GENERAL) == entry and fleet.strategy != configured.strategy
+    if kept:
+        yield _strategy_event(fleet.strategy, source, entry, reason=_KEPT)
+    else:
+        yield _strategy_event(configured.strategy, source, entry)
 
 
 def _strategy_event(
-    strategy: str, source: str, entry: str, service_type: ServiceType = GENERAL
+    strategy: str,
+    source: str,
+    entry: str,
+    service_type: ServiceType = GENERAL,
+    reason: str = _REASON,
 ) -> StrategyChanged:
     return StrategyChanged(
-        strategy=strategy, reason=_REASON, source=source, service_type=service_type, entry=entry
+        strategy=strategy, reason=reason, source=source, service_type=service_type, entry=entry
     )
 
 

@@ -36,7 +36,7 @@ class Ejection(Part, frozen=True, kw_only=True):
     """How often in a row it was ejected."""
     costs_units: bool = False
     failures: int = 0
-    """0: the pool's word alone put it out."""
+    """0: not failures put it out, but the pool's word or its slowness."""
     slow_start_s: float = 0.0
     unproven: bool = False
     """Let in without a call that was answered."""

@@ -39,6 +39,8 @@ class _Charge(msgspec.Struct, frozen=True, kw_only=True):
     service_type: ServiceType
     reason: str
     costs_units: bool = False
+    accused: bool = False
+    """By the pool's word, whatever calls came to."""
     failures: int = 0
     outcomes: int = 0
 
@@ -70,7 +72,7 @@ def _charges(
     if member.is_out(ALL):
         return
     if standing.server_id in balancer.accused:
-        yield _Charge(service_type=ALL, reason=ACCUSED)
+        yield _Charge(service_type=ALL, reason=ACCUSED, accused=True)
     ejects, limit = balancer.bounds.consecutive_failures > 0, balancer.bounds.failures_max
     # Of all types first: what puts all of them out makes the others needless.
     for key in sorted(standing.streaks):
@@ -80,12 +82,13 @@ def _charges(
         named = _type_put_out(standing, key, streak, now)
         if member.is_out(named) or not _is_long_enough(standing, key, streak, limit, now):
             continue
+        failures = _failures_seen(streak, limit)
         yield _Charge(
             service_type=named,
             reason=_streak_reason(streak),
             costs_units=streak.costs_units,
-            failures=streak.failures,
-            outcomes=streak.failures,
+            failures=failures,
+            outcomes=failures,
         )
     yield from _slowness(balancer, member, standing, now)
     for key in standing.recent if ejects else ():
@@ -121,9 +124,13 @@ def _slowness(
             yield _Charge(
                 service_type=key,
                 reason=f"{slower:.1f} times as slow as the fleet",
-                failures=len(took_ms),
                 outcomes=len(took_ms),
             )
+
+
+def _failures_seen(streak: Streak, limit: int) -> int:
+    """Count the failures of a streak; a trial begins one short of the limit, with none seen."""
+    return streak.failures - (limit - 1) if streak.on_probation else streak.failures
 
 
 def _streak_reason(streak: Streak) -> str:
@@ -196,7 +203,7 @@ def _may_go_out(
         return True
     leaving = {event.server_id for event in ejected}
     members = balancer.fleet.members
-    if not charge.failures:
+    if charge.accused:
         well = {name for name, other in members.items() if other.is_usable} - leaving
         return bool(well - {member.server.server_id})
     out = {

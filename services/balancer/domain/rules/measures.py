@@ -79,7 +79,11 @@ def measure_value(
         )
         return answered[ceil(_SHARE * len(answered)) - 1] / 1000 if answered else None
     able = [pair for pair in servers if pair[0].can_do(service_type)]
-    well = [standing for member, standing in able if member.is_healthy and not member.draining]
+    well = [
+        standing
+        for member, standing in able
+        if member.is_usable and member.ejection_of(service_type) is None
+    ]
     if not able:
         return None
     if measure == "out":

@@ -21,6 +21,7 @@ from services.balancer.domain.selection.eligibility import (
     back_in_s,
     eligible_servers,
     options_for,
+    refusal_words,
     region_shut_out,
     rests_s,
     servers_of_level,
@@ -95,12 +96,9 @@ def _choose_server(
     eligible = eligible_servers(balancer, options, wanted, wanted.session_region, now)
     if not eligible:
         refused = unavailable_candidates(balancer, options, wanted, now)
-        reason = options.shortage or "; ".join(
-            f"{candidate.server_id}: {candidate.refused}" for candidate in refused
-        )
         return NoServer(
-            reason=reason,
-            candidates=[*refused, *options.refused][:CANDIDATES_MAX],
+            reason=options.shortage or refusal_words(refused, options.out),
+            candidates=[*refused, *options.out, *options.unable][:CANDIDATES_MAX],
             rests_s=rests_s(options, wanted, now),
             back_in_s=back_in_s(balancer, options, wanted, now),
             region=region_shut_out(balancer, options, wanted, now),
@@ -126,16 +124,19 @@ def _choose_server(
         best = _remember_turn(balancer, eligible, ranking)
         if best.paces:
             take_turn(best, wanted.service_type, now)
+    name, why = options.strategy_name, ranking.why
+    if ranking.by:
+        name, why = ranking.by, f"{name} {why}"
     return Selected(
         server_id=best.server_id,
         url=best.server.url,
         region=best.server.region,
         idempotent=best.server.idempotent,
         dialect=best.server.dialect,
-        strategy=options.strategy_name,
-        in_flight=best.in_flight + bool(wanted.lease_id),
+        strategy=name,
+        in_flight=best.in_flight + (1 if wanted.lease_id else 0),
         candidates=best_candidates(balancer, ranking, options, wanted, now),
-        why=ranking.why,
+        why=why,
     )
 
 

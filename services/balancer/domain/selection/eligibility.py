@@ -11,7 +11,9 @@ from services.balancer.domain.standing import ServerStanding
 from services.balancer.domain.state import Balancer, Options
 
 SERVICE_TYPES_MAX = 256
-_LEVEL_FULL_PERCENT = 80
+LEVEL_FULL_PERCENT = 80
+_NAMED_MAX = 5
+_DRAINING, _EJECTED = "draining", "ejected: "
 
 
 def options_for(balancer: Balancer, service_type: ServiceType) -> Options:
@@ -28,27 +30,27 @@ def options_for(balancer: Balancer, service_type: ServiceType) -> Options:
 def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     """Sort the fleet into who may do a service type and who may not."""
     able: list[ServerStanding] = []
-    refused: list[Candidate] = []
-    capable = False
+    out: list[Candidate] = []
+    unable: list[Candidate] = []
     for member, standing in balancer.member_standings():
-        why = _unfit_reason(member, service_type)
-        capable = capable or member.can_do(service_type)
-        if why:
-            refused.append(Candidate(server_id=standing.server_id, refused=why))
+        if not member.can_do(service_type):
+            why = f"cannot do {service_type}"
+            unable.append(Candidate(server_id=standing.server_id, refused=why))
+        elif (candidate := _candidate_out(member, service_type)) is not None:
+            out.append(candidate)
         else:
             able.append(standing)
     shortage = None
     if not balancer.fleet.members:
         shortage = "no server is configured"
-    elif not capable:
-        shortage = f"no server can do {service_type}"
     elif not able:
-        shortage = f"no healthy server can do {service_type or 'it'}"
+        shortage = _shortage(out, service_type)
     levels = sorted({standing.server.level for standing in able})
     name, strategy = strategies.strategy_named(balancer.fleet.strategy_for(service_type))
     return Options(
         able,
-        refused,
+        out,
+        unable,
         shortage,
         levels if len(levels) > 1 else [],
         name,
@@ -57,17 +59,52 @@ def _server_options(balancer: Balancer, service_type: ServiceType) -> Options:
     )
 
 
-def _unfit_reason(member: Member, service_type: ServiceType) -> str | None:
-    if not member.can_do(service_type):
-        return f"cannot do {service_type}"
+def _candidate_out(member: Member, service_type: ServiceType) -> Candidate | None:
+    """Say why a server that can do it is out of use, and since when; None when it is not."""
+    server_id = member.server.server_id
     if member.draining:
-        return "draining"
+        return Candidate(server_id=server_id, refused=_DRAINING, since=member.drained_at)
     ejection = member.ejection_of(service_type)
     if ejection is not None:
-        return f"ejected: {ejection.reason}"
+        refused, since = f"{_EJECTED}{ejection.reason}", ejection.since
+        return Candidate(server_id=server_id, refused=refused, since=since, until=ejection.until)
     if member.silence is not None:
-        return "silent: an exchange there waits for long, and nothing else is answered"
-    return None if member.is_healthy else f"down: {member.reason}"
+        refused = "silent: an exchange there waits for long, and nothing else is answered"
+        return Candidate(server_id=server_id, refused=refused, since=member.silence.since)
+    if member.is_healthy:
+        return None
+    refused = f"down: {member.reason}"
+    return Candidate(server_id=server_id, refused=refused, since=member.health_at)
+
+
+def _shortage(out: list[Candidate], service_type: ServiceType) -> str:
+    """Say what became of all who can do it: this is what clients read, so of probes no word."""
+    if not out:
+        return f"no server can do {service_type}"
+    wanted = service_type or "it"
+    more = f" and {len(out) - _NAMED_MAX} more" if len(out) > _NAMED_MAX else ""
+    if all(candidate.refused.startswith(_EJECTED) for candidate in out):
+        names = [f"{one.server_id} ({one.refused.removeprefix(_EJECTED)})" for one in out]
+        return f"every server that can do {wanted} is ejected: {_listed(names)}{more}"
+    names = [f"{candidate.server_id} is {_brief_reason(candidate.refused)}" for candidate in out]
+    return f"no healthy server can do {wanted}: {_listed(names)}{more}"
+
+
+def refusal_words(unavailable: list[Candidate], out: list[Candidate]) -> str:
+    """Say why none of those that are well takes this call, and who else is out of use."""
+    reasons = [f"{candidate.server_id}: {candidate.refused}" for candidate in unavailable]
+    reasons += [f"{each.server_id}: {_brief_reason(each.refused)}" for each in out[:_NAMED_MAX]]
+    return "; ".join(reasons)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED_MAX])
+
+
+def _brief_reason(refused: str) -> str:
+    if refused.startswith(_EJECTED):
+        return f"ejected ({refused.removeprefix(_EJECTED)})"
+    return refused.partition(":")[0]
 
 
 def eligible_servers(
@@ -117,7 +154,7 @@ def servers_of_level(options: Options, eligible: list[ServerStanding]) -> list[S
             members = [standing for standing in options.able if standing.server.level == level]
             in_flight = sum(standing.in_flight for standing in members)
             limit = sum(standing.max_sessions for standing in members)
-            if in_flight * 100 < _LEVEL_FULL_PERCENT * limit:
+            if in_flight * 100 < LEVEL_FULL_PERCENT * limit:
                 return of_level
     return eligible
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC
+from math import ceil
 
 from contracts.balancer import NoServer
 from contracts.pool import Attempt, Outcome, Refusal, Refused, Verdict
@@ -128,6 +129,8 @@ def no_server_error(
     if attempts:
         return GatewayError("upstream_error", message)
     # Before the first that is ejected may be tried again, asking is for nothing.
+    if answer.back_in_s:
+        message += f"; the next of those that are ejected is tried in {ceil(answer.back_in_s)} s"
     return GatewayError("no_backend", message, retry_after_s=answer.back_in_s or None)
 
 

@@ -1,15 +1,18 @@
 """The servers behind the gateway, administered live; the balancer checks what it is given."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import delete, get, patch, post
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from contracts.balancer import (
     PING_PATH,
     PLAIN,
+    SERVER_ID,
     DrainServer,
     ProbedServer,
     ProbeServers,
@@ -27,7 +30,7 @@ from services.gateway.domain.errors import GatewayError
 from services.gateway.routes.admin.strategies import check_types
 from services.gateway.routes.doors import Doors
 
-_Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_Id = Annotated[str, msgspec.Meta(pattern=SERVER_ID)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
 _Status = Annotated[int, msgspec.Meta(ge=0, le=599)]
 _Priority = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
@@ -138,7 +141,26 @@ async def add_server(
     return await _put_server(doors, admin, Server(server_id=ServerId(given.pop("id")), **given))
 
 
-@patch("/servers/{server_id:str}", tags=["servers"], summary="Change a server")
+async def named_server_only(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
+    """Refuse a server that there is not (a guard): before its body is looked at."""
+    doors: Doors = connection.app.state.doors
+    await _server_or_404(doors, connection.path_params["server_id"])
+
+
+def tried_server_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Refuse a server that no call can be made at, as this gateway knows them (a guard)."""
+    doors: Doors = connection.app.state.doors
+    doors.trial.refuse_stranger(ServerId(connection.path_params["server_id"]))
+
+
+@patch(
+    "/servers/{server_id:str}",
+    tags=["servers"],
+    summary="Change a server",
+    guards=[named_server_only],
+)
 async def change_server(
     doors: NamedDependency[Doors],
     admin: NamedDependency[Key],
@@ -200,6 +222,7 @@ async def probe_servers(
     status_code=200,
     tags=["servers"],
     summary="Make one paid call at a server",
+    guards=[tried_server_only],
 )
 async def test_server(
     doors: NamedDependency[Doors],

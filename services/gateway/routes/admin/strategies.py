@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
-from litestar import delete, put
+from litestar import delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from contracts.balancer import PinStrategy, SetStrategy
+from contracts.balancer import PinStrategy, SetStrategy, StrategyRule
 from contracts.base import Instant, ServiceType
 from runtime.settings import service_type_objection
 from services.gateway.clients.keys import Key
@@ -42,6 +42,13 @@ class StrategyInForce(msgspec.Struct, frozen=True, kw_only=True):
     pinned: str
     """Chooses whatever else says; empty: none is pinned."""
     pinned_at: Instant | None
+    rules: list[StrategyRule]
+
+
+@get("/balancer/strategy", tags=["servers"], summary="Who chooses among the servers")
+async def show_strategy(doors: NamedDependency[Doors]) -> StrategyInForce:
+    """Show the strategies in force, the one that is pinned, and the rules that switch them."""
+    return await _in_force(doors)
 
 
 @put("/balancer/strategy", tags=["servers"], summary="Choose servers by another strategy")
@@ -93,4 +100,5 @@ async def _in_force(doors: Doors) -> StrategyInForce:
         strategies=status.strategies,
         pinned=status.pinned,
         pinned_at=status.pinned_at,
+        rules=status.rules,
     )

@@ -180,6 +180,14 @@ class Index:
         """Tell what `session` has left today of every service type."""
         return self._places.units_left_by_type(session.account)
 
+    def limit_of_all(self, service_type: ServiceType) -> int:
+        """Sum the daily limits of all accounts that have a countable session."""
+        return self._places.active.units[service_type]
+
+    def units_left_of(self, session: Session, service_type: ServiceType) -> int:
+        """Tell what `session` has left today of one service type."""
+        return self._places.units_left_of(session.account, service_type)
+
     def highest_limit(self, service_type: ServiceType) -> int | None:
         """Tell the highest daily limit of an account that is active; None: none is."""
         return self._places.active.highest_of(service_type)

@@ -113,6 +113,11 @@ class Places:
             self._order[service_type] = order
         return order
 
+    def units_left_of(self, account: Account, service_type: ServiceType) -> int:
+        """Tell what an account has left today of one service type."""
+        tallies = account.days.get(self._zones.zone_of(account).day, _NOTHING)
+        return self._account_units(account, tallies, service_type)
+
     def units_left_by_type(self, account: Account) -> dict[ServiceType, int]:
         """Tell what an account has left today of every service type."""
         tallies = account.days.get(self._zones.zone_of(account).day, _NOTHING)

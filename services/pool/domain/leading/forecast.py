@@ -18,6 +18,8 @@ FORECAST_FOR = timedelta(seconds=1)
 """How long one is told that was made once."""
 AHEAD_MAX = 2048
 """Further ahead goes on as it went so far."""
+PLAYED_MAX = 2048
+"""Places that are played, of more every second one, and so on: it happens in the writer's loop."""
 _GOLDEN = 0.6180339887498949
 
 
@@ -39,15 +41,18 @@ class Forecast(msgspec.Struct, frozen=True):
     """Seconds from then, the soonest first."""
     complete: bool
     """No more will: the units are used up by then."""
+    each: int = 1
+    """Of so many places one was played, where there are very many."""
 
     def seconds_until(self, position: int, now: datetime) -> float | None:
         """Tell how long until whoever so many stand before has a place; None: not by an end."""
-        if position < len(self.moments):
-            moment = self.moments[position]
+        before = position // self.each
+        if before < len(self.moments):
+            moment = self.moments[before]
         elif self.complete:
             return None
         else:
-            moment = self.moments[-1] * (position + 1) / len(self.moments)
+            moment = self.moments[-1] * (before + 1) / len(self.moments)
         return max(0.0, moment - (now - self.made_at).total_seconds())
 
 
