@@ -44,6 +44,7 @@ class KeyPings:
         self._sealer = sealer
         self._logger = logger
         self._told: list[str] = []
+        self._refusal = ""
         self._read_at = float("-inf")
 
     def next_ping(self) -> Ping:
@@ -52,10 +53,18 @@ class KeyPings:
         if now >= self._read_at + _KEYS_READ_EVERY_S:
             self._read_at = now
             self._sealer.refresh()
+            self._report_refusal()
             if self._told not in ([], self._sealer.key_ids):
                 self._logger.info("master_keys_changed", key_ids=self._sealer.key_ids)
             self._told = self._sealer.key_ids
         return Ping(process=self._process, key_ids=self._told)
+
+    def _report_refusal(self) -> None:
+        """Log why the key file is not gone by, once."""
+        refusal = self._sealer.refusal
+        if refusal not in ("", self._refusal):
+            self._logger.warning("master_keys_refused", reason=refusal)
+        self._refusal = refusal
 
 
 class LeaderPings:

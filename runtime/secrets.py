@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,12 @@ from contracts.base import SessionId
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _PEM = "-----BEGIN"
+_COMMENT = "#"
+_GENERATED = re.compile(r"[A-Za-z0-9_-]{43}=")
+EXPECTED_KEY = (
+    "expected a key as Tidegate makes them: 43 characters of A-Z, a-z, 0-9, - and _, and = behind"
+    " them"
+)
 
 
 class SealError(Exception):
@@ -36,8 +43,34 @@ def new_key() -> str:
 def master_keys(text: str) -> list[str]:
     """Read the text of a key file: a key a line, of which the first seals.
 
-    A PEM of several lines is one key, as it was when a file could hold no other.
+    Lines that begin with `#` are comments, but for a line that is alone: somebody chose it. A PEM
+    of several lines is one key, as it was when a file could hold no other.
     """
+    lines = _key_lines(text)
+    if len(lines) == 1:
+        return lines
+    return [line for line in lines if not line.startswith(_COMMENT)]
+
+
+def comment_lines(text: str) -> list[str]:
+    """Name the lines of a key file that are comments."""
+    keys = master_keys(text)
+    return [line for line in _key_lines(text) if line not in keys]
+
+
+def strange_keys(text: str) -> dict[str, str]:
+    """Name the keys of a key file that Tidegate did not make, each with its place there."""
+    strange = {key for key in master_keys(text) if not _GENERATED.fullmatch(key)}
+    if text.lstrip().startswith(_PEM):
+        return dict.fromkeys(strange, "line 1")
+    places: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() in strange:
+            places.setdefault(line.strip(), f"line {number}")
+    return places
+
+
+def _key_lines(text: str) -> list[str]:
     if text.lstrip().startswith(_PEM):
         return [text.strip()]
     # Not `splitlines`: a key may hold what that takes for the end of a line.
@@ -88,6 +121,8 @@ class Sealer:
         """
         self.key_ids: list[str] = []
         """Those of the file as it was read last; the first seals."""
+        self.refusal = ""
+        """Why the file as it is now is not gone by; empty when it is."""
         self._reread = reread
         self._ciphers: dict[bytes, AESGCM] = {}
         self._derived: dict[str, list[bytes]] = {}
@@ -95,9 +130,23 @@ class Sealer:
         self._take_up(text)
 
     def refresh(self) -> bool:
-        """Read the keys again; whether others are there, or in another order."""
+        """Read the keys again; whether others are there, or in another order.
+
+        A file with a new line that Tidegate did not make is not gone by: a stray line would seal.
+        """
         text = self._reread() if self._reread is not None else ""
-        if text == self._text or not master_keys(text):
+        if not master_keys(text):
+            return False
+        had = master_keys(self._text)
+        self.refusal = next(
+            (
+                f"{place} of the key file: {EXPECTED_KEY}"
+                for key, place in strange_keys(text).items()
+                if key not in had
+            ),
+            "",
+        )
+        if self.refusal or text == self._text:
             return False
         before = self.key_ids
         self._take_up(text)
@@ -161,9 +210,11 @@ class Sealer:
         self._derived = {}
         self._sealing = _key_id(keys[0])
         self.key_ids = [_key_id(key).hex() for key in keys]
-        if len(texts) > 1:
-            # Before a file could hold several keys, one of several lines was a single key.
-            keys.append(_derive_key(text.strip()))
+        comments = comment_lines(text)
+        if len(texts) > 1 or comments:
+            # Before a file could hold several keys, one of several lines was a single key; and
+            # before it could hold comments, they sealed.
+            keys += [_derive_key(old) for old in (text.strip(), *comments)]
         self._ciphers |= {_key_id(key): AESGCM(key) for key in keys}
 
 

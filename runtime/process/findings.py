@@ -14,10 +14,13 @@ FindingCode = Literal[
     "home_missing",
     "home_mode",
     "key_missing",
+    "key_empty",
     "key_mode",
     "key_unknown",
     "key_revoked",
     "master_key_wrong",
+    "master_key_stray",
+    "master_key_chosen",
     "master_key_lacking",
     "rotation_halfway",
     "credentials_closed",
@@ -125,12 +128,19 @@ CURES: dict[FindingCode, str] = {
     "home_mode": "Let nobody else read it: `chmod 700` the folder.",
     "key_missing": "Put the file back from a backup, or give its value by its variable; a master"
     " key made anew opens no credential.",
+    "key_empty": "Put its text back from a backup before anything is started again: what runs has"
+    " read it, and no process begins without it.",
     "key_mode": "Let nobody else read it: `chmod 600` the file.",
     "key_unknown": "Put a key that the log knows into the file (`tidegate keys list` shows them,"
     " `tidegate keys issue` makes one).",
     "key_revoked": "Issue another key (`tidegate keys issue`) and put it into the file.",
     "master_key_wrong": "Give the master key that the credentials were sealed under, from a backup"
     " or your vault; without it the sessions must be added again.",
+    "master_key_stray": "Take the line out of the file, or put `#` before it if it is a comment; if"
+    " credentials are sealed under it (`tidegate secrets show`), put it behind a key that Tidegate"
+    " made and say `tidegate secrets rotate`.",
+    "master_key_chosen": "If it is not as random as one that Tidegate makes, say `tidegate secrets"
+    " rotate`: every credential gets a key that was made, while everything runs.",
     "master_key_lacking": "Give it the key file that the pool has; it reads the file again by"
     " itself. One of an earlier version must be updated first.",
     "rotation_halfway": "Say `tidegate secrets rotate` where the key file is: it goes on from"

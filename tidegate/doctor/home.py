@@ -10,12 +10,13 @@ from runtime.credentials import credentials_fault, credentials_in
 from runtime.environment import Environment
 from runtime.nats.streams import free_bytes
 from runtime.process.findings import DoctorFinding, fine, note, unchecked, wrong
+from runtime.secrets import EXPECTED_KEY, master_keys, strange_keys
 from runtime.settings import SettingsError
 from runtime.texts import count_phrase
 from services.analytics.store.faults import files_aside
 from services.balancer.settings import unnameable_servers
 from tidegate.configuration import CREDENTIALS, TOKEN, load_configuration, named_files
-from tidegate.stack.home.files import KEYS, PASSWORDS, VARIABLE_OF, restore_mark
+from tidegate.stack.home.files import KEYS, MASTER_KEY, PASSWORDS, VARIABLE_OF, restore_mark
 
 _OTHERS = 0o077
 _FREE_MIN = 256 * 10**6
@@ -112,6 +113,7 @@ def _key_findings(environment: Environment) -> Iterator[DoctorFinding]:
         path = environment.home.path / name
         if path.exists():
             yield _mode_finding(path)
+            yield from _text_findings(name, path)
         else:
             absent.append(name)
     # A container holds the secrets of one service: then the others are nobody's loss.
@@ -120,6 +122,23 @@ def _key_findings(environment: Environment) -> Iterator[DoctorFinding]:
         other = alone or name in PASSWORDS or (environment.nats_url is not None)
         message = f"{name} is not in {environment.home.path}"
         yield unchecked("keys", message) if other else wrong("keys", "key_missing", message)
+
+
+def _text_findings(name: str, path: Path) -> Iterator[DoctorFinding]:
+    """Look into a key's file: whether there is a key, and a master key that Tidegate made."""
+    with suppress(OSError, UnicodeError):  # whose mode is wrong, that is told already
+        text = path.read_text()
+        keys = master_keys(text) if name == MASTER_KEY else text.split()
+        if not keys:
+            yield wrong("keys", "key_empty", f"{path}: expected a key, there is none in it")
+        if name != MASTER_KEY:
+            return
+        for place in strange_keys(text).values():
+            message = f"{place} of {path} was not made by Tidegate: {EXPECTED_KEY}"
+            if len(keys) == 1:
+                yield note("keys", "master_key_chosen", message)
+            else:
+                yield wrong("keys", "master_key_stray", message)
 
 
 def _mode_finding(path: Path) -> DoctorFinding:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.environment import Environment
-from runtime.secrets import key_id_of, master_keys
+from runtime.secrets import EXPECTED_KEY, comment_lines, key_id_of, master_keys, strange_keys
 from runtime.settings import SettingsError
 from tidegate.console.errors import CommandError
 from tidegate.stack.home.files import MASTER_KEY, rewrite_private
@@ -40,15 +40,26 @@ class KeyFile:
             raise SettingsError(
                 f"{self.path}: expected a key a line; a key of several lines is not rotated"
             )
+        if len(keys) == 1 and keys[0].startswith("#"):
+            raise SettingsError(
+                f"{self.path}: its only line begins with #, and beside another it is a comment:"
+                f" put a new key below it ({EXPECTED_KEY}), start everything again and say it again"
+            )
         return keys
+
+    def strange_ids(self) -> dict[str, str]:
+        """The ids of keys that Tidegate did not make, each with its place in the file."""
+        strange = strange_keys(self.path.read_text())
+        return {key_id_of(key): f"{place} of {self.path}" for key, place in strange.items()}
 
     def whole_id(self) -> str:
         """The id of the whole text as one key: what a file of several lines was once."""
         return key_id_of(self.path.read_text().strip())
 
     def write_keys(self, keys: list[str]) -> None:
-        """Write the keys into the file and its copies. Raises `CommandError`."""
-        content = "\n".join(keys).encode()
+        """Write the keys below the comments, into the copies too. Raises `CommandError`."""
+        comments = comment_lines(self.path.read_text())
+        content = "\n".join([*comments, *keys]).encode()
         for path in (self.path, *self._copies):
             try:
                 if path.read_bytes() != content:

@@ -68,7 +68,9 @@ class RotationRun:
             self._wait_for("an answer", f"no answer yet: {error}", str(error))
             return False
         self._answered = True
-        step = next_step([*map(key_id_of, keys)], told, self._file.whole_id())
+        step = next_step(
+            [*map(key_id_of, keys)], told, self._file.whole_id(), self._file.strange_ids()
+        )
         match step:
             case AddKey():
                 self._add_key(keys)

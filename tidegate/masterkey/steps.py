@@ -5,11 +5,12 @@ the file only when the log has the end of the rotation to the first, and the lea
 ciphertext under it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from contracts.pool import KeyRotation, KeysReply
+from runtime.secrets import EXPECTED_KEY
 from runtime.texts import count_phrase
 from services.pool.keys.holders import LISTENED_MIN_S
 
@@ -60,11 +61,26 @@ class NoWay(msgspec.Struct, frozen=True):
 Step = AddKey | BeginRotation | AwaitKey | PromoteKey | AwaitEnd | DropKeys | NoWay
 
 
-def next_step(key_ids: Sequence[str], keys: KeysReply, whole_id: str) -> Step:
-    """Say what is next for a file with these keys; `whole_id` names its whole text as one key."""
-    objection = _file_objection(key_ids, keys, whole_id)
+def next_step(
+    key_ids: Sequence[str], keys: KeysReply, whole_id: str, strange: Mapping[str, str]
+) -> Step:
+    """Say what is next for a file with these keys; `whole_id` names its whole text as one key.
+
+    `strange` tells the places of those that Tidegate did not make: none of them is promoted.
+    """
+    objection = _file_objection(key_ids, keys, whole_id) or _stray_line(key_ids, keys, strange)
     if objection is not None:
         return NoWay(objection)
+    step = _step_without_objection(key_ids, keys)
+    if isinstance(step, BeginRotation | AwaitKey | PromoteKey) and step.key_id in strange:
+        return NoWay(
+            f"{strange[step.key_id]} would become the master key: {EXPECTED_KEY}; put that line"
+            " behind a key that Tidegate made, or take it out if nothing is sealed under it"
+        )
+    return step
+
+
+def _step_without_objection(key_ids: Sequence[str], keys: KeysReply) -> Step:
     rotation = keys.rotation
     if rotation is None or rotation.ended_at is not None:
         return _step_at_rest(key_ids, keys, rotation)
@@ -96,6 +112,21 @@ def _file_objection(key_ids: Sequence[str], keys: KeysReply, whole_id: str) -> s
             f"a rotation to the key {under_way} is under way, which is not in this file: expected"
             " the file that it was put into"
         )
+    return None
+
+
+def _stray_line(key_ids: Sequence[str], keys: KeysReply, strange: Mapping[str, str]) -> str | None:
+    """Name a line beside others that is no key; what sealed, or is about to be replaced, is one."""
+    if len(key_ids) == 1:
+        return None
+    replaced = keys.rotation.previous_id if keys.rotation is not None else ""
+    for key_id, place in strange.items():
+        alone = key_id == key_ids[0] and not any(keys.ciphertexts.values())
+        if not (keys.ciphertexts.get(key_id) or key_id == replaced or alone):
+            return (
+                f"{place} seals nothing, and is no key that Tidegate made: {EXPECTED_KEY}; take"
+                " that line out"
+            )
     return None
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from contracts.base import SessionId
 from runtime.nats.connection import Outage
-from runtime.secrets import Sealer, key_id_of
+from runtime.secrets import Sealer, key_id_of, new_key
 from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.credentials import Credentials
 from services.pool.bucket import CredentialBucket
@@ -50,13 +50,14 @@ async def test_rotation_to_the_key_that_seals_has_nothing_to_change(staffed: Des
 
 async def test_credential_under_a_key_that_has_just_come_is_opened(staffed: Desk) -> None:
     client = staffed.doors.client
-    sealed = Sealer("new").seal_credential(ONE, "secret")
+    new = new_key()
+    sealed = Sealer(new).seal_credential(ONE, "secret")
     await CredentialBucket(client).store_behind(ONE, sealed, 0)
     text = "old"
     credentials = Credentials(client, Sealer(text, lambda: text), lambda: 1.0, Outage())
 
     with pytest.raises(GatewayError, match="sealed under another master key"):
         await credentials.authorization_of(ONE, "")
-    text = "old\nnew"
+    text = f"old\n{new}"
 
     assert await credentials.authorization_of(ONE, "") == b"Bearer secret"

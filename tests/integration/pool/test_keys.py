@@ -21,7 +21,7 @@ from contracts.pool import (
     RotateKey,
 )
 from runtime.leadership import Leadership
-from runtime.secrets import Sealer, SealError, key_id_of, session_identity
+from runtime.secrets import Sealer, SealError, key_id_of, new_key, session_identity
 from services.pool.bucket import CredentialBucket, CredentialMovedError
 from services.pool.keys import holders
 from services.pool.settings import ProvisionerSection
@@ -30,7 +30,8 @@ from tests.integration.pool.room import KEYS, Room, ask_pool, events, pool, sett
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
-OLD, NEW = key_id_of("old"), key_id_of("new")
+NEW_KEY = new_key()
+OLD, NEW = key_id_of("old"), key_id_of(NEW_KEY)
 ONE = SessionId("ses_1")
 
 
@@ -96,15 +97,15 @@ async def test_every_credential_comes_under_the_new_key_and_none_is_lost(
     async with keyed(nats_url, file) as room:
         await room.leading()
         before = await credentials_of(nats_client, "old")
-        file.write("old", "new")
+        file.write("old", NEW_KEY)
 
         assert await rotate(nats_client) == Done(changed=[NEW])
         assert (await ask_keys(nats_client)).ciphertexts == {OLD: 20}, "it seals nothing yet"
-        file.write("new", "old")
+        file.write(NEW_KEY, "old")
         end = await rotation_ended(nats_client)
 
         assert end == KeyRotationEnded(key_id=NEW, sealed=20)
-        assert await credentials_of(nats_client, "new") == before
+        assert await credentials_of(nats_client, NEW_KEY) == before
         assert len(before) == 20
         assert None not in before.values()
         keys = await ask_keys(nats_client)
@@ -120,25 +121,25 @@ async def test_leader_that_dies_amid_resealing_is_followed_by_one_that_goes_on(
     async with keyed(nats_url, file, 300) as first:
         await first.leading()
         before = await credentials_of(nats_client, "old")
-        file.write("old", "new")
+        file.write("old", NEW_KEY)
         async with keyed(nats_url, file, 300) as second:
             await until(lambda: second.parts.leadership.hears_leader)
             await rotate(nats_client)
-            file.write("new", "old")
+            file.write(NEW_KEY, "old")
             counted = first.parts.credentials.count_by_key
             await until(lambda: 0 < counted().get(NEW, 0) < 250)
 
             await first.killed()
 
             assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=300)
-            assert await credentials_of(nats_client, "new") == before
+            assert await credentials_of(nats_client, NEW_KEY) == before
             assert len(await events(nats_client, KeyRotationBegan)) == 1
 
 
 async def test_rotation_does_not_end_while_a_gateway_seals_under_the_old_key(
     nats_url: str, nats_client: Client
 ) -> None:
-    file = KeyText("new", "old")
+    file = KeyText(NEW_KEY, "old")
     sealing = [OLD, NEW]
     async with keyed(nats_url, file) as room:
         await room.leading()
@@ -168,7 +169,7 @@ async def _keep_pinging(client: Client, key_ids: list[str]) -> None:
 async def test_what_a_gateway_sealed_under_the_old_key_is_stored_under_the_new_one(
     nats_url: str, nats_client: Client
 ) -> None:
-    file = KeyText("new", "old")
+    file = KeyText(NEW_KEY, "old")
     async with keyed(nats_url, file, 1) as room:
         await room.leading()
         name = session_identity(KEYS[1], "", "secret")
@@ -179,7 +180,7 @@ async def test_what_a_gateway_sealed_under_the_old_key_is_stored_under_the_new_o
         )
 
         assert added == Done(changed=[name])
-        assert (await credentials_of(nats_client, "new"))[name] == "secret"
+        assert (await credentials_of(nats_client, NEW_KEY))[name] == "secret"
 
 
 async def test_standby_says_which_keys_it_has(nats_url: str, nats_client: Client) -> None:
@@ -188,7 +189,7 @@ async def test_standby_says_which_keys_it_has(nats_url: str, nats_client: Client
         await leader.leading()
         async with keyed(nats_url, file) as standby:
             await until(lambda: standby.parts.leadership.hears_leader)
-            file.write("old", "new")
+            file.write("old", NEW_KEY)
 
             await until(
                 lambda: (
@@ -211,7 +212,7 @@ async def test_rotation_to_a_key_that_the_pool_lacks_or_beside_another_is_refuse
     async with keyed(nats_url, file) as room:
         await room.leading()
         lacking = await rotate(nats_client)
-        file.write("old", "new", "other")
+        file.write("old", NEW_KEY, new_key())
         await rotate(nats_client)
         again = await rotate(nats_client)
         beside = await rotate(nats_client, key_id_of("other"))
@@ -233,7 +234,7 @@ async def test_rotation_whose_key_is_nowhere_gives_way_to_another(
     async with keyed(nats_url, file) as room:
         await room.leading()
         await rotate(nats_client, key_id_of("lost"))
-        file.write("old", "new")
+        file.write("old", NEW_KEY)
 
         assert await rotate(nats_client) == Done(changed=[NEW])
 
@@ -253,12 +254,12 @@ async def test_ciphertext_that_no_key_opens_neither_stops_a_rotation_nor_the_poo
     async with keyed(nats_url, file, 3) as room:
         await room.leading()
         closed = room.parts.credentials.count_closed()
-        file.write("new", "old")
+        file.write(NEW_KEY, "old")
         await rotate(nats_client)
 
         assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=4, closed=1)
         assert closed == 1
-        kept = await credentials_of(nats_client, "new")
+        kept = await credentials_of(nats_client, NEW_KEY)
         assert [name for name, text in kept.items() if text is None] == [ONE]
         newest = await CredentialBucket(nats_client).read_newest(ONE)
         assert newest.sealed == foreign, "it stays as it is"
@@ -270,10 +271,10 @@ async def test_rotation_ends_though_others_were_sealed_anew_by_a_leader_that_was
     file = KeyText("old")
     async with keyed(nats_url, file) as room:
         await room.leading()
-        file.write("old", "new")
+        file.write("old", NEW_KEY)
         await rotate(nats_client)
-        await CredentialStore(nats_client, Sealer("new\nold")).reseal_others()
-        file.write("new", "old")
+        await CredentialStore(nats_client, Sealer(f"{NEW_KEY}\nold")).reseal_others()
+        file.write(NEW_KEY, "old")
 
         assert await rotation_ended(nats_client) == KeyRotationEnded(key_id=NEW, sealed=20)
 
@@ -293,7 +294,7 @@ async def test_look_at_a_server_that_is_behind_ends_no_rotation(
             return Resealed(0, 0)
 
         monkeypatch.setattr(room.parts.credentials, "reseal_others", nothing_there)
-        file.write("new", "old")
+        file.write(NEW_KEY, "old")
         await rotate(nats_client)
         await until(lambda: looks > 2)
 
@@ -320,7 +321,7 @@ async def test_store_that_is_behind_overwrites_nothing(
     nats_client: Client,
 ) -> None:
     """A leader that was deposed wakes up with a ciphertext under a key that is dropped by now."""
-    late, of_now = CredentialStore(nats_client, Sealer("old")), Sealer("new\nold")
+    late, of_now = CredentialStore(nats_client, Sealer("old")), Sealer(f"{NEW_KEY}\nold")
     await late.put_ciphertexts(late.seal_credentials([(ONE, "secret")]))
     waiting = late.seal_credentials([(ONE, "secret"), (SessionId("ses_2"), "other")])
     now = CredentialStore(nats_client, of_now)
@@ -332,7 +333,7 @@ async def test_store_that_is_behind_overwrites_nothing(
         with pytest.raises(CredentialMovedError, match="another was stored at the same time"):
             await late.put_ciphertexts([item])
 
-    assert await credentials_of(nats_client, "new") == {ONE: "secret", "ses_2": "other"}
+    assert await credentials_of(nats_client, NEW_KEY) == {ONE: "secret", "ses_2": "other"}
 
 
 async def test_what_was_stored_without_a_word_is_stored(nats_client: Client) -> None:
@@ -373,7 +374,7 @@ async def test_provisioned_sessions_are_sealed_under_the_key_that_is_first_now(
         reread=file.read,
     ) as room:
         await room.leading()
-        file.write("new", "old")
+        file.write(NEW_KEY, "old")
         size = 2
         await until(lambda: room.parts.ledger.state.size == 2)
 
@@ -382,4 +383,4 @@ async def test_provisioned_sessions_are_sealed_under_the_key_that_is_first_now(
 
 def test_old_key_alone_opens_nothing_of_the_new_one() -> None:
     with pytest.raises(SealError):
-        Sealer("old").open_credential(ONE, Sealer("new").seal_credential(ONE, "secret"))
+        Sealer("old").open_credential(ONE, Sealer(NEW_KEY).seal_credential(ONE, "secret"))

@@ -16,6 +16,7 @@ from runtime.secrets import (
     merge_keys,
     new_key,
     sealed_under,
+    strange_keys,
 )
 
 ONE = SessionId("ses_1")
@@ -62,11 +63,11 @@ def test_ciphertext_of_a_version_with_one_key_opens() -> None:
 
 
 def test_key_that_comes_into_the_file_opens_at_once() -> None:
-    file = KeyText("old")
+    file, new = KeyText("old"), new_key()
     sealer = Sealer(file.text, file.read)
-    file.text = "old\nnew"
+    file.text = f"old\n{new}"
 
-    opened = sealer.open_credential(ONE, Sealer("new").seal_credential(ONE, "secret"))
+    opened = sealer.open_credential(ONE, Sealer(new).seal_credential(ONE, "secret"))
 
     assert opened == "secret"
     assert file.reads == 1
@@ -153,6 +154,49 @@ def test_keys_are_read_a_line_each() -> None:
     assert master_keys("") == []
 
 
+@pytest.mark.parametrize("text", ["# ours\n{}", "{}\n#ours\n\n # and more"])
+def test_comment_in_the_key_file_is_no_key(text: str) -> None:
+    key = new_key()
+    sealer = Sealer(text.format(key))
+
+    assert master_keys(text.format(key)) == [key]
+    assert sealer.key_ids == [key_id_of(key)]
+    assert sealed_under(sealer.seal_credential(ONE, "secret")) == key_id_of(key)
+
+
+def test_what_a_comment_sealed_once_opens() -> None:
+    """Versions before took it for a key; a key that is alone in its file may begin so, too."""
+    sealed = Sealer("# ours").seal_credential(ONE, "secret")
+
+    assert Sealer(f"# ours\n{new_key()}").open_credential(ONE, sealed) == "secret"
+    assert master_keys("#chosen\n") == ["#chosen"]
+
+
+@pytest.mark.parametrize("text", ["not a key\n{}", "{}\nnot a key", "not a key", "{}\n{}x"])
+def test_stray_line_is_not_taken_up_by_a_process_that_runs(text: str) -> None:
+    file = KeyText(new_key())
+    sealer, key_ids = Sealer(file.text, file.read), [key_id_of(file.text)]
+    file.text = text.format(file.text, file.text)
+
+    assert not sealer.refresh()
+    assert sealer.key_ids == key_ids
+    assert sealer.refusal.startswith(f"line {1 if text.startswith('not') else 2} of the key file: ")
+
+    file.text = new_key()
+
+    assert sealer.refresh()
+    assert sealer.refusal == ""
+
+
+def test_keys_that_were_not_made_here_are_named_by_their_lines() -> None:
+    key = new_key()
+
+    assert strange_keys(f"\n{key}\n#\nours\nours") == {"ours": "line 4"}
+    assert strange_keys(key) == {}
+    assert strange_keys("chosen") == {"chosen": "line 1"}
+    assert [*strange_keys("-----BEGIN KEY-----\nx").values()] == ["line 1"]
+
+
 def test_merged_keys_keep_the_first_files_order() -> None:
     assert merge_keys("new\n", "old\nnew") == "new\nold"
     assert merge_keys("new\nold\n", "old") == "new\nold\n", "nothing lacks: not a byte is changed"
@@ -175,7 +219,7 @@ def test_keys_derived_for_one_purpose_tell_nothing_of_those_for_another() -> Non
 
 
 def test_derived_keys_follow_the_file() -> None:
-    texts = ["first", "second\nfirst"]
+    texts = ["first", f"{new_key()}\nfirst"]
     sealer = Sealer(texts[0], lambda: texts[1])
     before = sealer.derived_keys("one")[0]
 

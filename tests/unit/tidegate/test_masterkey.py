@@ -10,8 +10,10 @@ import pytest
 from contracts.pool import KeyHolder, KeyRotation, KeysReply
 from runtime.environment import read_environment
 from runtime.process.findings import DoctorFinding, fine, note, wrong
+from runtime.secrets import new_key
 from runtime.settings import SettingsError
 from tidegate.console.errors import CommandError
+from tidegate.doctor.home import home_findings
 from tidegate.doctor.rotation import describe_keys
 from tidegate.masterkey.keyfile import KeyFile, find_key_file
 from tidegate.stack.home.files import write_absent
@@ -73,6 +75,39 @@ def test_copies_in_the_homes_of_pool_and_gateway_are_written_too(tmp_path: Path)
 
     assert [copy.read_text() for copy in copies] == ["old\nnew"] * 2
     assert list((tmp_path / "balancer").iterdir()) == []
+
+
+def test_comments_of_the_key_file_stay_and_a_lone_one_is_no_key_to_rotate(home: Path) -> None:
+    path = home / "secrets" / "master.key"
+    path.write_text("# ours\nold\n")
+    file = found()
+
+    file.write_keys([*file.read_keys(), "new"])
+
+    assert path.read_text() == "# ours\nold\nnew"
+    assert [*file.strange_ids().values()] == [f"line 2 of {path}", f"line 3 of {path}"]
+    path.write_text("#old")
+    with pytest.raises(SettingsError, match="its only line begins with #"):
+        file.read_keys()
+
+
+def test_doctor_looks_into_the_key_file(home: Path) -> None:
+    path = home / "secrets" / "master.key"
+    made = new_key()
+
+    assert key_codes(path, "# nothing\n#") == ["key_empty"]
+    assert key_codes(path, " \n") == ["key_empty"]
+    assert key_codes(path, "chosen") == ["master_key_chosen"]
+    assert key_codes(path, f"{made}\nours") == ["master_key_stray"]
+    assert key_codes(path, f"# ours\n{made}\n{new_key()}") == []
+
+
+def key_codes(path: Path, text: str) -> list[str]:
+    """The doctor's codes about a key file of this text."""
+    path.write_text(text)
+    path.chmod(0o600)
+    findings = home_findings(read_environment())
+    return [one.code for one in findings if f"{path}" in one.message and one.code]
 
 
 @pytest.mark.usefixtures("home")

@@ -38,7 +38,8 @@ def step(*key_ids: str, **told: Any) -> Step:
         "holders": [KeyHolder(process="pool", key_ids=[*key_ids])],
         "listened_s": 9.0,
     }
-    return next_step(key_ids, KeysReply(**{**had, **told}), WHOLE)
+    strange = told.pop("strange", {})
+    return next_step(key_ids, KeysReply(**{**had, **told}), WHOLE, strange)
 
 
 def test_rotation_begins_with_a_key_that_is_added() -> None:
@@ -120,3 +121,38 @@ def test_lines_that_sealed_as_one_key_are_not_touched() -> None:
     assert isinstance(refused, NoWay)
     assert "4 credentials are sealed under the lines of this file as one key" in refused.reason
     assert step("one", ciphertexts={WHOLE: 4}) == AddKey(), "a single line is its own whole"
+
+
+def refusal_of(*key_ids: str, **told: Any) -> str:
+    """Why there is no way for a file with these keys."""
+    stands = step(*key_ids, **told)
+    return stands.reason if isinstance(stands, NoWay) else ""
+
+
+def test_line_that_is_no_key_is_never_promoted() -> None:
+    stray = {"stray": "line 2 of it"}
+    both = {"stray": 2, "strong": 400}
+
+    assert refusal_of("strong", "stray", strange=stray).startswith("line 2 of it seals nothing")
+    assert refusal_of("stray", "strong", strange=stray, ciphertexts={"strong": 3}).endswith(
+        "take that line out"
+    )
+    assert refusal_of("stray", "strong", strange=stray, ciphertexts=both).startswith(
+        "line 2 of it would become the master key: expected a key as Tidegate makes them"
+    )
+    assert refusal_of(
+        "strong", "stray", strange=stray, ciphertexts=both, rotation=under_way("stray", "strong")
+    ).startswith("line 2 of it would become")
+
+
+def test_key_that_somebody_chose_is_rotated_away() -> None:
+    chosen = {"chosen": "line 1 of it"}
+
+    assert step("chosen", strange=chosen) == AddKey()
+    assert step("chosen", "new", strange=chosen) == BeginRotation("new")
+    assert step("chosen", "new", strange=chosen, ciphertexts={}) == BeginRotation("new")
+    ended = ended_rotation("new", "chosen")
+    assert step("new", "chosen", strange=chosen, rotation=ended) == DropKeys("new")
+    assert step("new", "chosen", strange=chosen, ciphertexts={"new": 9, "chosen": 1}) == (
+        BeginRotation("new")
+    )
