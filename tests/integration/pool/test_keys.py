@@ -208,14 +208,14 @@ async def test_standby_says_which_keys_it_has(nats_url: str, nats_client: Client
 async def test_rotation_to_a_key_that_the_pool_lacks_or_beside_another_is_refused(
     nats_url: str, nats_client: Client
 ) -> None:
-    file = KeyText("old")
+    file, other = KeyText("old"), new_key()
     async with keyed(nats_url, file) as room:
         await room.leading()
         lacking = await rotate(nats_client)
-        file.write("old", NEW_KEY, new_key())
+        file.write("old", NEW_KEY, other)
         await rotate(nats_client)
         again = await rotate(nats_client)
-        beside = await rotate(nats_client, key_id_of("other"))
+        beside = await rotate(nats_client, key_id_of(other))
 
         assert isinstance(lacking, Failed)
         assert lacking.message == (
