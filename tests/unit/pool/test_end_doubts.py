@@ -299,6 +299,25 @@ def test_a_path_that_a_server_calls_unknown_is_compared_with_successes_on_that_p
     ]
 
 
+def test_two_keys_agree_on_an_unknown_path_where_it_is_known_with_other_sessions() -> None:
+    """A third key succeeded there: so the path is there, and the session is not."""
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "one", 404, key="key-1")
+
+    assert answer_events(pool, "r2", "one", 404, key="key-2") == []
+
+    answer_events(pool, "r3", "two", 200, key="key-3")
+
+    assert answer_events(pool, "r4", "one", 404, key="key-2") == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r4"),
+            key_id=KeyId("key-2"),
+            reason="answered 404; key key-1 failed with it, too",
+        )
+    ]
+
+
 def test_of_a_session_the_last_failures_of_two_keys_at_four_servers_are_kept() -> None:
     pool = pool_sized("one")
     for number in range(5):
@@ -500,7 +519,8 @@ def test_of_too_many_keys_the_older_half_is_forgotten() -> None:
         evolve(pool, told, after(number), 2)
     pool.violations.clear()
 
-    kept = [place.partition("\n")[0] for place in pool.evidence.successes]
+    places = [place.partition("\n")[0] for place in pool.evidence.successes]
+    kept = [key for key in places if key]
 
     assert kept == [f"{number:05}" for number in range(KEYS_KEPT // 2, KEYS_KEPT + 1)]
 

@@ -36,10 +36,11 @@ def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
     place = place_of(event)
     if place is None:
         return
-    noted = evidence.successes.get(place.name)
-    # Every request comes through here: one session more teaches nothing for a while.
-    if noted is None or noted.other_at is None or state.at - noted.at >= NOTED_EVERY:
-        _note_key(state, session, place.name, event.path, noted)
+    for name in (place.name, place.of_all_keys.name):
+        noted = evidence.successes.get(name)
+        # Every request comes through here: one session more teaches nothing for a while.
+        if noted is None or noted.other_at is None or state.at - noted.at >= NOTED_EVERY:
+            _note_key(state, session, name, event.path, noted)
 
 
 def _note_key(
