@@ -97,9 +97,10 @@ def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
 def _doubt_reason(draft: Draft, session: Session, usage: UsageRecorded) -> str | None:
     """Say what speaks against a session with which a call has just failed.
 
-    What a backend lacks fails with every session: so nothing counts but what this very server
-    answered of this type, and of a path that it calls unknown what it answered there. Nor does what
-    a session showed that has left since.
+    What a backend lacks fails with every session: so of what went well nothing counts but what this
+    very server answered of this type, and of a path that it calls unknown what it answered there.
+    Nor does what a session showed that has left since. Two keys agree if this server said both, or
+    if it is known to serve others: else one may have met what a server lacks.
     """
     place = place_of(usage)
     if place is None:
@@ -109,14 +110,13 @@ def _doubt_reason(draft: Draft, session: Session, usage: UsageRecorded) -> str |
     other = _served_beside(draft, session, place, unknown_path)
     if other is not None:
         return f"its key succeeded with session {other}"
-    if unknown_path is not None and not _served_beside(
-        draft, session, place.of_all_keys, unknown_path
-    ):
-        return None  # a path that is unknown is so to every key
-    here = (usage.service_type, place.server_id)
+    # Whoever's call it was: what succeeded here shows that the server does such things.
+    is_served = _served_beside(draft, session, place.of_all_keys, unknown_path) is not None
     for failure in session.failures:
+        is_here = failure.server_id == place.server_id and unknown_path is None
         if (
-            (failure.service_type, failure.server_id) == here
+            (is_here or is_served)
+            and failure.service_type == usage.service_type
             and failure.key_id != usage.key_id
             and now - failure.at <= COMPARED_FOR
         ):
