@@ -29,7 +29,6 @@ _COLUMNS = (
     ListedColumn("key_name", short=True),
     ListedColumn("outcome"),
     ListedColumn("waited_ms"),
-    ListedColumn("took_ms"),
     ListedColumn("attempts"),
     ListedColumn("model", short=True),
     ListedColumn("code"),
