@@ -33,6 +33,11 @@ class KeyPlace(msgspec.Struct, frozen=True):
         """The same as one word: a key of maps that JSON has, too."""
         return f"{self.key_id}\n{self.service_type}\n{self.server_id}"
 
+    @property
+    def of_all_keys(self) -> "KeyPlace":
+        """The same for whichever key: what succeeded here shows what is served."""
+        return KeyPlace(KeyId(""), self.service_type, self.server_id)
+
 
 def place_of(usage: UsageRecorded) -> KeyPlace | None:
     """Tell where a call was answered; None where it cannot be compared with any other."""

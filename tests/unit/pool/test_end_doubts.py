@@ -253,6 +253,22 @@ def test_failures_of_two_keys_agree_only_at_one_server_and_of_one_type(
     ]
 
 
+def test_failures_of_two_keys_agree_across_servers_where_others_are_served() -> None:
+    """Keys and servers in turn may keep each key to one server for ever."""
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "two", 200, key="key-3")
+    answer_events(pool, "r2", "one", 403, key="key-1", server="server-2")
+
+    assert answer_events(pool, "r3", "one", 403, key="key-2") == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r3"),
+            key_id=KeyId("key-2"),
+            reason="answered 403; key key-1 failed with it, too",
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     "leaving",
     [
@@ -295,6 +311,25 @@ def test_a_path_that_a_server_calls_unknown_is_compared_with_successes_on_that_p
             request_id=RequestId("r4"),
             key_id=KeyId("key-1"),
             reason=f"answered {status}; its key succeeded with session two",
+        )
+    ]
+
+
+def test_two_keys_agree_on_an_unknown_path_where_it_is_known_with_other_sessions() -> None:
+    """A third key succeeded there: so the path is there, and the session is not."""
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "one", 404, key="key-1")
+
+    assert answer_events(pool, "r2", "one", 404, key="key-2") == []
+
+    answer_events(pool, "r3", "two", 200, key="key-3")
+
+    assert answer_events(pool, "r4", "one", 404, key="key-2") == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r4"),
+            key_id=KeyId("key-2"),
+            reason="answered 404; key key-1 failed with it, too",
         )
     ]
 
@@ -491,6 +526,19 @@ def test_successes_are_noted_every_ten_seconds_once_two_sessions_are_known() -> 
     assert (noted.session_id, noted.other_id) == ("three", "two")
 
 
+def test_success_is_noted_at_once_in_the_place_of_one_with_a_session_that_has_left() -> None:
+    pool = pool_sized("one", "two", "three")
+    for number, name in enumerate(("one", "two")):
+        succeed_with(pool, f"r{number}", name, now=number)
+    evolve(pool, SessionRetired(session_id=TWO, reason=""), after(2), 2)
+
+    succeed_with(pool, "r3", "three", now=3)
+    succeed_with(pool, "r4", "one", now=4)
+    noted = pool.evidence.successes[PLACE]
+
+    assert (noted.session_id, noted.other_id) == ("one", "three")
+
+
 def test_of_too_many_keys_the_older_half_is_forgotten() -> None:
     pool = folded(session_added())
     lease = lease_granted()
@@ -500,7 +548,8 @@ def test_of_too_many_keys_the_older_half_is_forgotten() -> None:
         evolve(pool, told, after(number), 2)
     pool.violations.clear()
 
-    kept = [place.partition("\n")[0] for place in pool.evidence.successes]
+    places = [place.partition("\n")[0] for place in pool.evidence.successes]
+    kept = [key for key in places if key]
 
     assert kept == [f"{number:05}" for number in range(KEYS_KEPT // 2, KEYS_KEPT + 1)]
 

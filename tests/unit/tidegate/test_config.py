@@ -344,6 +344,24 @@ def test_a_file_that_did_not_change_is_not_read_into_settings_anew(tmp_path: Pat
     assert load() == first
 
 
+def test_file_that_has_come_beside_the_configuration_is_taken_though_that_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    for folder in (home, here):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    text = '[pool.provisioner]\nkind = "file"\npath = "sessions.txt"\n'
+    (home / "tidegate.toml").write_text(text)
+    (here / "sessions.txt").touch()
+    load = settings_loader(read_environment({"TIDEGATE_HOME": str(home)}), PoolSettings)
+    before = load().file
+
+    (home / "sessions.txt").touch()
+
+    assert (before, load().file) == (str(here / "sessions.txt"), str(home / "sessions.txt"))
+
+
 def test_where_a_file_lies_is_no_other_policy() -> None:
     assert source_digest(PoolSettings(file="/here")) == source_digest(PoolSettings(file="/there"))
 

@@ -87,6 +87,7 @@ class TerminalScreen(PlainScreen):
         self._asked_s: dict[str, float] = {}
         self._elected_s = float("-inf")
         self._started = False
+        self._started_at = datetime.max.replace(tzinfo=UTC)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="screen", daemon=True)
 
@@ -103,7 +104,7 @@ class TerminalScreen(PlainScreen):
         """Show the block; from now on every event of note has a line."""
         self._status.stop()
         self._console.print(words.for_terminal(self._console.width), soft_wrap=True)
-        self._started = True
+        self._started, self._started_at = True, datetime.now(UTC)
 
     def show_stop(self) -> None:
         """Say that it ends, and how to be quicker."""
@@ -150,6 +151,8 @@ class TerminalScreen(PlainScreen):
         """Print the line of an event that has one, and has not had it a moment ago."""
         now_s = time.monotonic()
         if event.get("event") == "request" and event.get("level") == "info":
+            if (parsed_moment(event.get("timestamp")) or self._started_at) < self._started_at:
+                return  # what `up` itself asked
             if "method" not in event and not self._requests.admits(event, now_s):
                 return
             shown = request_words(event)

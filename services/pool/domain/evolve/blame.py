@@ -6,7 +6,7 @@ after the last one opens another in its place.
 """
 
 from contracts.base import ServerId
-from contracts.pool import CredentialsRefused, SessionDoubted, UsageRecorded
+from contracts.pool import CredentialsRefused, SessionDoubted, SessionStatus, UsageRecorded
 from services.pool.domain.evidence import (
     COMPARED_FOR,
     KEYS_KEPT,
@@ -21,6 +21,7 @@ from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accuser, KeyFailure, Session
 from services.pool.domain.state import Pool
 
+_IN_SERVICE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 FAILURES_KEPT = 8
 """Of one session: two keys at each of four servers."""
 
@@ -36,10 +37,17 @@ def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
     place = place_of(event)
     if place is None:
         return
-    noted = evidence.successes.get(place.name)
-    # Every request comes through here: one session more teaches nothing for a while.
-    if noted is None or noted.other_at is None or state.at - noted.at >= NOTED_EVERY:
-        _note_key(state, session, place.name, event.path, noted)
+    for name in (place.name, place.of_all_keys.name):
+        noted = evidence.successes.get(name)
+        # Every request comes through here: one session more teaches nothing for a while.
+        if (
+            noted is None
+            or noted.other_at is None
+            or state.at - noted.at >= NOTED_EVERY
+            or state.sessions[noted.session_id].status not in _IN_SERVICE
+            or state.sessions[noted.other_id].status not in _IN_SERVICE
+        ):
+            _note_key(state, session, name, event.path, noted)
 
 
 def _note_key(
