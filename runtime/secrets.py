@@ -202,6 +202,7 @@ class Sealer:
         return sealed[:_KEY_ID_BYTES] in self._ciphers
 
     def _take_up(self, text: str) -> None:
+        """Go by the keys of this text."""
         texts = master_keys(text)
         assert texts, "expected a master key"
         keys = [_derive_key(key) for key in texts]
