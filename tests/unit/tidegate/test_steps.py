@@ -123,7 +123,7 @@ def test_lines_that_sealed_as_one_key_are_not_touched() -> None:
     assert step("one", ciphertexts={WHOLE: 4}) == AddKey(), "a single line is its own whole"
 
 
-def refusal_of(*key_ids: str, **told: Any) -> str:
+def no_way_text(*key_ids: str, **told: Any) -> str:
     """Why there is no way for a file with these keys."""
     stands = step(*key_ids, **told)
     return stands.reason if isinstance(stands, NoWay) else ""
@@ -133,14 +133,14 @@ def test_line_that_is_no_key_is_never_promoted() -> None:
     stray = {"stray": "line 2 of it"}
     both = {"stray": 2, "strong": 400}
 
-    assert refusal_of("strong", "stray", strange=stray).startswith("line 2 of it seals nothing")
-    assert refusal_of("stray", "strong", strange=stray, ciphertexts={"strong": 3}).endswith(
+    assert no_way_text("strong", "stray", strange=stray).startswith("line 2 of it seals nothing")
+    assert no_way_text("stray", "strong", strange=stray, ciphertexts={"strong": 3}).endswith(
         "take that line out"
     )
-    assert refusal_of("stray", "strong", strange=stray, ciphertexts=both).startswith(
+    assert no_way_text("stray", "strong", strange=stray, ciphertexts=both).startswith(
         "line 2 of it would become the master key: expected a key as Tidegate makes them"
     )
-    assert refusal_of(
+    assert no_way_text(
         "strong", "stray", strange=stray, ciphertexts=both, rotation=under_way("stray", "strong")
     ).startswith("line 2 of it would become")
 
