@@ -15,7 +15,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65535
 VARIABLES = {
     "TIDEGATE_HOME": "state directory: NATS store, DuckDB, generated secrets",
-    "TIDEGATE_CONFIG": "configuration file (default: here, else the home's; two must not differ)",
+    "TIDEGATE_CONFIG": "configuration file or its folder (default: here, else the home's)",
     "TIDEGATE_HOST": "address the gateway listens on",
     "TIDEGATE_PORT": "port the gateway listens on",
     "TIDEGATE_NATS_URL": "use this NATS, or cluster (addresses with commas), not an embedded one",
@@ -144,6 +144,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None
     config_unclear: str | None = None
     """Which two configurations there are that differ, so that neither may be read; else None."""
+    config_lacking: Path | None = None
+    """The folder that is named and has no `tidegate.toml`, as containers have it; else None."""
     host: str
     port: int
     nats_url: str | None
@@ -210,7 +212,8 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
             "TIDEGATE_HOME, TIDEGATE_CONFIG: expected paths that can be looked at,"
             f" {error.filename or 'the folder one is in'} cannot ({error.strerror})"
         ) from None
-    if "TIDEGATE_CLOCK_OFFSET_FILE" in given and not (home.path / "test-home").exists():
+    clock = given.get("TIDEGATE_CLOCK_OFFSET_FILE")
+    if clock and not (home.path / "test-home").exists():
         raise SettingsError(
             "TIDEGATE_CLOCK_OFFSET_FILE: for tests only, expected a home with the file"
             f" `test-home`; {home.path} has none"
@@ -219,12 +222,13 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         home=home,
         config=chosen.file,
         config_unclear=chosen.unclear,
+        config_lacking=chosen.lacking,
         host=given.get("TIDEGATE_HOST", "127.0.0.1"),
         port=_port_variable(given, "TIDEGATE_PORT", 8080),
         nats_url=given.get("TIDEGATE_NATS_URL"),
         health_port=_port_variable(given, "TIDEGATE_HEALTH_PORT", 0),
         health_network=given.get("TIDEGATE_HEALTH_NETWORK", ""),
-        clock_offset_file=_path_variable(given, "TIDEGATE_CLOCK_OFFSET_FILE"),
+        clock_offset_file=Path(clock) if clock else None,
         api=given.get("TIDEGATE_API", "http://127.0.0.1:8080"),
         overrides={name: value for name, value in given.items() if name not in VARIABLES},
     )
@@ -249,23 +253,22 @@ def secret_variable(variable: str) -> str:
 
 
 class _ChosenConfig(msgspec.Struct, frozen=True):
-    """The configuration file, if any, and why it may not be read, if so."""
+    """The file, if any; why it may not be read, if so; the folder that is named and has none."""
 
     file: Path | None
     unclear: str | None = None
+    lacking: Path | None = None
 
 
 def _choose_config(given: Mapping[str, str], home: Home) -> _ChosenConfig:
-    """Find the file: the named one, or that of the named folder, or of this one, or the home's.
-
-    It is unclear when this folder and the home have one each that differ.
-    """
-    named = _path_variable(given, "TIDEGATE_CONFIG")
+    """Find the file: the named one, or that of the named folder, or of this one, or the home's."""
+    named = Path(given["TIDEGATE_CONFIG"]) if "TIDEGATE_CONFIG" in given else None
     if named is not None and not named.is_dir():
         return _ChosenConfig(named)
     here = (named or Path()) / "tidegate.toml"
     if named is not None or not home.config.exists():
-        return _ChosenConfig(here if here.exists() else None)
+        there = here.exists()
+        return _ChosenConfig(here if there else None, lacking=None if there else named)
     if not here.exists() or here.samefile(home.config):
         return _ChosenConfig(home.config)
     # Compared as they are read: a comment more is no other configuration.
@@ -287,10 +290,6 @@ def _read_pointer(file: Path) -> object:
         return str(error)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return content
-
-
-def _path_variable(given: Mapping[str, str], name: str) -> Path | None:
-    return Path(given[name]) if name in given else None
 
 
 def _port_variable(given: Mapping[str, str], name: str, default: int) -> int:

@@ -16,7 +16,7 @@ import msgspec
 
 from contracts.base import NUMBER_MAX
 from runtime.quantities import Seconds, Size, parse_seconds, parse_size
-from runtime.texts import HIDDEN, as_quoted
+from runtime.texts import HIDDEN, as_quoted, decoding_words
 
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
@@ -100,7 +100,7 @@ def read_toml(path: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{path}: expected a file to read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+        raise SettingsError(f"{path}: not valid TOML: {decoding_words(error)}") from None
     return tables
 
 

@@ -97,6 +97,13 @@ def as_quoted(sent: object, most: int = QUOTED_MAX) -> str:
     return written if len(written) <= most else f"{written[:most]}…"
 
 
+def decoding_words(error: ValueError) -> str:
+    """Say why bytes are no text; of what else is wrong with them, what it says itself."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"expected text in UTF-8, byte {error.start + 1} is none"
+    return str(error)
+
+
 def as_shown(text: str) -> str:
     r"""Write a text so that it stays on its line and commands nothing: an escape is `\x1b`."""
     if text.isprintable():

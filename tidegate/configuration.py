@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -33,6 +33,20 @@ _Settings = TypeVar("_Settings", bound=Section)
 _STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 CREDENTIALS, TOKEN, SPOOL = "pool.provisioner.path", "pool.provisioner.token_file", "gateway.spool"
 """The settings that name a file, or a folder."""
+
+
+UNUSED_NAME = (
+    "stack.name: it does nothing with the NATS that `up` brings along, which no other stack uses;"
+    " it names an account of a NATS of yours (TIDEGATE_NATS_URL)"
+)
+
+
+def lacking_text(folder: Path) -> str:
+    """Say what follows from a folder that is named and has no file."""
+    return (
+        f"TIDEGATE_CONFIG: the folder {folder} has no tidegate.toml, so no configuration is read:"
+        " the servers are the demo's"
+    )
 
 
 class LogSection(Section, frozen=True, kw_only=True):
@@ -188,23 +202,38 @@ def with_absolute_paths(environment: Environment, whole: Configuration) -> Confi
     )
 
 
+class _LastRead(NamedTuple, Generic[_Settings]):
+    """What was read last, of what, and where the files lay that it names."""
+
+    content: tuple[bytes | None, ...]
+    whole: Configuration
+    named: dict[str, Path]
+    settings: _Settings
+
+    def is_moved(self, environment: Environment) -> bool:
+        """Tell whether a file that is named lies elsewhere now: one has come beside the file."""
+        return named_files(environment, self.whole) != self.named
+
+
 def settings_loader(environment: Environment, settings: type[_Settings]) -> Callable[[], _Settings]:
     """Make the function by which a service reads its tables, again and again.
 
-    Files that are as they were when they were read last are not read into settings anew.
+    Files that are as they were when they were read last are not read into settings anew, as long as
+    what they name lies where it lay.
     """
-    last: tuple[tuple[bytes | None, ...], _Settings] | None = None
+    last: _LastRead[_Settings] | None = None
 
     def load_part() -> _Settings:
         nonlocal last
         files = environment.config, environment.home.demo_servers
         content = tuple(_content_of(path) for path in files)
-        if last is None or last[0] != content:
-            last = content, read_part()
-        return last[1]
+        if last is None or last.content != content or last.is_moved(environment):
+            loaded = _load_whole(environment)
+            whole = loaded.configuration
+            last = _LastRead(content, whole, named_files(environment, whole), part_of(loaded))
+        return last.settings
 
-    def read_part() -> _Settings:
-        loaded = _load_whole(environment)
+    def part_of(loaded: _Loaded) -> _Settings:
         whole, demo = loaded.configuration, loaded.is_demo
         located = with_absolute_paths(environment, whole)
         provisioner = located.pool.provisioner

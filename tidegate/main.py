@@ -7,14 +7,15 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from runtime.process.version import VERSION
 from runtime.settings import SettingsError
-from runtime.texts import as_shown_lines
-from tidegate.console.errors import CommandError
+from runtime.texts import as_quoted, as_shown_lines
+from tidegate.console.errors import CommandError, GatewayRefusedError
 
 
 class Verb(NamedTuple):
@@ -61,11 +62,47 @@ VERBS = {
 _SERVICE = "stack.service"
 _WRONG = 1
 _USAGE = 2
+_EXPECTED = {
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "finite_number": "a number that is finite",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+}
+"""What an option or argument is to be, by what was found wrong with it."""
+_NOT_AMONG = " is not one of "
+
+
+class _WordedGroup(TyperGroup):
+    """The verbs; what is wrong with an option or argument is said as everywhere else."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the verb."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = usage_words(error)
+            raise
+
+
+def usage_words(error: typer.BadParameter) -> str:
+    """Say what was expected of an option or argument, and what came; else what it says itself."""
+    faults: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    if not faults:
+        return error.message
+    fault = faults[0]
+    expected = _EXPECTED.get(fault["type"], "").format(**fault.get("ctx", {}))
+    _, among, choices = fault["msg"].rstrip(".").partition(_NOT_AMONG)
+    if among:
+        expected = "one of " + choices.replace("'", "")
+    return f"expected {expected}, got {as_quoted(fault['input'])}" if expected else error.message
 
 
 def verb_application(wanted: str) -> typer.Typer:
     """Make the command line with the verb that is wanted; the others are only named."""
     app = typer.Typer(
+        cls=_WordedGroup,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -126,7 +163,7 @@ def main() -> None:
             getattr(_verb_module(verb), wanted)()
         else:
             verb_application(wanted)(prog_name="tidegate")
-    except SettingsError as error:
+    except (SettingsError, GatewayRefusedError) as error:
         _print_trouble(f"tidegate: {error}")
         sys.exit(_USAGE)
     except CommandError as error:

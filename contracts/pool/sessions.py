@@ -132,8 +132,9 @@ class SessionRecovered(Event, frozen=True, kw_only=True, tag="session_recovered"
 class SessionDoubted(Event, frozen=True, kw_only=True, tag="session_doubted"):
     """A key's call failed with this session, and the comparison speaks against the session.
 
-    The key succeeded with another one within ten minutes, or another key's call failed with this
-    one, too. It stands behind all others until its first success.
+    At the same server, for the same service type, the key succeeded with another one within ten
+    minutes, or another key's call failed with this one, too. It stands behind all others until its
+    first success.
     """
 
     session_id: SessionId

@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
 
 from contracts import subjects
 
 DEFAULT_BYTES_MAX = 20 * 10**9
 BYTES_MIN = 64 * 10**6
 _NOT_FOUND = 10059
+_WITHOUT_ROOM = frozenset({10002, 10047})
+"""The account, or the server, has less storage than a stream may grow to."""
+_WITHOUT_JETSTREAM = frozenset({10039, 10076})
+_ANSWER_S = 5.0
+
+
+_NO_JETSTREAM = (
+    "TIDEGATE_NATS_URL: expected a NATS with JetStream, which keeps the log ({said}): `jetstream`"
+    " in its configuration turns it on"
+)
 
 
 class MigrationError(Exception):
@@ -113,20 +124,43 @@ async def migrate_streams(client: Client, bytes_max: int, replicas: int = 1) -> 
             continue
         answer = await _ask_api(client, f"STREAM.CREATE.{name}", config)
         if "error" in answer:
-            raise MigrationError(f"stream {name}: {answer['error']['description']}")
+            raise MigrationError(_refusal_words(config, answer["error"]))
         changes.append(name)
     return changes
+
+
+def _refusal_words(config: dict[str, Any], error: dict[str, Any]) -> str:
+    """Say why NATS makes no such stream, and what would help."""
+    said = error["description"]
+    if error.get("err_code") in _WITHOUT_ROOM:
+        bytes_max = config.get("max_bytes", 0)
+        return (
+            f"log.max_bytes: NATS has no room for the stream {config['name']} of up to"
+            f" {bytes_max:,} bytes ({said}): expected less ([log] max_bytes), or more storage"
+            " there (max_file_store of `jetstream`, or of its account)"
+        )
+    return f"stream {config['name']}: {said}"
 
 
 async def stream_exists(client: Client, name: str) -> bool:
     """Tell whether there is a stream of this name. Raises `MigrationError`."""
     answer = await _ask_api(client, f"STREAM.INFO.{name}", {})
-    if "error" in answer and answer["error"].get("err_code") != _NOT_FOUND:
-        raise MigrationError(f"stream {name}: {answer['error']['description']}")
-    return "error" not in answer
+    error = answer.get("error", {})
+    if error.get("err_code") in _WITHOUT_JETSTREAM:
+        raise MigrationError(_NO_JETSTREAM.format(said=error["description"]))
+    if error and error.get("err_code") != _NOT_FOUND:
+        raise MigrationError(f"stream {name}: {error['description']}")
+    return not error
 
 
 async def _ask_api(client: Client, what: str, body: dict[str, Any]) -> dict[str, Any]:
-    message = await client.request(f"$JS.API.{what}", json.dumps(body).encode(), timeout=5)
+    try:
+        message = await client.request(
+            f"$JS.API.{what}", json.dumps(body).encode(), timeout=_ANSWER_S
+        )
+    except NoRespondersError:
+        raise MigrationError(_NO_JETSTREAM.format(said="nobody answers for it")) from None
+    except TimeoutError:
+        raise MigrationError(f"NATS did not answer {what} within {_ANSWER_S:g} s") from None
     answer: dict[str, Any] = json.loads(message.data)
     return answer

@@ -4,9 +4,10 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
@@ -40,6 +41,24 @@ def _make_readable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
+class StreamedLog:
+    """Standard error as a process logs there: what structlog takes for a logger of bytes.
+
+    A line that cannot be written, for whoever read it has left, is lost, and stops nobody.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def msg(self, message: bytes) -> None:
+        """Write a line."""
+        with suppress(OSError, ValueError):
+            self._stream.write(message + b"\n")
+            self._stream.flush()
+
+    log = debug = info = warn = warning = error = critical = exception = fatal = failure = msg
+
+
 def configure_logs(service: str, file: Path | None = None) -> Log:
     """Set up the logs of this process and return its logger.
 
@@ -62,11 +81,12 @@ def configure_logs(service: str, file: Path | None = None) -> Log:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.dev.ConsoleRenderer(),
+            lambda _, __, line: line.encode(errors="backslashreplace"),
         ]
-        factory = structlog.PrintLoggerFactory(sys.stderr)
+        factory = lambda *_: StreamedLog(sys.stderr.buffer)  # noqa: E731
     else:
         processors = [_render_line]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = lambda *_: StreamedLog(sys.stderr.buffer)  # noqa: E731
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -1,6 +1,7 @@
 """What the docs have typed of containers can be typed as it stands."""
 
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 
 from runtime.nats import natsserver
 from tests.compose.containers import IMAGE, cloned, run_command
-from tests.e2e.docblocks import Block, Typist, blocks_of
+from tests.e2e.docblocks import Block, Typist, blocks_of, write_program
 
 COMPOSE = "docs/how-to/compose.md"
+FIRST_DAY = "docs/how-to/first-day-in-production.md"
 ROTATE = "docs/how-to/rotate-the-master-key.md"
 _CLUSTER = "docker compose -f docker-compose.yml -f docker-compose.cluster.yml"
 
@@ -73,6 +75,29 @@ def test_page_of_containers_can_be_typed_as_it_stands(typist: Typist) -> None:
     said = "\n".join(typist.said)
     assert said.count("no violation") == 2
     assert "b64_json" in said or "/pictures/" in said
+
+
+def test_first_day_among_containers_can_be_typed_with_a_server_on_this_machine(
+    typist: Typist,
+) -> None:
+    (block,) = commands_of(FIRST_DAY)
+    port = str(natsserver.free_port())
+    typist.instead |= {"host.docker.internal:8000": f"host.docker.internal:{port}"}
+    (typist.clone / "sessions.txt").write_text("account-of-alice-0001\n")
+    (typist.clone / ".venv" / "bin").mkdir(parents=True)
+    server = f"exec {sys.executable} -m tidegate.main demo server --host 0.0.0.0 --port {port}"
+    ready = f"stays: curl -sf http://127.0.0.1:{port}/ping"
+    typist.type_block(Block("sh", server, ready))
+    try:
+        write_program(
+            typist.clone / ".venv" / "bin" / "tidegate",
+            f'exec {sys.executable} -P -m tidegate.main "$@"',
+        )
+        typist.type_block(block)
+    finally:
+        typist.stop()
+
+    assert typist.said[-1].count("a call would succeed now") == 3
 
 
 def test_master_key_is_rotated_as_its_page_says(typist: Typist) -> None:

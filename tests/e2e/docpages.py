@@ -29,7 +29,6 @@ class Untyped(NamedTuple):
 
 _CONTAINERS = "needs a container engine: typed by tests/compose/test_pages.py, where there is one"
 _CLUSTER = "the same stack is started by tests/compose/cluster"
-_BACKEND = "needs a backend of one's own on the machine; the page of containers has the same verbs"
 _MINUTES = "takes minutes and is itself a test; its target is looked for"
 NOT_TYPED = (
     Untyped("README.md", "docker compose", _CONTAINERS),
@@ -44,7 +43,7 @@ NOT_TYPED = (
     Untyped("docs/how-to/compose.md", "export CLIENT_KEY=$(docker compose", _CONTAINERS),
     Untyped("docs/how-to/compose.md", "sudo install -d -o 10001", _CONTAINERS),
     Untyped("docs/how-to/compose.md", "TIDEGATE_PORT=8080-8081 docker compose", _CONTAINERS),
-    Untyped("docs/how-to/first-day-in-production.md", "cp .env.example .env", _BACKEND),
+    Untyped("docs/how-to/first-day-in-production.md", "cp .env.example .env", _CONTAINERS),
     Untyped("docs/how-to/rotate-the-master-key.md", "docker compose", _CONTAINERS),
     Untyped("docs/how-to/rotate-the-master-key.md", "printf %s", _CONTAINERS),
 )

@@ -109,7 +109,10 @@ def blaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blaming]:
 def test_session_that_fails_every_call_costs_three_before_it_stands_last(
     blaming: Blaming, status: int, at_once: int
 ) -> None:
-    """Calls one by one, and six at once; then the others go, and it is asked and cleared."""
+    """Calls one by one, and six at once; then the others go, and it is asked and cleared.
+
+    Of six at once two more may be under way with it, before one has been served beside it there.
+    """
     stack = blaming.stack
     credentials = [f"credential-{status}-{at_once}-{number}" for number in range(4)]
     broken, *others = blaming.replace_sessions(*credentials)
@@ -121,7 +124,7 @@ def test_session_that_fails_every_call_costs_three_before_it_stands_last(
 
     lost = [answer for answer in answers if answer.status_code != 200]
     assert {answer.status_code for answer in lost} == {status}
-    assert len(lost) <= 3
+    assert len(lost) <= (3 if at_once == 1 else 5)
     view = blaming.session(broken)
     assert view["doubts"] >= 1
     assert view["reason"].startswith("doubtful: ")

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from runtime import texts
 from runtime.environment import Environment, read_environment
 from runtime.settings import SettingsError
-from tidegate.admin.foreseen import foreseen_troubles, refuse_what_up_refuses
+from tidegate.admin.foreseen import Foreseen, foreseen_troubles, refuse_what_up_refuses
 from tidegate.admin.running import put_in_force
 from tidegate.configuration import (
     is_demo,
@@ -30,6 +31,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def check_configuration(*, as_json: bool = output.JSON) -> None:
     """Say whether the configuration is one; exit 2 naming the file, key and expectation if not.
 
+    Exit 1 where it is one and `up` would not start all the same.
+
     It is read as every service reads it, and what `up` would meet is told: a port that is taken,
     lines of the credentials' file that are none, servers that would be held. Files that it names
     are told as they were found: relative ones lie beside it.
@@ -41,22 +44,33 @@ def check_configuration(*, as_json: bool = output.JSON) -> None:
     refuse_what_up_refuses(here)
     named = named_files(here, whole)
     troubles = list(foreseen_troubles(here, whole))
+    starts = not any(trouble.stops for trouble in troubles)
     file = str(here.config) if here.config else None
     if as_json:
         report: dict[str, Any] = {
             "ok": True,
             "file": file,
             "variables": sorted(here.overrides),
-            "foreseen": troubles,
+            "starts": starts,
+            "foreseen": [trouble.text for trouble in troubles],
         }
         places = {setting: str(path) for setting, path in named.items()}
         output.print_json({**report, "files": places} if places else report)
-        return
+    else:
+        _print_check(file, here, named, troubles)
+    if not starts:
+        raise typer.Exit(1)
+
+
+def _print_check(
+    file: str | None, here: Environment, named: dict[str, Path], troubles: Iterable[Foreseen]
+) -> None:
+    """Say which configuration is one, what it names, and what `up` would meet."""
     output.print_text(" and ".join(["ok: " + (file or "the defaults"), *sorted(here.overrides)]))
     for setting, path in named.items():
         output.print_text(f"{setting}: {path}{'' if path.exists() else ' (it is not there)'}")
     for trouble in troubles:
-        output.print_note(trouble)
+        output.print_note(trouble.text)
 
 
 @app.command("show")

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from runtime.credentials import credentials_fault, credentials_in
 from runtime.environment import Environment
@@ -15,12 +16,15 @@ from services.gateway.settings import Settings as GatewaySettings
 from services.pool.settings import Settings as PoolSettings
 from tidegate.configuration import (
     CREDENTIALS,
+    UNUSED_NAME,
     Configuration,
+    lacking_text,
     named_files,
     names_servers,
     settings_loader,
 )
 from tidegate.console.errors import CommandError
+from tidegate.probing.asking import doubled_path
 from tidegate.stack import ownservers, ports
 from tidegate.stack.home.files import used_configuration
 
@@ -39,33 +43,56 @@ def refuse_what_up_refuses(environment: Environment) -> None:
         )
 
 
-def foreseen_troubles(environment: Environment, whole: Configuration) -> Iterator[str]:
-    """Say what would be told, or missing, once it runs."""
+class Foreseen(NamedTuple):
+    """What `up` would meet."""
+
+    text: str
+    stops: bool = False
+    """Whether it would not start for it."""
+
+
+def foreseen_troubles(environment: Environment, whole: Configuration) -> Iterator[Foreseen]:
+    """Say what would be told, or missing, once it runs; what lets it not start stands first."""
     runs_here = _address_of_up(environment)
     if not runs_here and (wrong := ports.port_trouble(environment.host, environment.port)):
-        yield f"`tidegate up` would not start: TIDEGATE_HOST, TIDEGATE_PORT: {wrong}"
+        text = f"`tidegate up` would not start: TIDEGATE_HOST, TIDEGATE_PORT: {wrong}"
+        yield Foreseen(text, stops=True)
+    yield from _seeming_settings(environment, whole)
     path = named_files(environment, whole).get(CREDENTIALS)
     if path is not None:
         with suppress(OSError):  # that it is not there is told beside its name
             if fault := credentials_fault(credentials_in(path.read_bytes(), whole.services)):
-                yield f"{path}: of no use: {fault}"
+                yield Foreseen(f"{path}: of no use: {fault}")
     if names_servers(environment) and whole.pool.provisioner.kind is None:
-        yield (
+        yield Foreseen(
             "nothing says where sessions come from: they come by `tidegate sessions add` alone;"
             ' [pool.provisioner] kind = "file", "http" or "none" says it'
         )
-    if odd := unnameable_servers(whole.servers):
-        yield odd
     if runs_here:
         yield from _held_trouble(environment)
 
 
-def _held_trouble(environment: Environment) -> Iterator[str]:
+def _seeming_settings(environment: Environment, whole: Configuration) -> Iterator[Foreseen]:
+    """Name what does nothing, or not what it seems to."""
+    if environment.config_lacking is not None:
+        yield Foreseen(lacking_text(environment.config_lacking))
+    if whole.stack.name and environment.nats_url is None:
+        yield Foreseen(UNUSED_NAME)
+    for server in whole.servers:
+        if doubled := doubled_path(server.url):
+            yield Foreseen(f"[[servers]] {server.server_id}: {doubled}")
+    if odd := unnameable_servers(whole.servers):
+        yield Foreseen(odd)
+
+
+def _held_trouble(environment: Environment) -> Iterator[Foreseen]:
     """Ask the log whether this configuration would be held; silent where it cannot be asked."""
     with suppress(CommandError, SettingsError):
         held = asyncio.run(ownservers.in_force(environment)).held
         if held is not None:
-            yield f"it would be held: {held.reason}; `tidegate config accept` lets it through"
+            yield Foreseen(
+                f"it would be held: {held.reason}; `tidegate config accept` lets it through"
+            )
 
 
 def _address_of_up(environment: Environment) -> str:

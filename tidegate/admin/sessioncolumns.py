@@ -1,6 +1,7 @@
 """Sessions as the table of a list has them: what each has left of every service type, and why not.
 
 Of a service type stand the units left and the limit, `9/10`; `--sort image` sorts by what is left.
+In brackets are those that nobody is granted now; of one that has retired there are none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from tidegate.console.listing import ListedColumn, moment_column
 
 RETIRED = "retired"
+_NOT_COUNTED = frozenset({"draining", "suspect", "disabled"})
 
 
 def session_columns(sessions: Iterable[Mapping[str, Any]]) -> list[ListedColumn]:
@@ -47,13 +49,26 @@ def is_retired(session: Mapping[str, Any]) -> bool:
     return bool(session.get("status") == RETIRED)
 
 
+def is_uncounted(session: Mapping[str, Any]) -> bool:
+    """Whether what it has left is in no sum, for nobody is granted it now."""
+    return session.get("status") in _NOT_COUNTED
+
+
 def _units_left(name: str, session: Mapping[str, Any]) -> int | None:
     limit = session.get("limits", {}).get(name)
-    return None if limit is None else int(session.get("remaining", {}).get(name, 0))
+    return (
+        None
+        if limit is None or is_retired(session)
+        else int(session.get("remaining", {}).get(name, 0))
+    )
 
 
 def _left_text(name: str, session: Mapping[str, Any]) -> str:
-    return f"{_units_left(name, session)}/{session['limits'][name]}"
+    left = _units_left(name, session)
+    if left is None:
+        return ""
+    text = f"{left}/{session['limits'][name]}"
+    return f"({text})" if is_uncounted(session) else text
 
 
 def _some(units: Mapping[str, int]) -> dict[str, int]:

@@ -57,12 +57,12 @@ Line = tuple[int, Credential | WrongCredential]
 
 
 def data_of(file: str) -> bytes:
-    """Read a file, or standard input for `-`. Raises `CommandError`."""
+    """Read a file, or standard input for `-`. Raises `SettingsError`."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         reason = f"expected a file of credentials ({error.strerror})"
-        raise CommandError(f"{file}: {reason}") from None
+        raise SettingsError(f"{file}: {reason}") from None
 
 
 def is_csv(file: str) -> bool:

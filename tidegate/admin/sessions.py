@@ -1,5 +1,6 @@
 """`tidegate sessions`: the pool's sessions, listed, added, in and out of files, administered."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -8,7 +9,7 @@ from runtime.credentials import Credential, WrongCredential
 from runtime.texts import count_phrase
 from tidegate.admin import sessionfiles, sessiontests
 from tidegate.admin.pool import sessionchanges, sessionlists
-from tidegate.admin.sessioncolumns import is_retired, session_columns
+from tidegate.admin.sessioncolumns import is_retired, is_uncounted, session_columns
 from tidegate.console import api, files, listing, output
 from tidegate.console.errors import CommandError, GatewayRefusedError
 from tidegate.console.listing import ListOptions
@@ -44,7 +45,8 @@ def list_sessions(
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
     query = {**sessionlists.filter_query(status, service_type, label, text), "sort": order}
-    answer = api.get_list("/api/sessions", limit, cursor, **query)
+    with api.options_for(**sessionlists.OPTIONS):
+        answer = api.get_list("/api/sessions", limit, cursor, **query)
     shown = session_columns(answer["data"])
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(shown, answer["data"], options, is_retired)
@@ -56,9 +58,18 @@ def list_sessions(
         f"\n{count_phrase(answer['total'], 'session')}, {answer['active']} active"
         f" (between {answer['min_size']} and {answer['max_size']}),"
         f" {count_phrase(answer['open_leases'], 'open lease')}; left today:"
-        f" {output.table_cell(answer['remaining'])}"
+        f" {output.table_cell(answer['remaining'])}{_sum_remark(rows)}"
     )
     listing.print_cursor(answer)
+
+
+def _sum_remark(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say what the sum leaves out of the rows above it; empty where it leaves nothing out."""
+    accounts = [row["account"] for row in rows if row.get("account")]
+    remarks = ["each account once"] if len(accounts) > len({*accounts}) else []
+    if any(map(is_uncounted, rows)):
+        remarks.append("without those in brackets")
+    return f" ({', '.join(remarks)})" if remarks else ""
 
 
 @app.command("add")

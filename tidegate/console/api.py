@@ -131,6 +131,21 @@ def download(path: str, **query: Any) -> Iterator[httpx.Response]:
             raise CommandError(f"the answer broke off: {error or type(error).__name__}") from None
 
 
+@contextmanager
+def options_for(**options: str) -> Iterator[None]:
+    """Have a refusal name the option that was typed, not the parameter that it became.
+
+    Raises `GatewayRefusedError`.
+    """
+    try:
+        yield
+    except GatewayRefusedError as error:
+        name, colon, reason = str(error).partition(": ")
+        if name not in options:
+            raise
+        raise GatewayRefusedError(f"{options[name]}{colon}{reason}", error.refused) from None
+
+
 def _admin_client() -> httpx.Client:
     """Make a client that shows the admin key to the gateway."""
     here = read_environment()

@@ -1,7 +1,7 @@
 """Why a verb ends early.
 
 CommandError        it found something wrong, or cannot do it: exit 1
-GatewayRefusedError the gateway says that what was asked is wrong: exit 1
+GatewayRefusedError the gateway says that what was asked is wrong: exit 2
 GatewayUnableError  the gateway, or a service behind it, cannot answer now: exit 1
 GatewayAbsentError  there is no gateway: exit 1
 SettingsError       (runtime.settings) a wrong file, variable or argument: exit 2

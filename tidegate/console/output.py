@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -143,7 +144,8 @@ def print_table(
     """Print rows under their columns; `empty` when there are none.
 
     A terminal gets lines that fit it, and columns that do not are named below, with the option
-    that shows them; a pipe gets everything, and so does a terminal that is to be `wide`.
+    that shows them; one too narrow for those that are kept, a block a row. A pipe gets everything,
+    and so does a terminal that is to be `wide`.
     """
     values = [list(row) for row in rows]
     if not values:
@@ -156,6 +158,9 @@ def print_table(
     width = None if wide else terminal_width()
     cells = [[table_cell(value) for value in row] for row in values]
     layout = lay_out([*map(as_shown, columns)], cells, width, shape)
+    if width and max(map(cell_len, [*layout.head, *layout.lines])) > width:
+        _print_blocks(columns, cells)
+        return
     if any(columns):
         plain_console().out("\n".join(layout.head), style="bold", highlight=False)
     print("\n".join(layout.lines))
@@ -173,6 +178,15 @@ def are_numbers(values: Iterable[Any]) -> bool:
     return bool(something) and all(
         isinstance(value, (int, float)) and not isinstance(value, bool) for value in something
     )
+
+
+def _print_blocks(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a block a row, where not even the columns that are kept stand beside each other."""
+    for number, row in enumerate(rows):
+        if number and len(columns) > 1:
+            print()
+        named = zip(columns, row, strict=True)
+        print_indented(f"{name}: {cell}" if name else cell for name, cell in named if cell)
 
 
 def print_records(

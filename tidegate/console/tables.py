@@ -21,6 +21,10 @@ _PARTS = re.compile(
 """Words, blanks, and characters of a script that writes none between its words."""
 
 
+_LONG_PATH = re.compile(r"(?<![\w:/.…])(?:/[\w.@+~-]+){3,}")
+"""A path of a file that begins at the root; no part of an address."""
+
+
 class Layout(NamedTuple):
     """A table as lines, and the columns that had no room."""
 
@@ -134,6 +138,19 @@ def shortened(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
     return f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"
+
+
+def fitting_line(text: str, width: int) -> str:
+    """Shorten a sentence: first its paths, the longest first, to their last name; then its end.
+
+    What is wrong stands behind the name of a file, and matters more than the folders before it.
+    """
+    paths = sorted(set(_LONG_PATH.findall(text)), key=len, reverse=True)
+    for path in paths:
+        if cell_len(text) <= width:
+            break
+        text = text.replace(path, f"…/{path.rpartition('/')[2]}")
+    return shortened(text, width)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import typer
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
+from runtime.addresses import system_words
 from runtime.clock import make_clock
 from runtime.environment import Environment, read_environment
-from runtime.eventlog import LogUnavailableError
-from runtime.nats.connection import connect_as, nats_urls
+from runtime.eventlog import LogError, LogUnavailableError
+from runtime.nats.connection import UnansweredError, connect_as, nats_urls
 from runtime.process.findings import DoctorFinding, FindingCode, State, unchecked, wrong
 from runtime.settings import SettingsError
 from runtime.texts import count_phrase
@@ -50,8 +52,17 @@ async def _all_findings(environment: Environment) -> list[DoctorFinding]:
         findings += await asyncio.to_thread(lambda: list(services.process_findings(environment)))
     except SettingsError as error:
         findings.append(wrong("gateway", "gateway_absent", str(error)))
-    findings += await asyncio.to_thread(calls.call_findings)
-    return findings
+    looking = asyncio.to_thread(calls.call_findings)
+    return findings + await _looked_at(calls.AREA, looking)
+
+
+async def _looked_at(area: str, looking: Awaitable[Sequence[DoctorFinding]]) -> list[DoctorFinding]:
+    """What a look came to; of one that broke off, why: the others are told all the same."""
+    try:
+        return list(await looking)
+    except (UnansweredError, LogError, NatsError, OSError) as error:
+        why = system_words(error) or type(error).__name__
+        return [unchecked(area, f"the look at it broke off ({why}): say `tidegate doctor` again")]
 
 
 async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
@@ -71,14 +82,17 @@ async def _nats_findings(environment: Environment) -> list[DoctorFinding]:
         return [wrong("nats", code, str(error)), rest]
     try:
         return [
-            *await users.user_findings(environment),
-            *await _log_findings(client, environment),
-            *await rotation.rotation_findings(client),
-            *await services.service_findings(
-                client,
-                make_clock(environment.clock_offset_file),
-                made_up=_may_be_made_up(environment),
-                size_written=_is_size_written(environment),
+            *await _looked_at("permissions", users.user_findings(environment)),
+            *await _looked_at("streams", _log_findings(client, environment)),
+            *await _looked_at("keys", rotation.rotation_findings(client)),
+            *await _looked_at(
+                "services",
+                services.service_findings(
+                    client,
+                    make_clock(environment.clock_offset_file),
+                    made_up=_may_be_made_up(environment),
+                    size_written=_is_size_written(environment),
+                ),
             ),
         ]
     finally:

@@ -6,22 +6,32 @@ import typer
 
 from runtime.texts import count_phrase
 from tidegate.console import api, listing, output
-from tidegate.console.listing import ListedColumn, ListOptions
+from tidegate.console.listing import ListedColumn, ListOptions, Record
 
+
+def _answer_text(request: Record) -> str:
+    """Write what a client was given: the status, and the code of an error."""
+    return f"{request['status'] or '-'} {request.get('code') or ''}".rstrip()
+
+
+def _latency_text(request: Record) -> str:
+    return f"{request['latency_ms']:.0f}"
+
+
+# What one looks for stands first: the others give way where a terminal is narrow.
 _COLUMNS = (
     ListedColumn("request_id"),
+    ListedColumn("status", text=_answer_text),
+    ListedColumn("server", lambda request: request.get("server_id")),
+    ListedColumn("ms", lambda request: request.get("latency_ms"), _latency_text, right=True),
     listing.moment_column("at", "at"),
-    ListedColumn("status"),
     ListedColumn("service_type"),
     ListedColumn("key_name", short=True),
-    ListedColumn("code"),
-    ListedColumn("server_id"),
-    ListedColumn("latency_ms"),
     ListedColumn("outcome"),
     ListedColumn("waited_ms"),
-    ListedColumn("took_ms"),
     ListedColumn("attempts"),
     ListedColumn("model", short=True),
+    ListedColumn("code"),
 )
 
 
@@ -74,7 +84,9 @@ def requests(
     given = {name: value for name, value in wanted.items() if value}
     if with_count:
         given["count"] = "true"
-    answer: dict[str, Any] = api.get("/api/requests", limit=limit, **given)
+    typed = {name: f"--{name.replace('_', '-')}" for name in wanted} | {"q": "--search"}
+    with api.options_for(**typed):
+        answer: dict[str, Any] = api.get("/api/requests", limit=limit, **given)
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(_COLUMNS, answer["data"], options)
     if as_json:

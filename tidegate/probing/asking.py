@@ -27,6 +27,7 @@ TIMEOUT_S = 5.0
 """Of one question, from the look-up of the name to the end of the answer."""
 _MODELS_BYTES_MAX = 4_000_000
 _AT_ONCE_MAX = 8
+_API_BASE = "/v1"
 _PORTS = {"http": 80, "https": 443}
 _WHY_MAX = 200
 
@@ -55,6 +56,20 @@ class PageRead(msgspec.Struct, frozen=True):
 def url_objection(url: str) -> str | None:
     """Say why an address is no server's, and what was expected; None when it may be one."""
     return server_objection(Server(server_id=ServerId("probed"), url=url))
+
+
+def doubled_path(url: str) -> str | None:
+    """Say what becomes of an address that ends in `/v1`, where a server hardly listens; else None.
+
+    Clients' paths begin with it, and are asked for behind the address.
+    """
+    base = url.rstrip("/")
+    if not base.endswith(_API_BASE):
+        return None
+    return (
+        f"{url}: calls would go to {base}{_API_BASE}/images/generations; expected"
+        f" {base.removesuffix(_API_BASE)}, unless it has {_API_BASE} twice"
+    )
 
 
 async def probe_servers(urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> list[Probed]:

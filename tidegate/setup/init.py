@@ -4,6 +4,7 @@ import asyncio
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from runtime.texts import count_phrase
 from tidegate.configuration import load_configuration
 from tidegate.console import output
 from tidegate.console.errors import CommandError
+from tidegate.probing.asking import doubled_path
 from tidegate.probing.freecalls import ServerTried, try_servers
 from tidegate.setup import questions, wishes
 from tidegate.setup.tomltext import configuration_text, server_id, sessions_wanted
@@ -62,7 +64,7 @@ def init(
     Example: tidegate init --server http://127.0.0.1:8000 --credentials sessions.txt
     """
     environment = read_environment()
-    path = file or environment.config or Path(_NAME)
+    path = file or _configuration_file(environment)
     if demo or servers:
         _refuse_contradictions(demo=demo, servers=servers, credentials=credentials, hook=hook)
         if zone := wishes.zone_objection(timezone):
@@ -79,7 +81,7 @@ def init(
         _refuse_overwriting(path, force=force)
     elif sys.stdin.isatty() and not as_json:
         _refuse_overwriting(path, force=force)
-        wanted = questions.ask_wishes()
+        wanted = _asked_wishes()
     else:
         raise typer.BadParameter(_TERMINAL)
     tried = _try_servers(wanted)
@@ -94,6 +96,27 @@ def init(
         output.print_text("\n".join(_report_lines(path, wanted, tried)))
     for trouble in _troubles(wanted, tried):
         output.print_note(trouble)
+
+
+def _configuration_file(environment: Environment) -> Path:
+    """Where a configuration is looked for, and belongs."""
+    folder = environment.config_lacking or Path()
+    return environment.config or folder / _NAME
+
+
+def _asked_wishes() -> Wishes:
+    with _saying_that_nothing_is_written():
+        return questions.ask_wishes()
+
+
+@contextmanager
+def _saying_that_nothing_is_written() -> Iterator[None]:
+    """End with a word on it when somebody has had enough (Ctrl-C, Ctrl-D). Raises `Exit`."""
+    try:
+        yield
+    except (KeyboardInterrupt, EOFError, typer.Abort):
+        output.print_note("\nended; nothing was written")
+        raise typer.Exit(1) from None
 
 
 def _refuse_contradictions(
@@ -112,19 +135,20 @@ def _refuse_contradictions(
 
 
 def _refuse_overwriting(path: Path, *, force: bool) -> None:
-    """Refuse before anything is asked. Raises `CommandError`."""
+    """Refuse before anything is asked. Raises `SettingsError`, `CommandError`."""
     try:
         there = path.exists()
     except OSError as error:
         raise CommandError(f"{path}: cannot be written ({error.strerror})") from None
     if there and not force:
-        raise CommandError(f"{path} is there already: expected another --file, or --force")
+        raise SettingsError(f"{path} is there already: expected another --file, or --force")
 
 
 def _try_servers(wanted: Wishes) -> list[ServerTried]:
     """Ask every server at once."""
     first = wanted.credentials.first if wanted.credentials else None
-    return asyncio.run(try_servers(wanted.servers, first))
+    with _saying_that_nothing_is_written():
+        return asyncio.run(try_servers(wanted.servers, first))
 
 
 def _write_file(path: Path, text: str, environment: Environment) -> None:
@@ -197,5 +221,7 @@ def _troubles(wanted: Wishes, tried: Sequence[ServerTried]) -> Iterator[str]:
             )
         elif not server.probe_path:
             yield f"{server.probed.url}: no good probe; name its probe_path, or it counts as down"
+        if server.probed.models is None and (doubled := doubled_path(server.probed.url)):
+            yield doubled
         if server.account == "dead":
             yield f"{server.probed.url}: the first credential's login has expired"

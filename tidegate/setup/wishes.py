@@ -9,7 +9,6 @@ from contracts.base import NUMBER_MAX
 from runtime.credentials import Credential, credentials_fault, credentials_in, is_zone
 from runtime.settings import DEFAULT_SERVICES, SettingsError
 from services.pool.settings import ProvisionerSection
-from tidegate.console.errors import CommandError
 from tidegate.probing import asking
 
 DEFAULT_LIMITS = {name: service.daily_limit for name, service in DEFAULT_SERVICES.items()}
@@ -91,11 +90,11 @@ def read_count(text: str, what: str) -> int:
 
 
 def read_credentials(path: Path) -> CredentialsFile:
-    """Read a file of credentials. Raises `CommandError` when there is none to be read."""
+    """Read a file of credentials. Raises `SettingsError` when there is none to be read."""
     try:
         content, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:
-        raise CommandError(
+        raise SettingsError(
             f"{path}: expected a file with one credential a line ({error.strerror})"
         ) from None
     lines = list(credentials_in(content, DEFAULT_SERVICES))

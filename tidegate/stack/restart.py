@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from runtime.environment import Home, read_environment
+from runtime.settings import SettingsError
 from tidegate.console import output
 from tidegate.console.errors import CommandError
 from tidegate.stack.leftovers import is_ours
@@ -58,13 +59,14 @@ def restart_service(
 
 
 def _names_of(home: Home, service: str) -> list[str]:
-    """Find the children that are meant. Raises `CommandError`."""
+    """Find the children that are meant. Raises `SettingsError`, `CommandError` where none run."""
     names = [child["name"] for child in _children_of(home)]
     meant = [name for name in names if name == service]
     if service == "gateway":
         meant = [name for name in names if name.partition("-")[0] == service]
     if not meant:
-        raise CommandError(f"there is no {service!r}: expected one of {', '.join(names)}")
+        expected = ", ".join(dict.fromkeys(["gateway", *names]))
+        raise SettingsError(f"there is no {service!r}: expected one of {expected}")
     return meant
 
 

@@ -13,13 +13,15 @@ from runtime.environment import Environment
 from runtime.nats import natsserver
 from runtime.settings import SettingsError
 from runtime.startsettings import StartSettings
-from services.balancer.settings import unnameable_servers
 from tidegate.configuration import Configuration, load_configuration, names_servers
 from tidegate.console import api
 from tidegate.console.errors import CommandError
 from tidegate.stack import demo_servers, ownservers
 from tidegate.stack.home import migration
 from tidegate.stack.ownservers import InForce
+from tidegate.stack.screen.models import listed_model
+from tidegate.stack.screen.readers import has_lost_reader
+from tidegate.stack.screen.remarks import servers_remark, start_notes
 from tidegate.stack.screen.screen import screen_for
 from tidegate.stack.screen.welcome import StartWords
 from tidegate.stack.stuck import restart_stuck
@@ -29,22 +31,12 @@ _READY_S = 90.0
 _GATEWAYS_END_S = 45.0
 _SERVICES_END_S = 20.0
 _LOOK_EVERY_S = 2.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The last one is sent when a terminal is closed."""
 _STATISTICS_S = 10.0
 """How much longer than for all else `up` waits for analytics."""
 _NATS = "nats"
 _ANALYTICS = "analytics"
-_HELD = """
-The configuration is held: {reason}. The servers of before are in force: {own}. Put the file
-right, or let it through by `tidegate config accept {digest}`.
-"""
-_BESIDE = """
-Beside the demo's servers stand your own: {own}.
-"""
-_NO_KIND = """
-Nothing says where sessions come from: they come by `tidegate sessions add` alone, and those that
-the demo made up are still given to your servers. [pool.provisioner] kind = "file", "http" or "none"
-says it, and retires them.
-"""
 _AS_FOUND = InForce(None, [])
 
 
@@ -75,21 +67,28 @@ class RunningStack:
         """Of NATS, if it is ours."""
         self.noting: asyncio.Task[None] | None = None
         """Of the file that is used, while it is held."""
+        self.unread = False
+        """Whether it ends because nobody reads what it prints."""
         self.demos: list[str] = []
         self.gateways: list[str] = []
 
     async def run(self, left: list[str]) -> None:
-        """Start, say where it is, wait for the end, drain. Raises `CommandError`."""
+        """Start, say where it is, wait for the end, drain.
+
+        Raises `CommandError`, and `BrokenPipeError` once nobody reads what it prints.
+        """
         self.screen.begin()
         if left:
             self.log.warning("leftovers_ended", children=left)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_stop_signal, stop)
+        for number in _STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+                loop.add_signal_handler(number, self._on_stop_signal, stop)
         starting = asyncio.create_task(self._start_all())
         stopping = asyncio.create_task(stop.wait())
         following = asyncio.create_task(self._follow_settings())
+        reading = asyncio.create_task(self._stop_when_unread(stop))
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -98,13 +97,23 @@ class RunningStack:
         except TimeoutError as error:
             raise CommandError(f"NATS: {error}; see {self.home.path / 'nats.log'}") from None
         finally:
-            for task in (starting, stopping, following, self.watching, self.noting):
+            for task in (starting, stopping, following, reading, self.watching, self.noting):
                 if task is not None:
                     task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await starting
             await self._drain_all()
             self.screen.end()
+        if self.unread:
+            raise BrokenPipeError
+
+    async def _stop_when_unread(self, stop: asyncio.Event) -> None:
+        """End as by Ctrl-C once whoever read this through a pipe has left."""
+        while not has_lost_reader():  # noqa: ASYNC110 (the kernel sends no event of it)
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self.unread = True
+        self.log.warning("reader_gone")
+        stop.set()
 
     async def _follow_settings(self) -> None:
         """Say so when the file changes what only a new start of `up` takes up."""
@@ -118,9 +127,9 @@ class RunningStack:
         """Drain the first time, kill the second."""
         if stop.is_set():
             self.supervisor.kill_all()
-        else:
-            self.screen.show_stop()
+            return
         stop.set()
+        self.screen.show_stop()
 
     async def _start_all(self) -> None:
         """Start everything in order.
@@ -167,7 +176,16 @@ class RunningStack:
         if behind:
             self.log.warning("without_statistics", reason=behind)
         dashboard = await self._dashboard_url()
-        self.screen.show_start(self._start_words(migrated.dead_keys, behind, in_force, dashboard))
+        words = self._start_words(migrated.dead_keys, behind, in_force, dashboard)
+        self.screen.show_start(await self._with_model(words))
+
+    async def _with_model(self, words: StartWords) -> StartWords:
+        """Have the line to paste ask for a model that there is."""
+        if words.demo or not words.with_curl:
+            return words
+        services = self.configuration.services
+        model = await asyncio.to_thread(listed_model, self.url, self.home.client_key, services)
+        return msgspec.structs.replace(words, model=model)
 
     async def _dashboard_url(self) -> str:
         """Say where the dashboard is; whoever sits at a terminal is signed in by it."""
@@ -231,30 +249,20 @@ class RunningStack:
         dashboard: str = "",
     ) -> StartWords:
         """Say where everything is, with a line that works when pasted, unless the key is dead."""
-        notes = [*dead_keys.values()]
-        if behind:
-            notes.append(f"No statistics for now: {behind}")
-        if odd := unnameable_servers(self.configuration.servers):
-            notes.append(odd)
         return StartWords(
             home=self.home,
             url=self.url,
             dashboard=dashboard,
-            notes=notes,
+            notes=[*start_notes(self.environment, self.configuration, dead_keys, behind)],
             with_curl="client" not in dead_keys,
-            servers=self._servers_message(in_force),
+            servers=servers_remark(
+                in_force.held,
+                in_force.own,
+                demo=bool(self.demos),
+                written=self.configuration.pool.provisioner.kind is not None,
+            ),
             demo=bool(self.demos) and not in_force.own and in_force.held is None,
         )
-
-    def _servers_message(self, in_force: InForce) -> str:
-        """Say whose servers are in force, and what that asks of whoever starts it."""
-        own = ", ".join(in_force.own)
-        if in_force.held is not None:
-            waits = in_force.held
-            return _HELD.format(reason=waits.reason, own=own or "the demo's", digest=waits.digest)
-        beside = _BESIDE.format(own=own) if self.demos else ""
-        written = self.configuration.pool.provisioner.kind is not None
-        return beside + ("" if written else _NO_KIND)
 
 
 def _fixed_settings(configuration: Configuration) -> dict[str, object]:

@@ -141,8 +141,10 @@ class Supervisor:
     def _send_signal(self, name: str, number: int) -> None:
         process = self._processes[name]
         if process.returncode is None:
+            # Not by its own method: that looks whether it has ended, and takes the exit code away
+            # from the loop, which then says 255 and warns of an unknown child.
             with suppress(ProcessLookupError):
-                process.send_signal(number)
+                os.kill(process.pid, number)
 
     async def _spawn_child(self, child: ChildProcess) -> None:
         """Start its process, and write down that it runs."""

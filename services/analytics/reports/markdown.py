@@ -1,6 +1,8 @@
 """A report as Markdown: headings and tables, readable as they are in a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
 
 from services.analytics.reports.findings import Report, ReportFinding
 from services.analytics.reports.wording import change_text, column_label, figure_text
@@ -11,6 +13,9 @@ _ESCAPED = {mark: f"\\{mark}" for mark in ("\\", "|", "[", "]", "`", "*", "!", "
 
 Of HTML nothing is left that a reader without backslashes would take for it.
 """
+_TIMELINES = frozenset({"day", "hour"})
+_EMPTY_MAX = 2
+"""Rows without anything that have a line each; more of them share one."""
 _MARKS, _PROSE = str.maketrans(_ESCAPED), str.maketrans(_HTML)
 
 
@@ -47,12 +52,29 @@ def _section_body(section: ReportFinding) -> str:
     ]
     return _markdown_table(
         [column_label(name) for name in section.columns],
-        (
-            [figure_text(name, value) for name, value in zip(section.columns, row, strict=True)]
-            for row in section.rows
-        ),
+        _text_rows(section),
         aligned="".join(numbers),
     )
+
+
+def _text_rows(section: ReportFinding) -> Iterator[list[str]]:
+    """Write the rows; days or hours on end that have nothing share one: the first to the last."""
+    place = section.columns.index(section.over) if section.over in _TIMELINES else None
+    for empty, run in groupby(section.rows, lambda row: _is_empty(row, place)):
+        rows = [
+            [figure_text(name, value) for name, value in zip(section.columns, row, strict=True)]
+            for row in run
+        ]
+        if place is not None and empty and len(rows) > _EMPTY_MAX:
+            first, last = rows[0], rows[-1]
+            first[place] = f"{first[place]} to {last[place]}"
+            rows = [first]
+        yield from rows
+
+
+def _is_empty(row: Sequence[Any], place: int | None) -> bool:
+    """Tell whether nothing but its moment stands in a row."""
+    return not any(value for at, value in enumerate(row) if at != place)
 
 
 def _markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], aligned: str) -> str:

@@ -4,8 +4,8 @@ Only what the events alone determine is in it. Leases whose end is certain are i
 and the digest of each span of them, and by what they left in the accounts: to lay out each of a
 million of them would hold the leader up for seconds (ADR 11, ADR 35). Every field of the records
 is in it, and an account in each session that uses it. Whoever changes the form, be it by a field of
-a record, raises `HASH_VERSION`: hashes are compared between equal versions only. The form before
-this one is the audit's (`audit/version2`).
+a record, raises `HASH_VERSION`: hashes are compared between equal versions only. The form that was
+released before this one is the audit's (`audit/version2`).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from services.pool.domain.records import Lease
 from services.pool.domain.state import Pool
 from services.pool.domain.upkeep import Upkeep
 
-HASH_VERSION = 3
+HASH_VERSION = 4
 _encoder = msgspec.json.Encoder(order="deterministic")
 _REFERENCES = ("session", "tally")
 LEASE_FIELDS = tuple(name for name in Lease.__struct_fields__ if name not in _REFERENCES)

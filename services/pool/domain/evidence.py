@@ -2,29 +2,59 @@
 
 Who is to blame for a failure, nobody can tell from the failure. So the fold remembers what went
 well elsewhere, and how many failed in the same place; it is bounded by the keys and sessions
-there are. All of it follows from the events alone.
+there are. Only like is compared with like: calls of one service type at one server, for what a
+backend lacks says nothing of an account. All of it follows from the events alone.
 """
 
 from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.base import KeyId, ServerId, SessionId
+from contracts.base import KeyId, ServerId, ServiceType, SessionId
+from contracts.pool import UsageRecorded
 
 COMPARED_FOR = timedelta(minutes=10)
 """How long what went well, or failed, is compared with what fails."""
 NOTED_EVERY = timedelta(seconds=10)
 """How often a key's successes are noted once two sessions are known that it succeeded with."""
 KEYS_KEPT, SERVERS_KEPT = 10_000, 1000
+"""Keys are counted at every server, and for every service type."""
+
+
+class KeyPlace(msgspec.Struct, frozen=True):
+    """Where a key's calls may be compared with each other."""
+
+    key_id: KeyId
+    service_type: ServiceType
+    server_id: ServerId
+
+    @property
+    def name(self) -> str:
+        """The same as one word: a key of maps that JSON has, too."""
+        return f"{self.key_id}\n{self.service_type}\n{self.server_id}"
+
+    @property
+    def of_all_keys(self) -> "KeyPlace":
+        """The same for whichever key: what succeeded here shows what is served."""
+        return KeyPlace(KeyId(""), self.service_type, self.server_id)
+
+
+def place_of(usage: UsageRecorded) -> KeyPlace | None:
+    """Tell where a call was answered; None where it cannot be compared with any other."""
+    if not usage.key_id or not usage.attempts:
+        return None
+    return KeyPlace(usage.key_id, usage.service_type, usage.attempts[-1].server_id)
 
 
 class KeySuccess(msgspec.Struct, frozen=True):
-    """The last two sessions with which a key's calls succeeded, as they are noted."""
+    """The last two sessions with which a key's calls succeeded in one place, as they are noted."""
 
     session_id: SessionId
     at: datetime
+    path: str
     other_id: SessionId = SessionId("")
     other_at: datetime | None = None
+    other_path: str = ""
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -53,7 +83,8 @@ class Evidence:
 
     def __init__(self) -> None:
         """Know of nothing."""
-        self.successes: dict[KeyId, KeySuccess] = {}
+        self.successes: dict[str, KeySuccess] = {}
+        """By the names of places."""
         self.doubted: dict[SessionId, None] = {}
         """The sessions with failures that speak against them."""
         self.accused: dict[SessionId, None] = {}
@@ -69,18 +100,26 @@ class Evidence:
         self.tried_at: datetime | None = None
         """When a suspect was tried last."""
 
-    def success_elsewhere(
-        self, key_id: KeyId, session_id: SessionId, now: datetime
-    ) -> SessionId | None:
-        """Find another session with which this key succeeded lately."""
-        noted = self.successes.get(key_id)
+    def successes_beside(
+        self, place: KeyPlace, session_id: SessionId, now: datetime, path: str | None = None
+    ) -> list[SessionId]:
+        """List the other sessions with which this key succeeded here lately, the last one first.
+
+        With a `path`, on that one.
+        """
+        noted = self.successes.get(place.name)
         if noted is None:
-            return None
-        if noted.session_id != session_id and now - noted.at <= COMPARED_FOR:
-            return noted.session_id
-        if noted.other_at is None or noted.other_id == session_id:
-            return None
-        return noted.other_id if now - noted.other_at <= COMPARED_FOR else None
+            return []
+        last = (noted.session_id, noted.at, noted.path)
+        other = (noted.other_id, noted.other_at, noted.other_path)
+        return [
+            name
+            for name, at, on_path in (last, other)
+            if name != session_id
+            and at is not None
+            and now - at <= COMPARED_FOR
+            and path in {None, on_path}
+        ]
 
     def refuted_servers(self) -> list[ServerId]:
         """List the servers that refused several logins while another one served.

@@ -31,7 +31,12 @@ def pool_overview(state: Pool, now: datetime) -> PoolOverview:
     return PoolOverview(
         states=_sessions_by_status(state, index),
         units=[
-            TypeUnits(service_type=name, remaining=index.units_left(name), reserved=reserved[name])
+            TypeUnits(
+                service_type=name,
+                remaining=index.units_left(name),
+                reserved=reserved[name],
+                limit=index.limit_of_all(name),
+            )
             for name in state.policy.daily_limits
         ],
         resets=[

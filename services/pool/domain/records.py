@@ -65,6 +65,8 @@ class KeyFailure(msgspec.Struct, frozen=True):
 
     key_id: KeyId
     at: datetime
+    service_type: ServiceType
+    server_id: ServerId
 
 
 class Accuser(msgspec.Struct, frozen=True):
@@ -97,7 +99,8 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     """The open lease by which a suspect may clear itself."""
     open_leases: int = 0
     failures: tuple[KeyFailure, ...] = ()
-    """Since its last success, the last of each of two keys at most, the later one last."""
+    """Since its last success: at each server, of each service type, the last of each of two keys at
+    most, the latest of all last."""
     accusers: tuple[Accuser, ...] = ()
     """Of a suspect: the last two servers that called its login expired, the later one last."""
     doubts: int = 0

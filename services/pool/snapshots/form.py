@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from contracts.base import (
-    KeyId,
     LeaseId,
     QuotaDay,
     RequestId,
@@ -47,7 +46,7 @@ from services.pool.domain.records import (
 )
 from services.pool.domain.state import Departure
 from services.pool.domain.upkeep import Bought, Joined, Upkeep
-from services.pool.snapshots.formats import FORMAT, UPCASTERS, UnreadableSnapshotError
+from services.pool.snapshots.formats import FORMAT, UnreadableSnapshotError, upcaster_of
 
 
 class SavedLease(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +84,7 @@ class SavedSpan(msgspec.Struct, frozen=True, kw_only=True):
 class SavedEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What calls have shown: the slots of `Evidence`."""
 
-    successes: dict[KeyId, KeySuccess] = {}
+    successes: dict[str, KeySuccess] = {}
     doubted: dict[SessionId, None] = {}
     accused: dict[SessionId, None] = {}
     charges: dict[ServerId, Charge] = {}
@@ -174,7 +173,7 @@ def decode_pool(stored: bytes, format_: int) -> Pool:
         else:
             plain = msgspec.msgpack.decode(stored)
             for earlier in range(format_, FORMAT):
-                plain = UPCASTERS[earlier](plain)
+                plain = upcaster_of(earlier)(plain)
             saved = msgspec.convert(plain, SavedPool)
         return _pool_of(saved)
     except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:

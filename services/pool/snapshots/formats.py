@@ -1,28 +1,28 @@
 """The formats that snapshots have had, and how an older one is read.
 
-The state as it was decoded, without types, goes from each to the next.
+The state as it was decoded, without types, goes from each to the next. Those before the third do
+not say at which server and on which path calls succeeded, which is what failures are compared with:
+they are passed over, and the log is folded from its beginning once.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-FORMAT = 2
-_OF_ACCOUNT = frozenset({"limits", "quota_timezone", "days"})
+FORMAT = 3
 
 
 class UnreadableSnapshotError(Exception):
     """The bytes are no snapshot that this version reads; the message says why."""
 
 
-def _with_accounts(plain: dict[str, Any]) -> dict[str, Any]:
-    """Give each session an account of its own, which was a part of it."""
-    sessions = [
-        {name: value for name, value in session.items() if name not in _OF_ACCOUNT}
-        | {"account": {name: session[name] for name in _OF_ACCOUNT}}
-        for session in plain["sessions"]
-    ]
-    return {**plain, "sessions": sessions}
-
-
-UPCASTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_accounts}
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+UPCASTERS: dict[int, Upcaster] = {}
 """From the format that is named to the next one."""
+
+
+def upcaster_of(format_: int) -> Upcaster:
+    """Find the way from a format to the next. Raises `UnreadableSnapshotError` without one."""
+    upcaster = UPCASTERS.get(format_)
+    if upcaster is None:
+        raise UnreadableSnapshotError(f"no way leads from format {format_} to {FORMAT}")
+    return upcaster

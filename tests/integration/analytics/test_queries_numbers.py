@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from contracts.pool import SessionRetired
+from contracts.pool import SessionJoined, SessionRetired
 from services.analytics.domain.fold import RowFold
 from services.analytics.store import Database, LedgerWriter, Readers
 from tests.integration.analytics.parts import MEMORY, history, named, stored
 from tests.moments import NOON
-from tests.unit.analytics.builders import Story, policy, session
+from tests.unit.analytics.builders import Story, policy, session, used
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +146,41 @@ def test_units_there_were_are_those_of_the_days_a_session_was_there(tmp_path: Pa
         }
 
     assert list(found.values()) == [7 * 10, 5 * 10, 4 * 10, (9 + 4) * 10]
+
+
+def test_what_a_retired_session_used_stands_apart_of_what_is_left(tmp_path: Path) -> None:
+    """As the demo's do once there are accounts of one's own: of these alone something is left."""
+    story = Story().tell(policy(), session("demo"), at=NOON - timedelta(days=2))
+    for number in range(4):
+        story.lease(f"d{number}", used(f"d{number}", session_id="demo"), session_id="demo")
+    story.tell(SessionRetired(session_id="demo", reason="made up"), session("own"), session("mate"))
+    story.tell(
+        SessionJoined(session_id="own", account="both"),
+        SessionJoined(session_id="mate", account="both"),
+    )
+    story.lease("o", used("o", session_id="own"), session_id="own")
+
+    with stored(tmp_path / "a.duckdb", story) as readers:
+        days = {"since": "2026-01-01", "until": "2026-01-02"}
+        report = named(readers, "report_utilisation", **days)
+        overview = named(readers, "overview")[0]["used"]
+        limits = named(readers, "limits_by_day", since="2026-01-01", until="2026-01-01")
+
+    (image,) = [row for row in report if row["service"] == "image"]
+    assert image == {
+        "service": "image",
+        "units_there_were": 10,
+        "units_used": 1,
+        "units_left": 9,
+        "utilisation_rate": 0.1,
+        "units_used_by_gone": 4,
+    }
+    assert overview == [{"service_type": "image", "units": 1}]
+    assert [
+        (row["used"], row["limit"], row["sessions"])
+        for row in limits
+        if row["service_type"] == "image"
+    ] == [(5, 10, 2)]
 
 
 def test_audit_totals_come_in_pages(readers: Readers) -> None:

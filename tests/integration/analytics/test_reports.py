@@ -73,7 +73,7 @@ def test_sections_stand_in_order_and_hold_what_they_plot(tmp_path: Path) -> None
     assert [row[0] for row in by_name["report_unknown"]["rows"]] == ["b.1"]
     assert by_name["report_errors"]["rows"][0] == ["refused · pool_quota_exhausted", 0, 5, 0]
     image = next(row for row in by_name["report_utilisation"]["rows"] if row[0] == "image")
-    assert image == ["image", 30, 3, 27, 0.1]
+    assert image == ["image", 30, 3, 27, 0.1, 0]
 
 
 def test_adding_a_statistic_is_adding_a_file(

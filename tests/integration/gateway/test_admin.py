@@ -11,8 +11,10 @@ from contracts.pool import AddSession, AddSessions, Outcome
 from runtime.nats.connection import Outage
 from runtime.secrets import session_identity
 from services.balancer.settings import server_objection
+from services.gateway.domain.errors import GatewayError
 from services.gateway.relay.credentials import Credentials
 from services.gateway.routes.admin import leases, queue
+from services.gateway.routes.admin.sessions import adding
 from services.gateway.routes.parameters import cursor_text
 from tests.integration.gateway import calls
 from tests.integration.gateway.calls import leased, use_lease
@@ -49,6 +51,33 @@ async def test_good_sessions_are_added_and_the_others_named(staffed: Desk) -> No
     assert "[2].limits: " in error["message"]
     assert [one["line"] for one in error["refused"]] == [1, 2, 3]
     assert error["refused"][2]["reason"].startswith("limits: expected service types")
+
+
+async def test_adding_that_is_broken_off_says_how_far_it_came_and_goes_on(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool is asked two at a time, and is away for the second two: all again adds the rest."""
+    monkeypatch.setattr(adding, "_BATCH_MAX", 2)
+    asked = 0
+
+    async def leave_once(*_: object) -> dict[str, str]:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise GatewayError("ledger_unavailable", "nobody answers", retry_after_s=1)
+        return {}
+
+    monkeypatch.setattr(adding, "_current_status", leave_once)
+    wanted = [{"credential": f"one-of-five-{number}"} for number in range(5)]
+
+    error = await staffed.refused("POST", "/api/sessions", 503, json=wanted)
+    again = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
+
+    assert error["message"] == (
+        "nobody answers; 2 of 5 sessions were decided before: adding all of them again goes on"
+        " from there"
+    )
+    assert (len(again["data"]), len(again["added"])) == (5, 3)
 
 
 async def test_session_is_added_under_seal_changed_and_retired(staffed: Desk) -> None:

@@ -16,6 +16,8 @@ from runtime.credentials import Credential
 from tests import ROOT
 from tests.integration.gateway.bench import saying
 from tests.integration.gateway.upstreams import Behaviour, upstream
+from tests.integration.tidegate.ptys import PtyProcess
+from tests.waiting import wait_for
 from tidegate.probing.freecalls import FreeCall, ServerTried, try_servers
 
 pytestmark = pytest.mark.anyio
@@ -156,4 +158,21 @@ def test_terminal_is_asked_for_a_hook_or_takes_none(tmp_path: Path) -> None:
     assert "min_size = 5" in (tmp_path / "tidegate.toml").read_text()
     assert (without[0], "sessions add" in without[1]) == (0, True)
     assert 'kind = "none"' in (tmp_path / "none" / "tidegate.toml").read_text()
-    assert (again[0], "is there already" in again[1]) == (1, True)
+    assert (again[0], "is there already" in again[1]) == (2, True)
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x04", "own\nhttp://127.0.0.1:1\n\x03"])
+def test_whoever_has_enough_is_told_that_nothing_was_written(tmp_path: Path, keys: str) -> None:
+    """By Ctrl-C or Ctrl-D at a question; the terminal makes a signal of the first."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_HOME": str(tmp_path / "home")}
+    process = PtyProcess([sys.executable, "-m", "tidegate.main", "init"], environment, cwd=tmp_path)
+    wait_for(lambda: "(demo, own)" in process.text())
+    process.press(keys.encode())
+
+    code = process.process.wait(60)
+    wait_for(lambda: "nothing was written" in process.text().splitlines()[-1])
+    process.end()
+
+    assert code == 1
+    assert "Aborted" not in process.text()
+    assert list(tmp_path.iterdir()) == []

@@ -211,7 +211,7 @@ def test_emptied_file_is_held_until_somebody_accepts_it(up: Up, own: Own) -> Non
     assert servers(up) == {"one"}
     assert sessions(up, "generated") == ["retired"] * 3
     wrong = up.run("config", "accept", "sha256:another")
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "expected sha256:" in wrong.stderr
 
     done = up.run("config", "accept")
@@ -230,7 +230,7 @@ def test_no_server_of_ones_own_comes_to_the_demo_before_a_kind_is_written(up: Up
 
     refused = up.run(*words)
 
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[pool.provisioner] kind first" in refused.stderr
     assert servers(up) == {f"server-{number}" for number in range(1, 5)}
     up.stop()

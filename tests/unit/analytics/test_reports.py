@@ -166,6 +166,27 @@ def test_markdown_keeps_what_clients_wrote_inside_its_cell() -> None:
     assert len(widths) == 1
 
 
+def test_days_without_anything_share_a_line_in_markdown() -> None:
+    """Three and more in a row do; what is no span of time, or has something, stands as it is."""
+    days = [[f"2026-01-0{day}", 0, 0, None] for day in range(1, 8)]
+    days[3] = ["2026-01-04", 2, 0, 8.0]
+    of_days: dict[str, Any] = {"over": "day", "columns": ["day", "settled", "failed", "ms"]}
+    trend, short = (report_section(**of_days, rows=rows) for rows in (days, days[:2]))
+    things = report_section(rows=[[f"thing-{n}", 0, 0, None] for n in range(4)])
+
+    def first_cells(section: ReportFinding) -> list[str]:
+        lines = markdown.as_markdown(report(section)).splitlines()
+        return [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
+
+    assert first_cells(trend) == [
+        "2026-01-01 to 2026-01-03",
+        "2026-01-04",
+        "2026-01-05 to 2026-01-07",
+    ]
+    assert first_cells(short) == ["2026-01-01", "2026-01-02"]
+    assert first_cells(things) == ["thing-0", "thing-1", "thing-2", "thing-3"]
+
+
 @pytest.mark.parametrize("write", [markdown.as_markdown, page.as_page])
 def test_report_holds_nothing_that_commands_a_terminal_or_a_reader(write: Any) -> None:
     evil = "`</code><img src=x onerror=alert(1)>`\x1b[2J\u202e&lt;"

@@ -82,7 +82,20 @@ def test_a_grant_that_is_delivered_is_taken_in_hand() -> None:
 
     assert isinstance(steps[0], FetchCredential)
     assert summary_of(stage).queue_position == 7
-    assert summary_of(stage).lease_ms == 251.0
+    assert summary_of(stage).lease_ms == 1250.0, "from its question at 9.75 s to its grant"
+
+
+def test_however_often_it_asks_its_whole_wait_is_what_the_lease_took() -> None:
+    stage, _ = told_to_wait(wait_s=20.0)
+    for at_s in (12.0, 14.1, 16.2):
+        stage, _ = advance(stage, NotYet(), at_s)
+        stage, _ = advance(stage, TOLD_TO_WAIT, at_s + 0.1)
+
+    granted, _ = advance(stage, pool_grants(1), 17.75)
+    left, _ = advance(stage, BrokenOff(), 17.75)
+
+    assert summary_of(granted).lease_ms == 8000.0
+    assert summary_of(left).lease_ms == 8000.0
 
 
 def test_what_it_has_waited_for_one_lease_it_does_not_wait_for_the_next() -> None:

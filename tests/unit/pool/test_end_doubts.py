@@ -1,9 +1,13 @@
 """A 4xx that no table lists: whose fault it was is found out by comparing."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from contracts.base import KeyId, RequestId, SessionId
+from contracts.base import KeyId, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import (
+    Attempt,
     ChangeSession,
     Granted,
     PoolEvent,
@@ -19,12 +23,14 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain import Pool, decide_admin, decide_end, decide_lease
-from services.pool.domain.evidence import KEYS_KEPT
+from services.pool.domain.evidence import KEYS_KEPT, KeyPlace
+from services.pool.domain.evolve.blame import FAILURES_KEPT
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
     IMAGE,
     NOON,
     ONE,
+    VIDEO,
     after,
     folded,
     grant,
@@ -36,6 +42,8 @@ from tests.unit.pool.builders import (
 )
 
 TWO = SessionId("two")
+PLACE = KeyPlace(KeyId("key-1"), IMAGE, ServerId("server-1")).name
+"""Where the first key's calls are compared."""
 
 
 def pool_sized(*names: str, **policy: int) -> Pool:
@@ -43,10 +51,43 @@ def pool_sized(*names: str, **policy: int) -> Pool:
     return folded(policy_changed(**policy), *(session_added(name) for name in names))
 
 
-def lease_of(pool: Pool, request: str, session_id: str, now: float = 0) -> Granted:
+def lease_of(
+    pool: Pool,
+    request: str,
+    session_id: str,
+    now: float = 0,
+    service_type: ServiceType = IMAGE,
+) -> Granted:
     """A lease of one session, whatever the pool would choose."""
     others = [name for name in pool.sessions if name != session_id]
-    return grant(pool, IMAGE, request, now=after(now), avoid_sessions=others)
+    return grant(pool, service_type, request, now=after(now), avoid_sessions=others)
+
+
+def answer_events(
+    pool: Pool,
+    request: str,
+    session_id: str,
+    status: int,
+    *,
+    key: str = "key-1",
+    server: str = "server-1",
+    service_type: ServiceType = IMAGE,
+    path: str = "/v1/images/generations",
+) -> list[PoolEvent]:
+    """What follows from a call that a server answers with this status."""
+    verdict = Verdict.SUCCESS if status == 200 else Verdict.REJECTED
+    lease = lease_of(pool, request, session_id, service_type=service_type)
+    attempt = Attempt(server_id=ServerId(server), verdict=verdict, status=status)
+    told = usage(
+        lease,
+        verdict,
+        attempts=[attempt],
+        key_id=KeyId(key),
+        service_type=service_type,
+        path=path,
+        session_doubt=verdict is Verdict.REJECTED,
+    )
+    return decide_end(pool, told, NOON).events[1:]
 
 
 def ended_by_key(
@@ -163,14 +204,157 @@ def test_what_a_gateway_does_not_doubt_and_what_has_no_key_is_not_compared() -> 
 
 def test_the_status_that_was_answered_is_told() -> None:
     pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "two", 200)
+
+    (event,) = answer_events(pool, "r2", "one", 403)
+
+    assert isinstance(event, SessionDoubted)
+    assert event.reason == "answered 403; its key succeeded with session two"
+
+
+# ------------------------------------------------------------- only like is compared with like
+
+
+def test_what_no_server_answered_is_compared_with_nothing() -> None:
+    pool = pool_sized("one", "two")
     succeed_with(pool, "r1", "two")
     lease = lease_of(pool, "r2", "one")
     told = usage(lease, Verdict.REJECTED, key_id=KeyId("key-1"), session_doubt=True, attempts=[])
 
-    event = decide_end(pool, told, NOON).events[1]
+    assert decide_end(pool, told, NOON).events == [told]
+    assert pool.sessions[ONE].failures == ()
+
+
+@pytest.mark.parametrize("elsewhere", [{"server": "server-2"}, {"service_type": VIDEO}])
+def test_a_success_at_another_server_or_of_another_type_proves_nothing(
+    elsewhere: dict[str, Any],
+) -> None:
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "two", 200, **elsewhere)
+
+    assert answer_events(pool, "r2", "one", 403) == []
+
+
+@pytest.mark.parametrize("elsewhere", [{"server": "server-2"}, {"service_type": VIDEO}])
+def test_failures_of_two_keys_agree_only_at_one_server_and_of_one_type(
+    elsewhere: dict[str, Any],
+) -> None:
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "one", 403, key="key-1", **elsewhere)
+
+    assert answer_events(pool, "r2", "one", 403, key="key-2") == []
+    assert answer_events(pool, "r3", "one", 403, key="key-2", **elsewhere) == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r3"),
+            key_id=KeyId("key-2"),
+            reason="answered 403; key key-1 failed with it, too",
+        )
+    ]
+
+
+def test_failures_of_two_keys_agree_across_servers_where_others_are_served() -> None:
+    """Keys and servers in turn may keep each key to one server for ever."""
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "two", 200, key="key-3")
+    answer_events(pool, "r2", "one", 403, key="key-1", server="server-2")
+
+    assert answer_events(pool, "r3", "one", 403, key="key-2") == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r3"),
+            key_id=KeyId("key-2"),
+            reason="answered 403; key key-1 failed with it, too",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        lambda name: SessionChanged(session_id=name, status=SessionStatus.DISABLED),
+        lambda name: SessionRetired(session_id=name, reason="made up"),
+    ],
+    ids=["disabled", "retired"],
+)
+def test_a_session_that_has_left_is_compared_with_none(
+    leaving: Callable[[SessionId], PoolEvent],
+) -> None:
+    """As the demo's are, once servers of one's own are there; of the two noted the other counts."""
+    pool = pool_sized("one", "two", "three")
+    answer_events(pool, "r1", "three", 200)
+    answer_events(pool, "r2", "two", 200)
+    evolve(pool, leaving(TWO), NOON, 2)
+
+    (event,) = answer_events(pool, "r3", "one", 403)
 
     assert isinstance(event, SessionDoubted)
-    assert event.reason == "answered 0; its key succeeded with session two"
+    assert event.reason == "answered 403; its key succeeded with session three"
+
+    evolve(pool, leaving(SessionId("three")), NOON, 2)
+
+    assert answer_events(pool, "r4", "one", 403) == []
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_path_that_a_server_calls_unknown_is_compared_with_successes_on_that_path_alone(
+    status: int,
+) -> None:
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "two", 200)
+
+    assert answer_events(pool, "r2", "one", status, path="/v1/images/edits") == []
+    assert answer_events(pool, "r3", "one", status, path="/v1/images/edits", key="key-2") == []
+    assert answer_events(pool, "r4", "one", status) == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r4"),
+            key_id=KeyId("key-1"),
+            reason=f"answered {status}; its key succeeded with session two",
+        )
+    ]
+
+
+def test_two_keys_agree_on_an_unknown_path_where_it_is_known_with_other_sessions() -> None:
+    """A third key succeeded there: so the path is there, and the session is not."""
+    pool = pool_sized("one", "two")
+    answer_events(pool, "r1", "one", 404, key="key-1")
+
+    assert answer_events(pool, "r2", "one", 404, key="key-2") == []
+
+    answer_events(pool, "r3", "two", 200, key="key-3")
+
+    assert answer_events(pool, "r4", "one", 404, key="key-2") == [
+        SessionDoubted(
+            session_id=ONE,
+            request_id=RequestId("r4"),
+            key_id=KeyId("key-2"),
+            reason="answered 404; key key-1 failed with it, too",
+        )
+    ]
+
+
+def test_of_a_session_the_last_failures_of_two_keys_at_four_servers_are_kept() -> None:
+    pool = pool_sized("one")
+    for number in range(5):
+        for key in ("key-1", "key-2", "key-3"):
+            lease = lease_granted(request=f"r{number}{key}")
+            told = usage(
+                lease,
+                Verdict.REJECTED,
+                server=f"server-{number}",
+                key_id=KeyId(key),
+                session_doubt=True,
+            )
+            evolve(pool, lease, NOON, 2)
+            evolve(pool, told, NOON, 2)
+
+    kept = [(failure.server_id, failure.key_id) for failure in pool.sessions[ONE].failures]
+
+    assert kept == [
+        (f"server-{number}", key) for number in range(1, 5) for key in ("key-2", "key-3")
+    ]
+    assert len(kept) == FAILURES_KEPT
 
 
 def test_a_request_that_has_cost_another_session_does_not_cast_doubt() -> None:
@@ -332,14 +516,27 @@ def test_successes_are_noted_every_ten_seconds_once_two_sessions_are_known() -> 
     pool = pool_sized("one", "two", "three")
     for number, name in enumerate(("one", "two", "three", "one")):
         succeed_with(pool, f"r{number}", name, now=number)
-    noted = pool.evidence.successes[KeyId("key-1")]
+    noted = pool.evidence.successes[PLACE]
 
     assert (noted.session_id, noted.other_id) == ("two", "one")
 
     succeed_with(pool, "r4", "three", now=11)
-    noted = pool.evidence.successes[KeyId("key-1")]
+    noted = pool.evidence.successes[PLACE]
 
     assert (noted.session_id, noted.other_id) == ("three", "two")
+
+
+def test_success_is_noted_at_once_in_the_place_of_one_with_a_session_that_has_left() -> None:
+    pool = pool_sized("one", "two", "three")
+    for number, name in enumerate(("one", "two")):
+        succeed_with(pool, f"r{number}", name, now=number)
+    evolve(pool, SessionRetired(session_id=TWO, reason=""), after(2), 2)
+
+    succeed_with(pool, "r3", "three", now=3)
+    succeed_with(pool, "r4", "one", now=4)
+    noted = pool.evidence.successes[PLACE]
+
+    assert (noted.session_id, noted.other_id) == ("one", "three")
 
 
 def test_of_too_many_keys_the_older_half_is_forgotten() -> None:
@@ -351,7 +548,8 @@ def test_of_too_many_keys_the_older_half_is_forgotten() -> None:
         evolve(pool, told, after(number), 2)
     pool.violations.clear()
 
-    kept = list(pool.evidence.successes)
+    places = [place.partition("\n")[0] for place in pool.evidence.successes]
+    kept = [key for key in places if key]
 
     assert kept == [f"{number:05}" for number in range(KEYS_KEPT // 2, KEYS_KEPT + 1)]
 
@@ -360,7 +558,7 @@ def test_successes_with_one_session_alone_are_noted_every_ten_seconds() -> None:
     pool = pool_sized("one")
     for number, now in enumerate((0, 9, 10)):
         succeed_with(pool, f"r{number}", "one", now=now)
-        noted_at = pool.evidence.successes[KeyId("key-1")].at
+        noted_at = pool.evidence.successes[PLACE].at
 
         assert noted_at == after(0 if now < 10 else 10)
 

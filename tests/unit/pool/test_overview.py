@@ -1,6 +1,6 @@
 """The pool as a whole, as a page asks for it every few seconds."""
 
-from contracts.base import QuotaDay, RequestId, ServerId, SessionId
+from contracts.base import AccountId, QuotaDay, RequestId, ServerId, SessionId
 from contracts.pool import (
     LeaseExpired,
     PoolOverview,
@@ -8,6 +8,7 @@ from contracts.pool import (
     QuotaReset,
     SessionChanged,
     SessionCooled,
+    SessionJoined,
     SessionRetired,
     SessionStatus,
     SessionSuspected,
@@ -56,15 +57,36 @@ def test_units_and_doubts_are_summed_up() -> None:
     assert overview == PoolOverview(
         states={"active": 2, "cooling": 0, "suspect": 0, "draining": 0, "disabled": 0},
         units=[
-            TypeUnits(service_type=IMAGE, remaining=15, reserved=3),
-            TypeUnits(service_type=VIDEO, remaining=3, reserved=0),
-            TypeUnits(service_type=AVATAR, remaining=2, reserved=0),
+            TypeUnits(service_type=IMAGE, remaining=15, reserved=3, limit=20),
+            TypeUnits(service_type=VIDEO, remaining=3, reserved=0, limit=4),
+            TypeUnits(service_type=AVATAR, remaining=2, reserved=0, limit=2),
         ],
         resets=[QuotaReset(timezone="UTC", quota_day=TODAY, resets_at=after(12 * 3600))],
         in_doubt_leases=2,
         in_doubt_units=3,
         in_doubt_since=NOON,
     )
+
+
+def test_limits_are_those_of_accounts_in_service_each_once() -> None:
+    """One retired with units used, one is disabled, two share an account, one has its own limit."""
+    pool = folded(
+        *(session_added(name) for name in ("gone", "off", "alone")),
+        lease_granted("gone", units=4),
+        usage(lease_granted("gone", units=4)),
+        *(session_added(name) for name in ("a", "b")),
+        *(
+            SessionJoined(session_id=SessionId(name), account=AccountId("shared"))
+            for name in ("a", "b")
+        ),
+        session_added("rich", limits={IMAGE: 40}),
+        SessionRetired(session_id=SessionId("gone"), reason="made up"),
+        SessionChanged(session_id=SessionId("off"), status=SessionStatus.DISABLED, reason="why"),
+    )
+
+    image, *_ = pool_overview(pool, NOON).units
+
+    assert image == TypeUnits(service_type=IMAGE, remaining=60, reserved=0, limit=60)
 
 
 def test_sessions_are_counted_by_what_says_most_of_them() -> None:

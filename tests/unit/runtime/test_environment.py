@@ -53,6 +53,17 @@ def test_configuration_of_the_home_is_used_where_this_folder_has_none(
     assert read_environment({**given, "TIDEGATE_CONFIG": "my.toml"}).config == Path("my.toml")
 
 
+def test_folder_that_is_named_and_has_no_configuration_is_told(tmp_path: Path) -> None:
+    given = {"TIDEGATE_HOME": str(tmp_path / "home"), "TIDEGATE_CONFIG": str(tmp_path)}
+
+    without = read_environment(given)
+    (tmp_path / "tidegate.toml").write_text("")
+    whole = read_environment(given)
+
+    assert (without.config, without.config_lacking) == (None, tmp_path)
+    assert (whole.config, whole.config_lacking) == (tmp_path / "tidegate.toml", None)
+
+
 @pytest.mark.parametrize("home", ["[pool]\n", "# as here\n[pool]\n", "# none was given\n"])
 def test_two_configurations_that_say_the_same_are_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str

@@ -208,7 +208,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "odd.toml").write_bytes(b"\xff\xfe")
 
-    with pytest.raises(SettingsError, match=r"odd\.toml: not valid TOML"):
+    with pytest.raises(SettingsError, match=r"odd\.toml: not valid TOML: expected text"):
         read_toml(tmp_path / "odd.toml")
 
 

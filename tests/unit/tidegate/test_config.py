@@ -114,6 +114,7 @@ def test_check_says_what_was_checked(tmp_path: Path) -> None:
     assert done.stdout == f"ok: {file} and TIDEGATE_POOL_MIN_SIZE\n"
     found = json.loads(typed_config(tmp_path, "check", "--json", CONFIG=str(file)).stdout)
     assert found.pop("foreseen")[-1].startswith("nothing says where sessions come from")
+    assert isinstance(found.pop("starts"), bool)
     assert found == {"ok": True, "file": str(file), "variables": []}
 
 
@@ -341,6 +342,24 @@ def test_a_file_that_did_not_change_is_not_read_into_settings_anew(tmp_path: Pat
         load()
     (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 3\n")
     assert load() == first
+
+
+def test_file_that_has_come_beside_the_configuration_is_taken_though_that_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    for folder in (home, here):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    text = '[pool.provisioner]\nkind = "file"\npath = "sessions.txt"\n'
+    (home / "tidegate.toml").write_text(text)
+    (here / "sessions.txt").touch()
+    load = settings_loader(read_environment({"TIDEGATE_HOME": str(home)}), PoolSettings)
+    before = load().file
+
+    (home / "sessions.txt").touch()
+
+    assert (before, load().file) == (str(here / "sessions.txt"), str(home / "sessions.txt"))
 
 
 def test_where_a_file_lies_is_no_other_policy() -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,15 +12,20 @@ from runtime.settings import SettingsError
 from tidegate.main import verb_application
 
 
-def foreseen_in(home: Path, **given: str) -> list[str]:
-    """What is foreseen of the home's own configuration."""
+def checked_in(home: Path, **given: str) -> dict[str, Any]:
+    """What `config check` says of the home's own configuration, and its exit code."""
     environment = {"TIDEGATE_HOME": str(home), **given}
     done = CliRunner().invoke(
         verb_application("config"), ["config", "check", "--json"], env=environment
     )
-    if done.exception is not None:
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    foreseen: list[str] = json.loads(done.stdout)["foreseen"]
+    return {**json.loads(done.stdout), "code": done.exit_code}
+
+
+def foreseen_in(home: Path, **given: str) -> list[str]:
+    """What is foreseen of it."""
+    foreseen: list[str] = checked_in(home, **given)["foreseen"]
     return foreseen
 
 
@@ -29,12 +35,54 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        (trouble,) = foreseen_in(tmp_path, TIDEGATE_PORT=str(port))
+        checked = checked_in(tmp_path, TIDEGATE_PORT=str(port))
         (tmp_path / "run.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}"}))
-        ours = foreseen_in(tmp_path, TIDEGATE_PORT=str(port))
+        ours = checked_in(tmp_path, TIDEGATE_PORT=str(port))
 
+    (trouble,) = checked["foreseen"]
     assert f"something listens on 127.0.0.1:{port} already" in trouble
-    assert ours == []
+    assert (checked["code"], checked["ok"], checked["starts"]) == (1, True, False)
+    assert (ours["code"], ours["starts"], ours["foreseen"]) == (0, True, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
+        ('[stack]\nname = "staging"\n', {}, "stack.name: it does nothing with the NATS that `up`"),
+        (
+            '[[servers]]\nid = "one"\nurl = "http://h:1/v1/"\n[pool.provisioner]\nkind = "none"\n',
+            {},
+            "[[servers]] one: http://h:1/v1/: calls would go to http://h:1/v1/v1/images/generations;",
+        ),
+        ("", {"TIDEGATE_CONFIG": "."}, "TIDEGATE_CONFIG: the folder . has no tidegate.toml"),
+    ],
+    ids=["name", "path", "folder"],
+)
+def test_what_does_nothing_or_not_what_it_seems_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    given: dict[str, str],
+    expected: str,
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tidegate.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+    (trouble,) = foreseen_in(home, TIDEGATE_PORT="0", **given)
+
+    assert trouble.startswith(expected)
+    assert checked_in(home, TIDEGATE_PORT="0", **given)["code"] == 0
+
+
+def test_configuration_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "tidegate.toml").write_bytes(b"# \xff\xfe\n")
+
+    with pytest.raises(
+        SettingsError, match=r"not valid TOML: expected text in UTF-8, byte 3 is none"
+    ):
+        foreseen_in(tmp_path)
 
 
 def test_lines_that_are_no_credentials_are_told_by_number(tmp_path: Path) -> None:

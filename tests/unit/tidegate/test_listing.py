@@ -175,7 +175,7 @@ def test_moment_is_read_from_what_the_api_says() -> None:
 def test_session_shows_what_is_left_of_its_limits_and_retired_ones_are_last() -> None:
     session = {
         "session_id": "ses_1",
-        "status": "retired",
+        "status": "active",
         "limits": {"image": 10, "video": 2},
         "remaining": {"image": 9},
         "used": {"image": 1, "video": 0},
@@ -195,4 +195,23 @@ def test_session_shows_what_is_left_of_its_limits_and_retired_ones_are_last() ->
         "used": {"image": 1},
         "open": None,
     }
-    assert (is_retired(session), is_retired({"status": "active"})) == (True, False)
+    assert (is_retired(session), is_retired({"status": "retired"})) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "left"),
+    [
+        ("cooling", "9/10", 9),
+        ("suspect", "(9/10)", 9),
+        ("disabled", "(9/10)", 9),
+        ("retired", "", None),
+    ],
+)
+def test_units_that_are_in_no_sum_stand_in_brackets_and_of_retired_ones_there_are_none(
+    status: str, text: str, left: int | None
+) -> None:
+    session = {"status": status, "limits": {"image": 10}, "remaining": {"image": 9}}
+    (image,) = [column for column in session_columns([session]) if column.name == "image"]
+
+    assert image.text is not None
+    assert (image.text(session), image.read(session)) == (text, left)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from tests.unit.tidegate.standing import BAD_HOUR, ERROR, SERVERS, a_server, stands
 from tidegate.admin.live import status, top
-from tidegate.admin.live.lines import is_well, slow_servers, status_lines
+from tidegate.admin.live.lines import is_well, labelled, slow_servers, status_lines
 from tidegate.admin.live.page import top_page
 from tidegate.console.errors import GatewayAbsentError
 
@@ -52,6 +52,15 @@ def test_bad_hour_says_who_is_silent_ejected_slow_in_doubt_and_what_to_do() -> N
     assert not is_well(bad)
     assert not is_well(stands(attention=BAD_HOUR["attention"][:1]))
     assert is_well(stands(attention=BAD_HOUR["attention"][1:])), "worth knowing, not wrong"
+
+
+def test_units_in_doubt_are_something_to_do() -> None:
+    doubt = {"leases": 1, "units": 1, "since": "2026-01-31T08:00:00Z"}
+
+    assert plain(status_lines(stands(in_doubt=doubt), []))[-2:] == [
+        "to do        find out what became of the 1 unit in doubt: they stay used",
+        "             tidegate leases reconcile --help",
+    ]
 
 
 def test_last_error_is_told_with_the_command_that_explains_it() -> None:
@@ -170,3 +179,24 @@ def test_long_line_goes_on_below_what_it_says() -> None:
         "             six seven eight nine",
         "             ten",
     ]
+
+
+def test_id_is_never_broken_however_narrow_the_terminal_is() -> None:
+    told = f"tidegate explain {ERROR['request_id']}"
+    lines = [labelled("last error", told, "yellow"), labelled("", f"{ERROR['request_id']} again")]
+
+    folded = status._folded(lines, 40)
+
+    assert plain(folded) == [
+        "last error   tidegate explain",
+        ERROR["request_id"],
+        ERROR["request_id"],
+        "             again",
+    ]
+    assert folded[1].spans[0].style == "not dim yellow"
+
+
+def test_page_says_whom_it_asks_before_there_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_API", URL)
+
+    assert plain(top.TopView().first_lines()) == [f"asking {URL} …", "q leaves"]

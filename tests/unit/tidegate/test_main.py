@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 from tests import ROOT
 from tidegate import main
+from tidegate.console import api
+from tidegate.console.errors import GatewayRefusedError
 
 _WITH_JSON = ("audit", "replay", "keys", "sessions", "servers", "leases", "sql", "config")
 
@@ -96,6 +98,42 @@ def test_an_absent_gateway_exits_1_and_names_its_address(
 
     assert (code, out) == (1, "")
     assert err.startswith("tidegate: expected a gateway at http://127.0.0.1:9 (")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tail", "--last", "x"], "--last': expected a whole number, got 'x'"),
+        (["tail", "--last", "-1"], "--last': expected at least 0, got "),
+        (["requests", "--limit", "1001"], "--limit': expected at most 1000, got "),
+        (["top", "--every", "soon"], "--every': expected a number, got 'soon'"),
+        (["completion", "tcsh"], "expected one of bash, zsh, fish, got 'tcsh'"),
+        (["sql", " "], "expected a statement such as `select * from sessions`, got none"),
+    ],
+)
+def test_wrong_option_is_told_as_everything_else_is(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], expected: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    done = CliRunner().invoke(main.verb_application(words[0]), words)
+
+    assert done.exit_code == 2
+    assert expected in done.stderr.replace("'\x1b", "'")
+
+
+def test_what_a_gateway_finds_wrong_with_a_question_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise GatewayRefusedError("sort: expected one of added, id; got 'bogus'")
+
+    monkeypatch.setattr(api, "get_list", refuse)
+
+    code, out, err = typed(monkeypatch, capsys, "sessions", "list", "--order", "bogus")
+
+    assert (code, out) == (2, "")
+    assert err == "tidegate: --order: expected one of added, id; got 'bogus'\n"
 
 
 def process(

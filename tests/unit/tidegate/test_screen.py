@@ -7,7 +7,11 @@ import pytest
 
 from contracts.gateway import KeyEvent
 from runtime.environment import Home
+from runtime.settings import DEFAULT_SERVICES
+from tidegate.console.tables import fitting_line
 from tidegate.stack.screen.logfile import FollowedLog
+from tidegate.stack.screen.models import painting_model
+from tidegate.stack.screen.remarks import _HELD, _NO_KIND
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
 from tidegate.stack.screen.words import Mood, ShownEvent, event_words
@@ -135,11 +139,11 @@ def test_what_every_start_says_has_no_line_while_it_starts() -> None:
         ({"method": "GET", "path": "/api/keys", "status": 404}, None),
         (
             {"method": "GET", "path": "/api/keys", "status": 503},
-            (Mood.ERROR, "503  GET /api/keys"),
+            (Mood.ERROR, "503  -          8 ms  -           no key  GET /api/keys"),
         ),
         (
-            {"method": "POST", "path": "/v1/nothing", "status": 404},
-            (Mood.WARNING, "404  POST /v1/nothing"),
+            {"method": "POST", "path": "/v1/nothing", "status": 404, "key_id": "key_1"},
+            (Mood.WARNING, "404  -          8 ms  -           key_1  POST /v1/nothing"),
         ),
     ],
 )
@@ -210,6 +214,69 @@ def test_log_is_read_as_it_grows_and_moved_away_when_it_is_full(tmp_path: Path) 
     names = sorted(file.name for file in tmp_path.iterdir())
     assert names == ["tidegate.log", "tidegate.log.1", "tidegate.log.2"]
     assert (tmp_path / "tidegate.log.1").read_bytes().startswith(b"4 ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({"demo": True}, 21),
+        ({"servers": _NO_KIND}, 22),
+        ({"servers": _HELD.format(reason="it removes 2 servers", own="a, b")}, 23),
+    ],
+    ids=["demo", "own", "held"],
+)
+def test_block_is_seen_at_once_on_24_rows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fields: dict[str, Any], most: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start = StartWords(
+        home=Home(Path("/srv/tidegate/.tidegate")),
+        url="http://127.0.0.1:8080",
+        dashboard=f"http://127.0.0.1:8080/#in={'x' * 48}",
+        **fields,
+    )
+
+    rows = start.for_terminal(80).plain.removesuffix("\n").split("\n")
+
+    assert max(map(len, rows)) <= 80
+    assert len(rows) <= most
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        ("jimeng-4.0", '{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}'),
+        ("it's", '{"model":"it\'"\'"\'s","prompt":"a tide gate at dawn"}'),
+        ("", '{"prompt":"a tide gate at dawn"}'),
+    ],
+)
+def test_line_to_paste_asks_for_a_model_that_is_there(
+    tmp_path: Path, model: str, body: str
+) -> None:
+    start = StartWords(home=Home(tmp_path), url="http://h", model=model)
+
+    assert f"-d '{body}'\n" in start.plain_text()
+    assert f"-d '{body}'\n" in start.for_terminal(80).plain
+
+
+def test_model_of_the_line_is_one_that_paints_and_can_be_pasted() -> None:
+    names = ["sora-video", "$(rm)", "x" * 65, "my/painter:2", "other"]
+
+    assert painting_model(names, DEFAULT_SERVICES) == "my/painter:2"
+    assert painting_model(names[:3], DEFAULT_SERVICES) == ""
+
+
+def test_long_paths_give_way_to_the_reason() -> None:
+    file = f"/srv/{'very-long-name/' * 6}tidegate.toml"
+    text = f"pool: policy refused: {file}: services.image.daily_limit: expected a number"
+
+    assert fitting_line(text, 100) == (
+        "pool: policy refused: …/tidegate.toml: services.image.daily_limit: expected a number"
+    )
+    assert fitting_line(text, 300) == text
+    assert fitting_line(f"{file}: {'x' * 90}", 60) == f"…/tidegate.toml: {'x' * 42}…"
+    url = "http://127.0.0.1:8080/v1/images/generations/and/more"
+    assert fitting_line(f"{url} is away", 30) == f"{url[:29]}…"
 
 
 def test_block_fits_a_terminal_and_says_what_to_do_next(tmp_path: Path) -> None:

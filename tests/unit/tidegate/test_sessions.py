@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from runtime.settings import SettingsError
 from tidegate import main
 from tidegate.console.errors import CommandError
 
@@ -33,5 +34,5 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     done = CliRunner().invoke(main.verb_application("sessions"), words)
 
-    assert isinstance(done.exception, CommandError)
+    assert isinstance(done.exception, SettingsError)
     assert "none: expected a file of credentials (No such file" in str(done.exception)

@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from runtime.environment import read_environment
 from runtime.settings import SettingsError
 from tidegate.configuration import Configuration, load_configuration
-from tidegate.console.errors import CommandError
 from tidegate.main import verb_application
 from tidegate.probing.asking import Probed
 from tidegate.probing.freecalls import ServerTried
@@ -126,7 +125,7 @@ def test_file_of_credentials_is_read_line_by_line(tmp_path: Path) -> None:
     assert read.fault is not None
     assert read.fault.startswith("line 3: ")
     assert "two words" not in read.fault
-    with pytest.raises(CommandError, match="one credential a line"):
+    with pytest.raises(SettingsError, match="one credential a line"):
         read_credentials(tmp_path / "absent")
 
 
@@ -178,7 +177,7 @@ def test_file_that_is_there_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_p
     file.write_text("# mine\n")
     run = CliRunner().invoke
 
-    with pytest.raises(CommandError, match="--force"):
+    with pytest.raises(SettingsError, match="--force"):
         run(verb_application("init"), ["init", "--demo"], catch_exceptions=False)
     forced = run(verb_application("init"), ["init", "--demo", "--force"])
 

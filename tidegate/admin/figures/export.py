@@ -22,6 +22,16 @@ class ExportFormat(StrEnum):
 
 
 _BINARY = frozenset({ExportFormat.PARQUET, ExportFormat.XLSX})
+_OPTIONS = {
+    "measures": "--measures",
+    "dimensions": "--by",
+    "from": "--from",
+    "to": "--to",
+    "filter": "--filter",
+    "order": "--order",
+    "query": "--query",
+}
+"""By what they are called where the gateway is asked."""
 
 
 def export(
@@ -70,7 +80,11 @@ def export(
         asked |= {"measures": measures, "dimensions": dimensions, "from": since, "to": until}
         asked |= {"order": order, "filter": filters, "compare": "before" if before else ""}
     given = {name: value for name, value in asked.items() if value not in ("", [])}
-    with files.open_output(file) as into, api.download("/api/stats/export", **given) as answer:
+    with (
+        files.open_output(file) as into,
+        api.options_for(**_OPTIONS),
+        api.download("/api/stats/export", **given) as answer,
+    ):
         _copy_answer(answer, into, shown=file != files.STDOUT)
         if answer.headers.get("x-truncated") == "true":
             rows = count_phrase(int(answer.headers["x-rows"]), "row")

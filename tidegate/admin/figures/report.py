@@ -46,7 +46,10 @@ def report_week(*, date: str = _DATE, form: ReportForm = _FORMAT, as_json: bool 
 
 def _print_report(period: str, date: str, form: ReportForm) -> None:
     asked = {"format": form.value} | ({"date": date} if date else {})
-    with api.download(f"/api/reports/{period}", **asked) as answer:
+    with (
+        api.options_for(date="--date"),
+        api.download(f"/api/reports/{period}", **asked) as answer,
+    ):
         answer.read()
     text = answer.text.rstrip("\n") + "\n"
     if form is ReportForm.MARKDOWN:

@@ -29,6 +29,8 @@ def sql(
     statement = (sys.stdin.read() if query == "-" else query).rstrip()
     if statement.endswith(_EXPANDED):
         statement, expanded = statement.removesuffix(_EXPANDED), True
+    if not statement.strip():
+        raise typer.BadParameter("expected a statement such as `select * from sessions`, got none")
     answer = api.post("/api/sql", {"query": statement, "rows_max": rows_max})
     if as_json:
         output.print_json(answer)

@@ -19,13 +19,20 @@ Draw = Callable[[tuple[int, int]], Sequence[Text]]
 _LEAVING = frozenset(b"qQ\x03\x04")
 
 
-def draw_until_left(draw: Draw, every_s: float, *, whole_screen: bool) -> None:
-    """Draw every so many seconds; the terminal is left as it was found."""
+def draw_until_left(
+    draw: Draw, every_s: float, *, whole_screen: bool, first: Sequence[Text] = ()
+) -> None:
+    """Draw every so many seconds; the terminal is left as it was found.
+
+    What is `first` stands there until there is something to draw.
+    """
     console = output.plain_console()
     with (
         _keys_at_once(),
         Live(console=console, screen=whole_screen, auto_refresh=False, transient=False) as live,
     ):
+        if first:
+            live.update(Text("\n").join(first), refresh=True)
         while True:
             lines = draw((console.width, console.height))
             live.update(Text("\n").join(lines), refresh=True)

@@ -91,7 +91,14 @@ def attention_lines(overview: Part) -> Iterator[Text]:
         yield labelled(label, finding["message"], style)
         yield labelled("", finding["cure"])
         label = ""
-    if not overview["attention"] and not overview["silent"]:
+    if overview["attention"] or overview["silent"]:
+        return
+    doubt = overview["in_doubt"]
+    if doubt is not None and doubt["leases"]:
+        units = count_phrase(doubt["units"], "unit")
+        yield labelled(label, f"find out what became of the {units} in doubt: they stay used")
+        yield labelled("", "tidegate leases reconcile --help")
+    else:
         yield labelled(label, "nothing", "green")
 
 

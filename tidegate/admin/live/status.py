@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.cells import cell_len
 from rich.text import Text
 
 from tidegate.admin.live.drawing import draw_until_left
@@ -15,6 +15,7 @@ from tidegate.console.errors import CommandError
 from tidegate.console.tables import wrapped
 
 _WATCH = typer.Option(False, "--watch", help="Say it again and again, until Ctrl-C or `q`.")
+_SAID_LEAST = 20
 _EVERY = typer.Option(2.0, "--every", min=0.5, help="With --watch: seconds between two looks.")
 
 
@@ -78,12 +79,23 @@ def _print_lines(lines: Sequence[Text]) -> None:
 
 
 def _folded(lines: Sequence[Text], width: int) -> list[Text]:
-    """Fold what is longer than the terminal, below what it says, not below its label."""
-    console = Console(width=width)
+    """Fold what is longer than the terminal, below what it says, not below its label.
+
+    No word is broken: where one has no room there, all of it stands at the line's beginning.
+    """
     folded = []
     for line in lines:
         label, said = line[:LABEL_WIDTH], line[LABEL_WIDTH:]
-        for number, part in enumerate(said.wrap(console, max(20, width - LABEL_WIDTH))):
-            part.rstrip()
-            folded.append((label if number == 0 else Text(" " * LABEL_WIDTH)) + part)
+        begun = 0
+        for part in wrapped(said.plain, max(_SAID_LEAST, width - LABEL_WIDTH)).split("\n"):
+            # Of the text, for its style; only blanks were left out.
+            at = said.plain.index(part, begun)
+            piece = said[at : at + len(part)]
+            room = width - LABEL_WIDTH >= cell_len(part)
+            before = label if begun == 0 else Text(" " * LABEL_WIDTH)
+            if room:
+                folded.append(before + piece)
+            else:
+                folded += [label, piece] if begun == 0 and label.plain.strip() else [piece]
+            begun = at + len(part)
     return folded

@@ -34,7 +34,7 @@ def top(
         for line in view.draw((120, 60), strict=True):
             output.print_text(line.plain)
     else:
-        draw_until_left(view.draw, every, whole_screen=True)
+        draw_until_left(view.draw, every, whole_screen=True, first=view.first_lines())
 
 
 class TopView:
@@ -45,6 +45,10 @@ class TopView:
         self._url = address_shown(api.gateway_address(read_environment()))
         self._heard: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
         self._heard_s = time.monotonic()
+
+    def first_lines(self) -> list[Text]:
+        """What stands there until somebody has answered."""
+        return [Text(f"asking {self._url} …"), Text("q leaves", style="dim")]
 
     def draw(self, size: tuple[int, int], *, strict: bool = False) -> list[Text]:
         """Ask and lay out; what was heard last stays when nobody answers, and it says so.

@@ -28,6 +28,17 @@ ORDER = typer.Option(
 )
 
 
+OPTIONS = {
+    "status": "--status",
+    "service_type": "--type",
+    "label": "--label",
+    "q": "--find",
+    "sort": "--order",
+    "cursor": "--cursor",
+}
+"""By what they are called where the gateway is asked."""
+
+
 def filter_query(
     status: str = "", service_type: str = "", label: str = "", text: str = ""
 ) -> dict[str, Any]:

@@ -8,4 +8,7 @@ logfile    the log read as it grows, and moved away when it is full
 words      events as a person reads them
 requests   requests, a line each, or counted where they are many
 welcome    the block that says where everything is
+models     which model its line to paste asks for
+remarks    what is to be said beside it
+readers    whether anybody still reads it
 """

@@ -23,22 +23,30 @@ def request_words(event: Mapping[str, Any]) -> ShownEvent | None:
         asked_by_client = str(event.get("path", "")).startswith("/v1/")
         if status < (_BAD if asked_by_client else _WORSE):
             return None
-        return ShownEvent(_request_mood(status), f"{status}  {event['method']} {event['path']}")
-    parts = [
-        f"{status or '---'}  {event.get('service_type') or '-':<6}",
-        f"{milliseconds_words(float(event.get('ms') or 0)):>7}",
-        f"{event.get('server_id') or '-':<10}",
-        str(event.get("key_id") or "no key"),
-    ]
+        said = f"{event['method']} {event['path']}"
+        return ShownEvent(_request_mood(status), "  ".join([*_columns(event, ""), said]))
+    service_type = str(event.get("service_type") or "")
+    parts = _columns(event, service_type)
     if (event.get("attempts") or 0) > 1:
         parts.append(f"{event['attempts']} attempts")
     if event.get("gone"):
         parts.append(f"broken off: {event['gone']}")
     elif event.get("error"):
         parts.append(str(event["error"]))
-    if not event.get("service_type"):
+    if not service_type:
         parts.append(str(event.get("path", "")))
     return ShownEvent(_request_mood(status), "  ".join(parts))
+
+
+def _columns(event: Mapping[str, Any], service_type: str) -> list[str]:
+    """Write what every request's line begins with."""
+    status = int(event.get("status") or 0)
+    return [
+        f"{status or '---'}  {service_type or '-':<6}",
+        f"{milliseconds_words(float(event.get('ms') or 0)):>7}",
+        f"{event.get('server_id') or '-':<10}",
+        str(event.get("key_id") or "no key"),
+    ]
 
 
 def _request_mood(status: int) -> Mood:

@@ -24,7 +24,7 @@ from runtime.texts import as_shown
 from tidegate.console import api, output
 from tidegate.console.errors import CommandError
 from tidegate.console.moments import parsed_moment
-from tidegate.console.tables import shortened
+from tidegate.console.tables import fitting_line
 from tidegate.stack.screen.logfile import FollowedLog, log_file
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
@@ -87,6 +87,7 @@ class TerminalScreen(PlainScreen):
         self._asked_s: dict[str, float] = {}
         self._elected_s = float("-inf")
         self._started = False
+        self._started_at = datetime.max.replace(tzinfo=UTC)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="screen", daemon=True)
 
@@ -103,12 +104,13 @@ class TerminalScreen(PlainScreen):
         """Show the block; from now on every event of note has a line."""
         self._status.stop()
         self._console.print(words.for_terminal(self._console.width), soft_wrap=True)
-        self._started = True
+        self._started, self._started_at = True, datetime.now(UTC)
 
     def show_stop(self) -> None:
         """Say that it ends, and how to be quicker."""
-        self._status.stop()
-        self._console.print()  # behind the ^C that the terminal has written
+        with suppress(OSError):  # the terminal may have been closed
+            self._status.stop()
+            self._console.print()  # behind the ^C that the terminal has written
         self._print_event(
             datetime.now(UTC),
             ShownEvent(Mood.PLAIN, "stopping: open calls end first; Ctrl-C again does not wait"),
@@ -116,7 +118,8 @@ class TerminalScreen(PlainScreen):
 
     def end(self) -> None:
         """Show the last lines, and no more."""
-        self._status.stop()
+        with suppress(OSError):
+            self._status.stop()
         self._ending.set()
         self._thread.join(_END_S)
         if self._started:
@@ -148,6 +151,8 @@ class TerminalScreen(PlainScreen):
         """Print the line of an event that has one, and has not had it a moment ago."""
         now_s = time.monotonic()
         if event.get("event") == "request" and event.get("level") == "info":
+            if (parsed_moment(event.get("timestamp")) or self._started_at) < self._started_at:
+                return  # what `up` itself asked
             if "method" not in event and not self._requests.admits(event, now_s):
                 return
             shown = request_words(event)
@@ -177,7 +182,7 @@ class TerminalScreen(PlainScreen):
     def _print_event(self, moment: datetime, shown: ShownEvent) -> None:
         """Print a line, of what has room in it."""
         clock = local_time(moment)
-        text = shortened(as_shown(shown.text), self._console.width - len(clock) - 2)
+        text = fitting_line(as_shown(shown.text), self._console.width - len(clock) - 2)
         line = Text(f"{clock}  ", style="dim")
         line.append(text, style=f"not dim {_STYLES[shown.mood]}")
         with suppress(OSError):

@@ -1,5 +1,9 @@
-"""Where everything is, and what to do next: what `up` says once it is ready."""
+"""Where everything is, and what to do next: what `up` says once it is ready.
 
+On a terminal of 80 columns and 24 rows all of it is seen at once, unless there is something beside.
+"""
+
+import json
 import shlex
 import shutil
 import sys
@@ -15,11 +19,10 @@ from tidegate.stack.screen.logfile import log_file
 
 _INDENT = "  "
 _NEXT = (
-    ("status", "how things stand, and what needs doing"),
-    ("top", "the same, live"),
+    ("status", "how things stand (top: the same, live)"),
     ("doctor", "what is wrong, and its cure"),
-    ("--help", "everything else"),
 )
+DEMO_MODEL = "jimeng-4.0"
 _DEMO = """
 This is the demo: four servers that paint by themselves, and sessions made up for them. For servers
 of your own say `tidegate init`, which asks for them, or write tidegate.toml, and start again:
@@ -52,6 +55,8 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
     notes: Sequence[str] = ()
     """Keys that open nothing, figures that are not there."""
     with_curl: bool = True
+    model: str = DEMO_MODEL
+    """Which the line to paste asks for; empty: none is known, and it names none."""
     servers: str = ""
     """Whose servers are in force, and what that asks of whoever starts it; empty: nothing."""
     demo: bool = False
@@ -63,8 +68,7 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         curl = (
             f'curl -s {self.url}/v1/images/generations -H "Authorization: Bearer'
             f' $(cat {shlex.quote(key)})"'
-            " -H 'Content-Type: application/json'"
-            ' -d \'{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}\'\n\n'
+            f" -H 'Content-Type: application/json' -d {self._body()}\n\n"
         )
         return (
             f"\nTidegate listens on {self.url}\n"
@@ -80,9 +84,9 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
 
     def for_terminal(self, width: int) -> Text:
         """The same for a person at a terminal of so many columns: short, and with what is next."""
-        block = Text("\n")
+        block = Text()
         block.append("Tidegate is up: ", style="bold green").append(self.url, style="bold")
-        block.append("\n\n")
+        block.append("\n")
         places = {"client key": self.home.client_key, "operator key": self.home.operator_key}
         for name, place in {**places, "log": log_file(self.home)}.items():
             block.append(f"{_INDENT}{name:<14}", style="dim").append(f"{short_path(place)}\n")
@@ -95,9 +99,9 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
         for note in self.notes:
             block.append(f"\n{wrapped(note, width)}\n", style="yellow")
         if self.with_curl:
-            block.append("\nTry it:\n\n", style="bold")
+            block.append("\nTry it:\n", style="bold")
             block.append(self._curl_lines())
-        block.append("\nIn another terminal:\n\n", style="bold")
+        block.append("\nIn another terminal (--help: everything else):\n", style="bold")
         block.append(f"{_INDENT}export TIDEGATE_HOME={shlex.quote(str(self.home.path.absolute()))}")
         block.append("\n")
         command = own_command()
@@ -110,8 +114,14 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
             )
         words = _DEMO_SHORT.format(command=command) if self.demo else self.servers.strip()
         if words:
-            block.append(f"\n{wrapped(words, width)}\n")
+            block.append(f"\n{wrapped(words, width)}")
         return block.append("\nCtrl-C stops everything.\n")
+
+    def _body(self) -> str:
+        """The body of the line to paste, as a shell has it."""
+        fields = {"model": self.model, "prompt": "a tide gate at dawn"}
+        given = {name: value for name, value in fields.items() if value}
+        return shlex.quote(json.dumps(given, separators=(",", ":"), ensure_ascii=False))
 
     def _curl_lines(self) -> str:
         key = shlex.quote(short_path(self.home.client_key))
@@ -119,7 +129,7 @@ class StartWords(msgspec.Struct, frozen=True, kw_only=True):
             f"{_INDENT}curl -s {self.url}/v1/images/generations \\\n"
             f'{_INDENT}  -H "Authorization: Bearer $(cat {key})" \\\n'
             f"{_INDENT}  -H 'Content-Type: application/json' \\\n"
-            f'{_INDENT}  -d \'{{"model":"jimeng-4.0","prompt":"a tide gate at dawn"}}\'\n'
+            f"{_INDENT}  -d {self._body()}\n"
         )
 
 

@@ -1,6 +1,7 @@
 -- limits_by_day: units used against those that there were, by quota day and service type; days without
 -- any use too.
--- There were as many units as the sessions of a day had by the limits they have now.
+-- There were as many units as the accounts of a day had by the limits they have now; what was used
+-- is of all, those among them that retired on that day.
 -- $since, $until (text = ): quota days, both included; empty until is today, empty since 30 days before it.
 with bounds as (
     select coalesce(try_cast($until as date), day) as last from today
@@ -10,18 +11,28 @@ days as (
         coalesce(try_cast($since as date), last - 30), last, interval 1 day))::date as day
     from bounds
 ),
+accounts as (
+    select any_value(limits) as limits, any_value(tier) as tier, count(*) as sessions,
+        min(added_day) as added_day,
+        if(bool_or(retired_day is null), null, max(retired_day)) as retired_day
+    from ledger.sessions
+    where added_day is not null and status <> 'disabled'
+    group by coalesce(nullif(account, ''), session_id)
+),
 there as (
-    select added_day, retired_day, service_type, count(*) as sessions,
+    select added_day, retired_day, service_type, sum(sessions) as sessions,
         sum(coalesce(
-            try_cast(json_transform(session.limits, '"MAP(VARCHAR, VARCHAR)"')[service_type]
+            try_cast(json_transform(accounts.limits, '"MAP(VARCHAR, VARCHAR)"')[service_type]
                 as bigint),
+            try_cast(of_tier.value as bigint),
             try_cast(config.value as bigint),
             0
         )) as units
-    from ledger.sessions as session
+    from accounts
     cross join service_types
+    left join ledger.config as of_tier
+        on of_tier.key = 'tier.' || accounts.tier || '.' || service_type
     left join ledger.config as config on config.key = 'daily_limit.' || service_type
-    where added_day is not null and status <> 'disabled'
     group by added_day, retired_day, service_type
 ),
 had as (

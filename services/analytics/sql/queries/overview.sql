@@ -2,7 +2,7 @@
 -- One row: `minute` and `hour` sum up the calls that came to an end in them, `by_minute` has those of
 -- the hour a minute each, without those that have none; `tried` says of each server how often it was
 -- tried in the hour, and its medians by five minutes, `slot` 0 being the latest; `used` are units of the pool's quota day by
--- service type; `errors` the last calls of a day that were answered one, the latest first. Times are
+-- service type, of accounts that have a session neither retired nor disabled; `errors` the last calls of a day that were answered one, the latest first. Times are
 -- of leases that were answered. What a gateway refused itself is told within about a minute.
 with moment as (select now, zone, day from today),
 ends as (
@@ -46,9 +46,16 @@ tried as (
         any_value(trail) as trail
     from hour_of_attempts join trails using (server_id) group by all
 ),
+in_service as (
+    select coalesce(nullif(account, ''), session_id) as account
+    from ledger.sessions where status not in ('retired', 'disabled')
+),
 used as (
     select service_type, whole(sum(units_used)) as units
-    from usage_by_day where quota_day = (select day from moment) group by all
+    from usage_by_day left join ledger.sessions as session using (session_id)
+    where quota_day = (select day from moment)
+        and coalesce(nullif(session.account, ''), session_id) in (from in_service)
+    group by all
 ),
 failed as (
     select request_id, ended_at as ts, coalesce(nullif(error, ''), outcome) as code, status, error_message as message,

@@ -1,6 +1,7 @@
 -- requests: clients' calls, one row each, the latest first, as the view `listed_calls` has them.
--- `latency_ms` is what its lease's call took, as everywhere; `took_ms` runs from the first question for
--- a lease to the end, waiting included. What is only counted has no row: `requests_counted` has it.
+-- `latency_ms` is what a call took at its gateway, as in all figures; of one of which no gateway said
+-- that, from its first question for a lease to the moment of its end. What is only counted has no row:
+-- `requests_counted` has it.
 -- $key, $service_type, $server, $session, $outcome, $code, $model (text = ): only of these; empty is any; the code `none` is none,
 -- and `any` is a call that failed as its client saw it: an error, a broken answer, or nothing at all.
 -- $since, $until (text = ): only those that asked from $since on, and before $until; moments in UTC.
@@ -49,7 +50,8 @@ firsts as (
 select request_id, client_request_id, asked_at, key_id, key_name, service_type, model, path,
     outcome, code, status, message, server_id, session_id,
     coalesce(session_label, '') as session_label,
-    date_diff('microsecond', coalesce(first_asked_at, asked_at), ended_at) / 1000 as took_ms,
-    total_ms as latency_ms, waited_ms, attempts, units, "count"
+    if(total_ms > 0, total_ms,
+        date_diff('microsecond', coalesce(first_asked_at, asked_at), ended_at) / 1000) as latency_ms,
+    waited_ms, attempts, units, "count"
 from page left join firsts using (request_id) left join labels using (session_id)
 order by asked_at desc, request_id desc

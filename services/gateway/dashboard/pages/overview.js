@@ -191,7 +191,7 @@ function Servers({ servers }) {
 const ServerTable = ({ list }) => html`
   <table class="plain"><thead><tr>
     <th scope="col">${say("server")}</th><th scope="col" style="width: 92px">${say("state")}</th>
-    <th scope="col" class="num" style="width: 78px">${say("overview.in_flight")}</th>
+    <th scope="col" class="num" style="width: 78px">${say("in_flight")}</th>
     <th scope="col" class="num" style="width: 70px">${say("overview.median")}</th>
     <th scope="col" class="wide" style="width: 122px">${say("servers.last_hour")}</th>
     <th scope="col" class="num wide" style="width: 62px">${say("share")}</th>

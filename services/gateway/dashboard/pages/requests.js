@@ -110,13 +110,13 @@ function List() {
       <${ErrorNote} error=${seen.error} />
       ${seen.isFresh && seen.count?.counted.length > 0 && html`<${Counted} kinds=${seen.count.counted} />`}
       ${seen.isFresh && seen.rows.length === 0
-        ? html`<div class="card"><${Empty} title=${say("requests.none")}>${Object.values(filter).some(Boolean)
+        ? html`<div class="card"><${Empty} title=${say(seen.count?.calls ? "requests.only_counted" : "requests.none")}>${Object.values(filter).some(Boolean)
             ? html`<a href=${linkTo("requests")}>${say("filters_off")}</a>` : html`<a href=${linkTo("playground")}>${say("overview.make_call")}</a>`}<//></div>`
         : html`
           <${Grid} label=${say("page.requests")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.request_id} need=${atEnd(seen.rows, seen.more)}
-            onOpen=${(/** @type {any} */ row) => openPage("requests", {}, row.request_id)} columns=${columnsOf()} />
-          <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag}>
-            ${seen.count && html`<span class="tab calls">${say("requests.in_all", { n: seen.count.calls, count: number(seen.count.calls) })}</span>`}<//>`}
+            onOpen=${(/** @type {any} */ row) => openPage("requests", {}, row.request_id)} columns=${columnsOf()} />`}
+      <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag}>
+            ${seen.count && html`<span class="tab calls">${say("requests.in_all", { n: seen.count.calls, count: number(seen.count.calls) })}</span>`}<//>
     <//>
   `;
 }
@@ -143,5 +143,4 @@ const columnsOf = () => [
   { name: "attempts", label: say("attempts"), width: "62px", kind: "num wide", cell: (row) => row.attempts },
   { name: "waited", label: say("waited"), width: "82px", kind: "num wide", cell: (row) => duration(row.waited_ms) },
   { name: "latency", label: say("latency"), width: "86px", kind: "num wide", cell: (row) => duration(row.latency_ms), title: () => say("latency.says") },
-  { name: "took", label: say("took"), width: "86px", kind: "num wide", cell: (row) => duration(row.took_ms), title: () => say("took.says") },
 ];

@@ -67,7 +67,7 @@ export function ServerDetail({ view, history, sequences, lag, onClose, onDone })
         [say("state"), html`<${State} state=${view.state || view.health} /> <span class="quiet wrap">${whyOf(view.state || view.health, view.words || view.reason)}</span>`],
         [say("server.url"), html`<code>${server.url}</code>`],
         [say("region"), server.region],
-        [say("overview.in_flight"), `${number(view.connections ?? 0)} / ${number(server.max_sessions ?? 100)}`],
+        [say("in_flight"), `${number(view.connections ?? 0)} / ${number(server.max_sessions ?? 100)}`],
         [say("median"), view.avg_response_ms ? duration(view.avg_response_ms) : "–"],
         [say("servers.success"), view.attempts ? percent(view.success_rate) : "–"],
         [say("share"), history && percent(history.share)],

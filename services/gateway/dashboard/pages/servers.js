@@ -52,7 +52,7 @@ function Table({ list, history, state }) {
     ${state && html`<div class="filters"><button onClick=${() => refine({ state: "" })}>${wordFor("state", state)} ✕</button></div>`}
     <table class="plain" data-rows><thead><tr>
       <th scope="col">${say("server")}</th><th scope="col">${say("state")}</th>
-      <th scope="col" class="num" style="width: 104px">${say("overview.in_flight")}</th>
+      <th scope="col" class="num" style="width: 104px">${say("in_flight")}</th>
       <th scope="col" class="num wide" style="width: 92px">${say("median")}</th>
       <th scope="col" class="wide" style="width: 140px">${say("servers.last_hour")}</th>
       <th scope="col" class="num wide" style="width: 84px">${say("share")}</th>

@@ -46,7 +46,7 @@ export function Session({ id, onClose, onDone }) {
             [say("state"), html`<${State} state=${one.status} /> ${one.cooling_s > 0 ? duration(one.cooling_s * 1000) : ""} <span class="quiet">${reasonOf(one)}</span>`],
             [say("quota_day"), `${one.quota_day} · ${say("resets_in")} ${duration(Math.round(one.resets_in_s) * 1000)}`],
             [say("region"), one.region],
-            [say("overview.in_flight"), one.open_leases ?? 0],
+            [say("in_flight"), one.open_leases ?? 0],
             [say("last_used"), html`<span title=${moment(one.last_used_at)}>${ago(one.last_used_at, now.value)}</span>`],
             [say("session.checked"), one.checked_at && ago(one.checked_at, now.value)],
             [say("session.doubts"), one.doubts || ""],

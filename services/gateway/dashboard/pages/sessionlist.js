@@ -1,5 +1,6 @@
 // A list of sessions, however long: blocks of it as they come into view, and what is in view again every few seconds.
-// The first block comes alone; where one scrolls on, the gateway puts the whole list in order and keeps it (`order`).
+// The first block of all sessions comes alone; where one scrolls on, or wants those of a filter, the gateway puts the
+// whole list in order, and keeps it while it is used (`order`).
 import { useEffect, useMemo, useSignal } from "../base/html.js";
 import { ask, withParameters } from "../base/api.js";
 
@@ -19,7 +20,8 @@ const NAMED_MAX = 200;
 export function useSessionList(filter) {
   const state = useSignal(/** @type {SessionRows} */ ({ rows: [], length: 0, standing: 0, sequence: 0, error: null, name: "" }));
   const name = JSON.stringify(filter);
-  const isPlain = !Object.values(filter).some(Boolean);
+  const { sort, ...wanted } = filter;
+  const isWhole = !Object.values(wanted).some(Boolean);
   const work = useMemo(() => /** @type {Work} */ ({ over: false, order: "", turn: 0, shown: 0, ordered: 0, asked: new Set(), view: [0, 1], timer: 0 }), [name]);
 
   /** Ask for some blocks; what comes in another order than the rows there are takes their place. @param {number} first @param {number} last */
@@ -27,7 +29,7 @@ export function useSessionList(filter) {
     const { turn, order } = work;
     const blocks = Array.from({ length: last - first + 1 }, (_, place) => first + place);
     for (const block of blocks) work.asked.add(block);
-    const where = isPlain && !order && first === 0 ? {} : { offset: first * BLOCK, order };
+    const where = isWhole && !order && first === 0 ? {} : { offset: first * BLOCK, order };
     try {
       const page = await ask(withParameters(PATH, { ...filter, limit: blocks.length * BLOCK, ...where }));
       if (work.over || work.turn !== turn) return;
@@ -63,7 +65,7 @@ export function useSessionList(filter) {
     }, RESTS_MS);
   };
   const look = async () => {
-    const isOld = !isPlain && Date.now() - work.ordered > REORDER_MS;
+    const isOld = (sort || !isWhole) && Date.now() - work.ordered > REORDER_MS;
     const seen = state.value.rows.slice(...work.view).filter(Boolean).slice(0, NAMED_MAX);
     if (state.value.name !== name || state.value.error || isOld || !seen.length) return reload();
     try {

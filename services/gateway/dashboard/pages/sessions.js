@@ -60,10 +60,10 @@ const Left = ({ row, type }) => {
 
 /** @param {string[]} types @returns {import("../parts/grid.js").Column<any>[]} */
 const columnsOf = (types) => [
-  { name: "id", label: say("session"), least: 240, sort: true, cell: (row) => html`<span class="strong">${row.label || row.session_id}</span>`, title: (row) => `${row.label ?? ""} ${row.session_id}` },
+  { name: "id", label: say("session"), least: 300, sort: true, cell: (row) => html`<span class="strong">${row.label || row.session_id}</span>`, title: (row) => `${row.label ?? ""} ${row.session_id}` },
   { name: "status", label: say("state"), width: "212px", narrow: "34%", sort: true, cell: (row) => html`<${State} state=${row.status} /> <span class="quiet">${row.cooling_s > 0 ? duration(row.cooling_s * 1000) : ""} ${reasonOf(row)}</span>`, title: reasonOf },
   ...types.map((type) => ({ name: type, label: say("left_of_type", { type: wordFor("type", type) }), width: "118px", spare: true, kind: "wide", cell: (/** @type {any} */ row) => html`<${Left} row=${row} type=${type} />` })),
   { name: "resets", label: say("resets_in"), width: "132px", spare: true, kind: "num wide", cell: (row) => duration(Math.round(row.resets_in_s) * 1000), title: (row) => row.quota_day },
-  { name: "open_leases", label: say("overview.in_flight"), width: "92px", spare: true, kind: "num wide", sort: true, cell: (row) => number(row.open_leases ?? 0) },
+  { name: "open_leases", label: say("in_flight"), width: "92px", spare: true, kind: "num wide", sort: true, cell: (row) => number(row.open_leases ?? 0) },
   { name: "last_used", label: say("last_used"), width: "128px", kind: "num wide", sort: true, cell: (row) => ago(row.last_used_at, now.value), title: (row) => moment(row.last_used_at) },
 ];

@@ -18,8 +18,8 @@ export function Chart({ times, lines, write, title, height = 190, days = false }
   const under = useSignal(/** @type {number | null} */ (null));
   const drawn = /** @type {any} */ ([times, ...lines.map((line) => line.values)]);
   // Of a single value a line would be a dot.
-  const isBars = lines.every((line) => line.values.filter((value) => value != null).length < 2);
-  const shape = `${theme.value} ${language.value} ${lines.map((line) => line.label).join()} ${height} ${days} ${isBars}`;
+  const isBars = lines.length === 1 && lines[0].values.filter((value) => value != null).length < 2;
+  const shape = `${theme.value} ${language.value} ${lines.map((line) => line.label).join()} ${height} ${days} ${isBars} ${times.length === 1}`;
 
   useEffect(() => {
     let over = false;
@@ -27,7 +27,7 @@ export function Chart({ times, lines, write, title, height = 190, days = false }
     let watching;
     import("uplot").then(({ default: Plot }) => {
       if (over || !host.current) return;
-      plot.current = new Plot(optionsOf(host.current.clientWidth, height, isBars ? lines.map((line) => ({ ...line, bars: true })) : lines, write, under, Plot, days), drawn, host.current);
+      plot.current = new Plot(optionsOf(host.current.clientWidth, height, isBars ? lines.map((line) => ({ ...line, bars: true })) : lines, write, under, Plot, days, times), drawn, host.current);
       watching = new ResizeObserver(() => {
         if (host.current) plot.current.setSize({ width: host.current.clientWidth, height });
       });
@@ -55,8 +55,11 @@ export function Chart({ times, lines, write, title, height = 190, days = false }
   `;
 }
 
-/** @returns {any} @param {number} width @param {number} height @param {Line[]} lines @param {(value: number | null) => string} write @param {ReturnType<typeof signal>} under @param {any} Plot @param {boolean} days */
-function optionsOf(width, height, lines, write, under, Plot, days) {
+/** @returns {any} @param {number} width @param {number} height @param {Line[]} lines @param {(value: number | null) => string} write @param {ReturnType<typeof signal>} under @param {any} Plot @param {boolean} days @param {number[]} times */
+function optionsOf(width, height, lines, write, under, Plot, days, times) {
+  // Of an only instant, and around a bar, there is room to either side.
+  const room = times.length === 1 ? ALONE_S : lines.some((line) => line.bars) ? (times[1] - times[0]) / 2 : 0;
+
   const grid = { stroke: colour("line"), width: 1 };
   const axis = { stroke: colour("muted"), grid, ticks: { show: false }, font: "12px Inter, system-ui, sans-serif" };
   return {
@@ -64,7 +67,7 @@ function optionsOf(width, height, lines, write, under, Plot, days) {
     height,
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ first, /** @type {number} */ last) => (first === last ? [first - ALONE_S, last + ALONE_S] : [first, last]) }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] } },
+    scales: { x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ first, /** @type {number} */ last) => (times.length === 1 ? [first - room, first + room] : [first - room, last + room]) }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
       { ...axis, space: 70, size: 28, incrs: days ? [86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400] : [60, 300, 600, 900, 1800, 3600, 6 * 3600, 12 * 3600, 86_400], values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((s) => tick(s, days)) },
       { ...axis, size: 56, space: 34, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(write) },
@@ -75,7 +78,7 @@ function optionsOf(width, height, lines, write, under, Plot, days) {
         stroke: colour(line.colour),
         width: line.bars ? 0 : 1.6,
         fill: line.bars ? colour(line.colour) : line.fill ? `${colour(line.colour)}22` : undefined,
-        points: { show: false, size: 5, filter: (/** @type {any} */ plot, /** @type {number} */ place) => alone(plot.data[place]) },
+        points: { show: false, size: 7, filter: (/** @type {any} */ plot, /** @type {number} */ place) => (line.bars ? [] : alone(plot.data[place])) },
         paths: line.bars ? Plot.paths.bars({ size: [0.7, 40], radius: 0.15 }) : undefined,
       })),
     ],

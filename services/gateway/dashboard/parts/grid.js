@@ -96,7 +96,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
         <tbody>
           ${first > 0 && html`<tr class="space" aria-hidden="true"><td style=${`height: ${first * ROW}px`}></td></tr>`}
           ${Array.from(rows.slice(first, last), (row, place) => {
-            if (!row) return html`<tr key=${`missing ${first + place}`} class="missing" aria-rowindex=${first + place + 2} aria-current=${first + place === current.value ? "true" : undefined}><td class="quiet">…</td></tr>`;
+            if (!row) return html`<tr key=${`missing ${first + place}`} class="missing" aria-rowindex=${first + place + 2} aria-current=${first + place === current.value ? "true" : undefined}><td class="quiet" colspan=${NARROW.matches ? 1 : shown.length + (picked ? 1 : 0)}>…</td></tr>`;
             const key = keyOf(row);
             return html`
               <tr key=${key} data-row aria-rowindex=${first + place + 2} aria-current=${first + place === current.value ? "true" : undefined}

@@ -18,6 +18,7 @@ from services.gateway.relay.course.moves import (
     Next,
     end_with_error,
     forbid_with_error,
+    lease_ms_by,
     lease_question,
     wait_left_s,
 )
@@ -49,20 +50,23 @@ def on_not_asked(stage: Entering | Asking | AskingLast, happened: NotAsked, _: f
     return end_with_error(stage.call, stage.trail, happened.error)
 
 
-def on_lease_unanswered(stage: Asking | AskingLast, happened: LeaseUnanswered, _: float) -> Next:
+def on_lease_unanswered(
+    stage: Asking | AskingLast, happened: LeaseUnanswered, now_s: float
+) -> Next:
     """Forbid the lease that may be granted yet; a question that was never sent needs nothing."""
+    trail = replace(stage.trail, lease_ms=lease_ms_by(stage.trail, now_s))
     error = GatewayError("ledger_unavailable", f"the pool does not answer: {happened.message}")
     if not happened.sent:
-        return end_with_error(stage.call, stage.trail, error)
-    return forbid_with_error(stage.call, stage.trail, "unanswered", error)
+        return end_with_error(stage.call, trail, error)
+    return forbid_with_error(stage.call, trail, "unanswered", error)
 
 
 def on_answered(stage: Asking | AwaitingGrant, happened: Answered, now_s: float) -> Next:
     """Take the lease in hand; what the question carried of the one before is journalled."""
     answer, call = happened.answer, stage.call
-    lease_ms = stage.trail.lease_ms + happened.took_ms
     if isinstance(answer, Waiting):
         return _told_to_wait(stage, answer, happened, now_s)
+    lease_ms = lease_ms_by(stage.trail, now_s, happened.took_ms)
     if isinstance(answer, Refused):
         if answer.reason is Refusal.CANCELLED and stage.trail.waiting_from_s is not None:
             return _ask_anew(call, stage.trail, now_s)
@@ -87,12 +91,7 @@ def _told_to_wait(
     stage: Asking | AwaitingGrant, answer: Waiting, happened: Answered, now_s: float
 ) -> Next:
     """Wait, and ask again in a while: who is not heard is passed over."""
-    trail = replace(
-        stage.trail,
-        previous=None,
-        lease_ms=stage.trail.lease_ms + happened.took_ms,
-        waiting=answer,
-    )
+    trail = replace(stage.trail, previous=None, waiting=answer)
     if trail.waiting_from_s is None:
         since_s = now_s - happened.took_ms / 1000
         trail = replace(trail, waiting_from_s=since_s, waiting_since=happened.asked_at)
@@ -105,9 +104,10 @@ def on_not_yet(stage: AwaitingGrant, _: NotYet, now_s: float) -> Next:
     return Asking(stage.call, stage.trail), (lease_question(stage.call, stage.trail, now_s),)
 
 
-def on_wait_refused(stage: AwaitingGrant, happened: NotAsked, _: float) -> Next:
+def on_wait_refused(stage: AwaitingGrant, happened: NotAsked, now_s: float) -> Next:
     """Give back what may be granted by now: the key may no more, or the gateway stops."""
-    call, trail = stage.call, stage.trail
+    call = stage.call
+    trail = replace(stage.trail, lease_ms=lease_ms_by(stage.trail, now_s))
     cancelled = cancel_of(call, trail.number, "not_sent", happened.error)
     return end_with_error(call, trail, happened.error, cancelled)
 

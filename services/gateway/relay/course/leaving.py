@@ -1,5 +1,7 @@
 """The answer is passed on, or the request is broken off where it stands."""
 
+from msgspec.structs import replace
+
 from services.gateway.relay.course.endings import (
     broken_off_end,
     cancel_of,
@@ -8,7 +10,13 @@ from services.gateway.relay.course.endings import (
 )
 from services.gateway.relay.course.facts import CLIENT_GONE, CallFacts, Trail
 from services.gateway.relay.course.happenings import BrokenOff, Passed
-from services.gateway.relay.course.moves import Next, end_all, end_with_error, with_attempt
+from services.gateway.relay.course.moves import (
+    Next,
+    end_all,
+    end_with_error,
+    lease_ms_by,
+    with_attempt,
+)
 from services.gateway.relay.course.stages import (
     Asking,
     AskingLast,
@@ -45,12 +53,12 @@ def on_broken_off_passing(stage: Passing, happened: BrokenOff, now_s: float) -> 
 
 
 def on_broken_off_asking(
-    stage: Asking | AskingLast | AwaitingGrant, happened: BrokenOff, _: float
+    stage: Asking | AskingLast | AwaitingGrant, happened: BrokenOff, now_s: float
 ) -> Next:
     """Forbid the lease that may be granted yet."""
-    return _end_broken_off(
-        stage.call, stage.trail, happened, cancel_of(stage.call, stage.trail.number, CLIENT_GONE)
-    )
+    trail = replace(stage.trail, lease_ms=lease_ms_by(stage.trail, now_s))
+    cancelled = cancel_of(stage.call, trail.number, CLIENT_GONE)
+    return _end_broken_off(stage.call, trail, happened, cancelled)
 
 
 def on_broken_off_entering(stage: Entering, happened: BrokenOff, _: float) -> Next:

@@ -40,6 +40,13 @@ def wait_left_s(call: CallFacts, trail: Trail, now_s: float) -> float:
     return max(0.0, call.wait_s - trail.waited_s - waits_s)
 
 
+def lease_ms_by(trail: Trail, now_s: float, took_ms: float = 0.0) -> float:
+    """Tell how long its leases took until now: this one a question, or the whole of its wait."""
+    if trail.waiting_from_s is not None:
+        took_ms = (now_s - trail.waiting_from_s) * 1000
+    return trail.lease_ms + took_ms
+
+
 def end_with_error(
     call: CallFacts, trail: Trail, error: GatewayError, *ends: Record | Cancel
 ) -> Next:

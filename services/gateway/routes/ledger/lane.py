@@ -126,7 +126,9 @@ def _lease_spans(
         spans.append(_attempt(lease, attempt, started_ms, free_ms))
     to_ms = None
     if lease["outcome"] != _OPEN:
-        to_ms = free_ms if tried else max(from_ms, _ms_between(began_at, lease["ended_at"]))
+        # The gateway's own measure of the whole goes beyond its last try: the answer was passed on.
+        seen_ms = max(free_ms, lease.get("total_ms") or 0.0)
+        to_ms = seen_ms if tried else max(from_ms, _ms_between(began_at, lease["ended_at"]))
     label = str(lease.get("session_label") or "")
     units = f"{lease['units_reserved']} of {lease['service_type']}"
     whole = LifeSpan(

@@ -66,9 +66,8 @@ class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A client's call; times are null while it is under way.
 
     `outcome` is that of its last lease, `waiting` for one or `refused` it; `code` what its client
-    was answered, empty for no error. `latency_ms` is what its lease's call took, as in all figures;
-    `took_ms` is the whole from its first question for a lease on, `waited_ms` included. A `count`
-    above 1: it stands for so many equal calls.
+    was answered, empty for no error. `latency_ms` is what it took at its gateway, waiting included,
+    as in all figures. A `count` above 1: it stands for so many equal calls.
     """
 
     request_id: str
@@ -87,7 +86,6 @@ class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     session_label: str
     latency_ms: float | None
-    took_ms: float | None = None
     waited_ms: float | None
     attempts: int
     units: int
@@ -169,8 +167,9 @@ async def list_requests(
         "outcome": outcome,
         "since": _parse_moment("since", since),
         "until": _parse_moment("until", until),
-        "ended_since": _parse_moment("ended_since", ended_since),
     }
+    if ended_since:  # analytics of an earlier version does not know it
+        wanted["ended_since"] = _parse_moment("ended_since", ended_since)
     rows = await doors.named_query(
         "requests",
         **wanted,
@@ -214,8 +213,7 @@ def _as_row(row: FigureRow) -> ListedRequest:
             "status": row["status"] or 0,
             "session_label": row.get("session_label") or "",
             "latency_ms": row["latency_ms"],
-            "took_ms": row["took_ms"],
-            "count": row["count"],
+            "count": row.get("count") or 1,
             "waited_ms": row["waited_ms"],
             "attempts": row["attempts"] or 0,
             "units": row["units"] or 0,

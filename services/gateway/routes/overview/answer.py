@@ -100,13 +100,16 @@ def _units(whole: PoolOverview, row: FigureRow | None, now: datetime) -> list[Se
     for name in in_order(by_type):
         units = by_type[ServiceType(name)]
         spent = None if row is None else used.get(name, 0)
+        limit = units.limit
+        if limit is None and spent is not None:  # of a pool of an earlier version
+            limit = spent + units.remaining + units.reserved
         listed.append(
             ServiceUnits(
                 service_type=name,
                 remaining=units.remaining,
                 reserved=units.reserved,
                 used=spent,
-                limit=None if spent is None else spent + units.remaining + units.reserved,
+                limit=limit,
                 resets_at=resets_at,
                 resets_in_s=round(max(0.0, (resets_at - now).total_seconds()), 3),
             )

@@ -22,9 +22,10 @@ class Sequences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceUnits(msgspec.Struct, frozen=True, kw_only=True):
-    """Units of a service type on the pool's quota day; `limit` is all that there is of them.
+    """Units of a service type on the pool's quota day, of the accounts that are in service.
 
-    `used` and `limit` are null while analytics is silent.
+    `limit` are their daily limits; `used` is null while analytics is silent. What an account used
+    whose sessions have retired or been disabled since is in statistics and reports alone.
     """
 
     service_type: str

@@ -7,7 +7,7 @@ expired makes it a suspect: whether it is to blame or the server, another server
 
 from datetime import timedelta
 
-from contracts.base import KeyId, QuotaDay, RequestId, ServerId, ServiceType
+from contracts.base import QuotaDay, RequestId, ServerId, ServiceType, SessionId
 from contracts.pool import (
     CredentialsRefused,
     QuotaObserved,
@@ -21,7 +21,7 @@ from contracts.pool import (
     Verdict,
 )
 from services.pool.domain.decide.decision import Draft
-from services.pool.domain.evidence import COMPARED_FOR
+from services.pool.domain.evidence import COMPARED_FOR, KeyPlace, place_of
 from services.pool.domain.evolve.sessions import RISK_CONTROL
 from services.pool.domain.records import Lease, Session, Tally
 
@@ -37,7 +37,8 @@ RECOVERED_MAX = 500
 COOLING_S_MAX = 86_400.0
 _DOUBLINGS_MAX = 9
 _NO_REQUEST = RequestId("")
-_SUSPECTABLE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
+_PATH_UNKNOWN = (404, 405)
+_IN_SERVICE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
 
 
 def blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial: bool) -> None:
@@ -60,7 +61,7 @@ def blame_session(draft: Draft, lease: Lease, usage: UsageRecorded, *, was_trial
             server_id = usage.attempts[-1].server_id if usage.attempts else ServerId("")
             if was_trial and _is_convicted(draft, lease.session, server_id):
                 _disable_session(draft, lease)
-            elif was_trial or lease.session.lasting_status() in _SUSPECTABLE:
+            elif was_trial or lease.session.lasting_status() in _IN_SERVICE:
                 _suspect_session(draft, lease, server_id)
         case Verdict.REJECTED if usage.session_doubt:
             _doubt_session(draft, lease, usage)
@@ -75,7 +76,7 @@ def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
     what clients write could empty the pool.
     """
     pool, session = draft.pool, lease.session
-    why = _doubt_reason(draft, session, usage.key_id)
+    why = _doubt_reason(draft, session, usage)
     if why is None:
         return
     doubted = len(pool.evidence.doubted) + (session.session_id not in pool.evidence.doubted)
@@ -93,17 +94,45 @@ def _doubt_session(draft: Draft, lease: Lease, usage: UsageRecorded) -> None:
         _cool_session(draft, lease, DOUBTED_S, "doubted")
 
 
-def _doubt_reason(draft: Draft, session: Session, key_id: KeyId) -> str | None:
-    """Say what speaks against a session with which a call of this key has just failed."""
-    if not key_id:
+def _doubt_reason(draft: Draft, session: Session, usage: UsageRecorded) -> str | None:
+    """Say what speaks against a session with which a call has just failed.
+
+    What a backend lacks fails with every session: so of what went well nothing counts but what this
+    very server answered of this type, and of a path that it calls unknown what it answered there.
+    Nor does what a session showed that has left since. Two keys agree if this server said both, or
+    if it is known to serve others: else one may have met what a server lacks.
+    """
+    place = place_of(usage)
+    if place is None:
         return None
-    pool, now = draft.pool, draft.now
-    other = pool.evidence.success_elsewhere(key_id, session.session_id, now)
+    now = draft.now
+    unknown_path = usage.path if usage.attempts[-1].status in _PATH_UNKNOWN else None
+    other = _served_beside(draft, session, place, unknown_path)
     if other is not None:
         return f"its key succeeded with session {other}"
+    # Whoever's call it was: what succeeded here shows that the server does such things.
+    is_served = _served_beside(draft, session, place.of_all_keys, unknown_path) is not None
     for failure in session.failures:
-        if failure.key_id != key_id and now - failure.at <= COMPARED_FOR:
+        is_here = failure.server_id == place.server_id and unknown_path is None
+        if (
+            (is_here or is_served)
+            and failure.service_type == usage.service_type
+            and failure.key_id != usage.key_id
+            and now - failure.at <= COMPARED_FOR
+        ):
             return f"key {failure.key_id} failed with it, too"
+    return None
+
+
+def _served_beside(
+    draft: Draft, session: Session, place: KeyPlace, path: str | None
+) -> SessionId | None:
+    """Find another session that is in service, and with which a call in this place succeeded."""
+    pool = draft.pool
+    others = pool.evidence.successes_beside(place, session.session_id, draft.now, path)
+    for other in others:
+        if pool.sessions[other].lasting_status() in _IN_SERVICE:
+            return other
     return None
 
 

@@ -5,8 +5,8 @@ It ends when that server serves, or ten minutes after the first; an accusation m
 after the last one opens another in its place.
 """
 
-from contracts.base import KeyId, ServerId
-from contracts.pool import CredentialsRefused, SessionDoubted, UsageRecorded
+from contracts.base import ServerId
+from contracts.pool import CredentialsRefused, SessionDoubted, SessionStatus, UsageRecorded
 from services.pool.domain.evidence import (
     COMPARED_FOR,
     KEYS_KEPT,
@@ -15,10 +15,15 @@ from services.pool.domain.evidence import (
     Charge,
     Evidence,
     KeySuccess,
+    place_of,
 )
 from services.pool.domain.index.choice import SUSPICION
 from services.pool.domain.records import Accuser, KeyFailure, Session
 from services.pool.domain.state import Pool
+
+_IN_SERVICE = (SessionStatus.ACTIVE, SessionStatus.DRAINING)
+FAILURES_KEPT = 8
+"""Of one session: two keys at each of four servers."""
 
 
 def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
@@ -29,28 +34,38 @@ def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
     note_standing(state)
     if session.failures or session.doubts:
         clear_doubts(state, session)
-    noted = evidence.successes.get(event.key_id)
-    # Every request comes through here: one session more teaches nothing for a while.
-    if noted is None or noted.other_at is None or state.at - noted.at >= NOTED_EVERY:
-        _note_key(state, session, event.key_id, noted)
+    place = place_of(event)
+    if place is None:
+        return
+    for name in (place.name, place.of_all_keys.name):
+        noted = evidence.successes.get(name)
+        # Every request comes through here: one session more teaches nothing for a while.
+        if (
+            noted is None
+            or noted.other_at is None
+            or state.at - noted.at >= NOTED_EVERY
+            or state.sessions[noted.session_id].status not in _IN_SERVICE
+            or state.sessions[noted.other_id].status not in _IN_SERVICE
+        ):
+            _note_key(state, session, name, event.path, noted)
 
 
-def _note_key(state: Pool, session: Session, key_id: KeyId, noted: KeySuccess | None) -> None:
+def _note_key(
+    state: Pool, session: Session, place: str, path: str, noted: KeySuccess | None
+) -> None:
     """Note the key's success beside its last one with another session."""
-    session_id, evidence = session.session_id, state.evidence
+    session_id, at, evidence = session.session_id, state.at, state.evidence
     if noted is None:
-        if not key_id:
-            return
-        success = KeySuccess(session_id, state.at)
+        success = KeySuccess(session_id, at, path)
         if len(evidence.successes) >= KEYS_KEPT:
             _forget_older_half(state, evidence)
     elif noted.session_id != session_id:
-        success = KeySuccess(session_id, state.at, noted.session_id, noted.at)
-    elif state.at - noted.at < NOTED_EVERY:
+        success = KeySuccess(session_id, at, path, noted.session_id, noted.at, noted.path)
+    elif at - noted.at < NOTED_EVERY:
         return
     else:
-        success = KeySuccess(session_id, state.at, noted.other_id, noted.other_at)
-    state.put_entry(evidence.successes, key_id, success)
+        success = KeySuccess(session_id, at, path, noted.other_id, noted.other_at, noted.other_path)
+    state.put_entry(evidence.successes, place, success)
 
 
 def _forget_older_half(state: Pool, evidence: Evidence) -> None:
@@ -127,11 +142,21 @@ def note_standing(state: Pool) -> None:
         state.set_field(state.evidence, "refused_at", None)
 
 
-def note_failure(state: Pool, session: Session, key_id: KeyId) -> None:
-    """Note a failure that may be the session's fault, beside the last one of another key."""
-    others = [failure for failure in session.failures if failure.key_id != key_id]
-    failures = (*others[-1:], KeyFailure(key_id, state.at))
-    state.set_field(session, "failures", failures)
+def note_failure(state: Pool, session: Session, event: UsageRecorded) -> None:
+    """Note a failure that may be the session's fault, beside the last one of another key there."""
+    place = place_of(event)
+    if place is None:
+        return
+    here = (place.service_type, place.server_id)
+    beside, elsewhere = [], []
+    for failure in session.failures:
+        if (failure.service_type, failure.server_id) != here:
+            elsewhere.append(failure)
+        elif failure.key_id != place.key_id:
+            beside.append(failure)
+    latest = KeyFailure(place.key_id, state.at, *here)
+    failures = (*elsewhere, *beside[-1:], latest)
+    state.set_field(session, "failures", failures[-FAILURES_KEPT:])
 
 
 def on_session_doubted(state: Pool, session: Session, event: SessionDoubted) -> None:

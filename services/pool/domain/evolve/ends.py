@@ -132,7 +132,7 @@ def _on_usage_recorded(state: Pool, event: UsageRecorded) -> None:
         state.note_violation(ViolationKind.ENDED_TWICE, lease.lease_id, f"already {lease.state}")
         return
     if event.session_doubt and not succeeded:
-        note_failure(state, lease.session, event.key_id)
+        note_failure(state, lease.session, event)
     outcome, charged = _usage_charge(event, lease.units)
     if lease.state == OPEN:
         _end_lease(state, lease, outcome, charged)

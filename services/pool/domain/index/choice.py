@@ -23,6 +23,7 @@ from services.pool.domain.index.places import Places, group_with
 from services.pool.domain.index.shelves import (
     COUNTABLE,
     SUSPECTS,
+    WITHHELD,
     Placing,
     Shelf,
     ShelfKind,
@@ -162,6 +163,11 @@ class Index:
         """Count the accounts that have an unreserved unit today, and a countable session."""
         return sum(shelf.accounts for shelf in self.countable_shelves(service_type))
 
+    def units_withheld(self, service_type: ServiceType) -> int:
+        """Sum what those groups have left that drain or are suspect."""
+        shelves = self.countable_shelves(service_type, WITHHELD)
+        return sum(left * len(level) for shelf in shelves for left, level in shelf.levels.items())
+
     def suspects_having(self, service_type: ServiceType) -> int:
         """Count the groups of suspects, one an account as a rule, that have a unit left today."""
         shelves = self.countable_shelves(service_type, SUSPECTS)
@@ -179,6 +185,10 @@ class Index:
     def units_left_by_type(self, session: Session) -> dict[ServiceType, int]:
         """Tell what `session` has left today of every service type."""
         return self._places.units_left_by_type(session.account)
+
+    def limit_of_all(self, service_type: ServiceType) -> int:
+        """Sum the daily limits of all accounts that have a countable session."""
+        return self._places.active.units[service_type]
 
     def units_left_of(self, session: Session, service_type: ServiceType) -> int:
         """Tell what `session` has left today of one service type."""

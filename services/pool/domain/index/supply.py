@@ -43,9 +43,9 @@ def rank_types(supply: dict[ServiceType, int]) -> list[ServiceType]:
 
 
 class ActiveLimits:
-    """The limits of the accounts that are active, to know the highest of each type."""
+    """The limits of the accounts that are active: the highest of each type, and their sum."""
 
-    __slots__ = ("_highest", "_policy", "_shapes", "count")
+    __slots__ = ("_highest", "_policy", "_shapes", "count", "units")
 
     def __init__(self, policy: Policy) -> None:
         """None is active."""
@@ -54,11 +54,15 @@ class ActiveLimits:
         self._policy = policy
         self._shapes: Counter[_Shape] = Counter()
         self._highest: dict[ServiceType, int] = {}
+        self.units = dict.fromkeys(policy.daily_limits, 0)
+        """The sums of their daily limits."""
 
     def note_account(self, account: Account, count: int) -> None:
         """Count an account that has become active (1), or is active no more (-1)."""
         self.count += count
         assert self.count >= 0
+        for name in self.units:
+            self.units[name] += count * account.daily_limit(self._policy, name)
         shape = account.tier, tuple(account.limits.items())
         before = self._shapes[shape]
         self._shapes[shape] = before + count
