@@ -178,6 +178,10 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Sessions neither retired nor disabled: those that count towards `min_size`, `max_size`."""
     growth_held: str = ""
     """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
+    supply_trouble: str = ""
+    """Why whoever makes sessions made none when it was asked last; empty: it did, or was not."""
+    withheld: dict[ServiceType, int] = {}
+    """Units left of sessions that drain or are suspect: they are no part of `remaining`."""
     policy_trouble: str = ""
     """Why the configured policy is not in force; empty: it is, or nobody has asked for another."""
     snapshot_trouble: str = ""

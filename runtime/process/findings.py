@@ -57,6 +57,8 @@ FindingCode = Literal[
     "service_unserved",
     "growth_held",
     "leases_unrenewed",
+    "provisioner_failing",
+    "units_withheld",
     "queue_full",
     "quota_used_up",
     "no_servers",
@@ -202,6 +204,10 @@ CURES: dict[FindingCode, str] = {
     "growth_held": "Find out why logins fail (`tidegate sessions test`), and clear the sessions"
     " that are well or remove those that are dead: the pool then asks for new ones itself. What was"
     " used up for the day is allowed again at midnight UTC, or by a greater `max_size`.",
+    "provisioner_failing": "See to what makes the sessions (`[pool.provisioner]`): it is asked"
+    " again by itself, after a minute at the latest.",
+    "units_withheld": "Let those that drain work again (`tidegate sessions clear`); a suspect is"
+    " tried once a minute, and `tidegate sessions test` tries it now.",
     "leases_unrenewed": "Start the gateway again, or wait: the leases end by themselves"
     " (`tidegate leases list` names them).",
     "queue_full": "See who waits (`tidegate queue list`); add sessions, or bound what one key may"

@@ -9,6 +9,7 @@ while: a hook by itself, for up to a minute (`provisioners/hook.py`).
 """
 
 import asyncio
+from datetime import datetime, timedelta
 
 from contracts.base import Failed, SessionId
 from contracts.pool import AddSessions, Done, SessionStatus
@@ -43,6 +44,8 @@ from services.pool.store import CredentialStore, PoolLedger
 _TOLD = 5
 _PAUSE_S = 0.5
 _SWEEP_EVERY_S = 10.0
+_HOPED_FOR = timedelta(minutes=2)
+"""For so long whoever fails to make sessions counts as about to: it is asked again meanwhile."""
 _LOOKED_AT_ONCE = 1000
 """Sessions that a sweep looks at before it lets others have their turn."""
 
@@ -75,6 +78,8 @@ class SessionKeeper:
         self._supplanted = False
         """Another kind was written, and it is not looked yet for sessions that were generated."""
         self._complaint = ""
+        self._failing_since: datetime | None = None
+        """When asking for sessions failed first, if it still does."""
 
     def begin_term(self, missing: str) -> None:
         """Start a term that lacks what is `missing`."""
@@ -136,11 +141,23 @@ class SessionKeeper:
             while lacking := await self._fetch_lacking():
                 await self._add_sessions(lacking)
         except (ProvisionError, CredentialsUnavailableError) as error:
-            self._log_complaint(str(error), "no_sessions_made")
-            # A pool that has none yet waits for it; one that is used up has nothing to wait for.
-            self._ledger.state.note_supply(empty=self._ledger.state.size > 0)
-            self.missing = "" if self._ledger.state.standing[SessionStatus.ACTIVE] else str(error)
+            self._note_failure(error)
+            return
+        self._failing_since, self._ledger.supply_trouble = None, ""
         self._ledger.state.note_supply(growing=False)
+
+    def _note_failure(self, error: Exception) -> None:
+        """Say why there are none. One that failed just now may be back before anybody gives up."""
+        state, now = self._ledger.state, self._committer.log_now()
+        self._log_complaint(str(error), "no_sessions_made")
+        self._ledger.supply_trouble = str(error)
+        self._failing_since = self._failing_since or now
+        growth = growth_of(state, now)
+        hoped = self._may_ask(growth) and growth.wanted > 0
+        hoped = hoped and now - self._failing_since < _HOPED_FOR
+        # A pool that has none yet waits for it; one that is used up has nothing to wait for.
+        state.note_supply(empty=state.size > 0 and not hoped, growing=hoped)
+        self.missing = "" if state.standing[SessionStatus.ACTIVE] else str(error)
 
     def _demo_is_to_come(self) -> bool:
         """Tell whether sessions are made up once the log says that the servers are the demo's."""

@@ -58,8 +58,9 @@ class PoolLedger:
     def __init__(self) -> None:
         """Start at the log's beginning."""
         self.state = Pool()
-        self.policy_trouble = self.snapshot_trouble = ""
-        """Why the configured policy is not in force, and why no snapshot was made when due."""
+        self.policy_trouble = self.snapshot_trouble = self.supply_trouble = ""
+        """Why the configured policy is not in force, why no snapshot was made when due, and why
+        whoever makes sessions made none."""
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
         """Take one envelope of the subject into the state."""

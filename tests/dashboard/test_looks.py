@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.dashboard.site import PAGES, Site
+from tests.dashboard.site import PAGES, Site, axe_findings, overflow_of
 
 _WITHIN = """(links) => links.every((link) => {
   const box = link.getBoundingClientRect();
@@ -58,6 +58,49 @@ def test_menu_closes_when_a_page_is_chosen(site: Site) -> None:
 
     expect(tab.get_by_role("heading", level=1)).to_have_text("Servers")
     expect(tab.locator(".nav")).to_be_hidden()
+
+
+DIALOGS = {
+    "sessions?add=1": [],
+    "servers?add=1": [],
+    "servers/one": ["Remove"],
+    "keys?add=1": [],
+    "keys": ["operator", "Rotate"],
+    "servers": ["Measure"],
+    "overview": ["Keyboard"],
+}
+"""What leads to a dialog: an address, and buttons to press."""
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+@pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "zh")])
+def test_dialog_is_within_bounds_and_axe_finds_nothing(
+    site: Site, name: str, theme: str, language: str
+) -> None:
+    tab = site.sign_in(name)
+    for button in DIALOGS[name]:
+        tab.get_by_role("button", name=button, exact=True).click()
+    tab.locator("dialog").wait_for()
+    site.turn_to(tab, theme, language)
+    beyond = {}
+    for width in (390, 768, 1440):
+        tab.set_viewport_size({"width": width, "height": 844})
+        tab.wait_for_timeout(150)
+        beyond[width] = overflow_of(tab)
+
+    assert beyond == {390: [], 768: [], 1440: []}
+    assert axe_findings(tab) == []
+
+
+def test_menu_of_a_phone_and_what_a_viewer_sees_have_no_findings(site: Site) -> None:
+    key = site.stack.api("/api/keys", "POST", json={"name": "looks", "scope": "viewer"})["key"]
+    tab = site.sign_in("sql", key)
+    findings = axe_findings(tab)
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.locator("button.menu").click()
+
+    assert findings + axe_findings(tab) == []
+    assert overflow_of(tab) == []
 
 
 def test_what_is_told_stands_above_an_open_dialog(site: Site) -> None:

@@ -135,9 +135,7 @@ def session_findings(
         yield short("sessions", "sessions_short", summary)
     else:
         yield fine("sessions", summary)
-    if reply.growth_held:
-        places = count_phrase(reply.places, "holds a place", "hold places")
-        yield wrong("sessions", "growth_held", f"{places}; {reply.growth_held}")
+    yield from _growth_findings(reply)
     if reply.policy_trouble:
         yield wrong("configuration", "policy_refused", reply.policy_trouble)
     open_leases = count_phrase(reply.open_leases, "open lease")
@@ -148,6 +146,20 @@ def session_findings(
         waiting = count_phrase(reply.waiting, "request waits", "requests wait")
         message = f"{waiting} for a session, {reply.queue_max:,} may"
         yield wrong("pool", "queue_full", message)
+    yield from _unit_findings(reply)
+
+
+def _growth_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
+    """Say why sessions that are lacking are not made."""
+    if reply.growth_held:
+        places = count_phrase(reply.places, "holds a place", "hold places")
+        yield wrong("sessions", "growth_held", f"{places}; {reply.growth_held}")
+    if reply.supply_trouble:
+        yield wrong("sessions", "provisioner_failing", reply.supply_trouble)
+
+
+def _unit_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
+    """Say what keeps units, or sessions, from whoever asks for them."""
     overview = reply.overview
     if overview is not None and overview.unrenewed_until is not None:
         held = count_phrase(overview.unrenewed_leases, "lease", "leases")
@@ -158,5 +170,12 @@ def session_findings(
         )
         yield note("pool", "leases_unrenewed", message)
     for service_type, units in reply.remaining.items():
-        if units == 0 and reply.sessions_active:
+        withheld = reply.withheld.get(service_type, 0)
+        if units == 0 and withheld:
+            left = count_phrase(
+                withheld, f"unit of {service_type} is", f"units of {service_type} are"
+            )
+            message = f"{left} left today, of sessions that drain or are suspect alone"
+            yield note("sessions", "units_withheld", message)
+        elif units == 0 and reply.sessions_active:
             yield note("sessions", "quota_used_up", f"no unit of {service_type} is left today")

@@ -24,4 +24,5 @@ def answer_of(
         unwritable_s=writer.unwritable_s,
         policy_trouble=ledger.policy_trouble,
         snapshot_trouble=ledger.snapshot_trouble,
+        supply_trouble=ledger.supply_trouble,
     )

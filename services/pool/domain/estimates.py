@@ -23,6 +23,10 @@ _ENDS_MIN = 10
 """Of so many ends of a type it can be told how long its exchanges last."""
 
 
+_LOOKED_AT = 64
+"""Sessions by which it is told whether types share theirs."""
+
+
 def told_of(state: Pool, wait: Wait, now: datetime) -> Waiting:
     """Say where a request stands, and how long it will take as far as can be told."""
     position = state.line.position_of(wait, now)
@@ -61,7 +65,7 @@ def _eta_s(state: Pool, wait: Wait, position: int, now: datetime) -> float | Non
         forecast = state.line.forecasts.get(service_type)
         if forecast is None or not (
             forecast.made_at <= now < forecast.made_at + FORECAST_FOR
-            and (forecast.complete or position < len(forecast.moments) * forecast.each)
+            and (forecast.complete or forecast.places_before(position) < len(forecast.moments))
         ):
             forecast = _forecast_of(state, service_type, units, now)
         if (seconds := forecast.seconds_until(position, now)) is not None:
@@ -74,10 +78,7 @@ def _eta_s(state: Pool, wait: Wait, position: int, now: datetime) -> float | Non
 
 
 def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: datetime) -> Forecast:
-    """Play forward what keeps those sessions that can serve a type, and keep what comes of it.
-
-    Leases of other types count where nobody waits for those: else their places go to these.
-    """
+    """Play forward what keeps those sessions that can serve a type, and keep what comes of it."""
     index, line = state.index_at(now), state.line
     each = max(1, ceil(len(state.opened) / PLAYED_MAX))
     sorted_durations = {name: sorted(seconds) for name, seconds in line.durations.items()}
@@ -97,17 +98,37 @@ def _forecast_of(state: Pool, service_type: ServiceType, units: int, now: dateti
             durations=sorted_durations.get(lease.service_type, durations),
         )
         for lease in islice(state.opened.values(), 0, None, each)
-        if lease.service_type == service_type or lease.service_type not in line.lanes
         if serves(lease.session)
     ]
+    share = _share_of(state, service_type, now)
     recoveries = [
         ((wakes_at - now).total_seconds(), session.account)
         for session_id, wakes_at in index.wakes.items()
         if serves(session := state.sessions[session_id]) and not session.open_leases
     ]
-    ahead = min(2 * line.lanes[service_type].waiting // each + 64, AHEAD_MAX)
+    ahead = min(int(2 * line.lanes[service_type].waiting / share / each) + 64, AHEAD_MAX)
     moments, complete = play_forward(running, recoveries, durations, left, units, ahead)
-    forecast = Forecast(now, moments, complete, each)
+    forecast = Forecast(now, moments, complete, each, share)
     line.forecasts = {name: kept for name, kept in line.forecasts.items() if name in line.lanes}
     line.forecasts[service_type] = forecast
     return forecast
+
+
+def _share_of(state: Pool, service_type: ServiceType, now: datetime) -> float:
+    """Tell which part of the places that could serve a type it gets: they take turns by keys.
+
+    As far as the sessions at work have units of the other types that are waited for: some of them
+    are looked at.
+    """
+    index, lanes = state.index_at(now), state.line.lanes
+    if len(lanes) == 1:
+        return 1.0
+    sessions = [lease.session for lease in islice(state.opened.values(), _LOOKED_AT)]
+    own = [one for one in sessions if index.units_left_of(one, service_type) > 0]
+    turns = float(len(lanes[service_type].by_key)) or 1.0
+    rivals = 0.0
+    for name, others in lanes.items():
+        if name != service_type and own:
+            shared = sum(index.units_left_of(one, name) > 0 for one in own) / len(own)
+            rivals += len(others.by_key) * shared
+    return turns / (turns + rivals)

@@ -48,6 +48,9 @@ def pool_status(
         places=state.places,
         growth_held=state.upkeep.held_message(),
         remaining={name: index.units_left(name) for name in policy.daily_limits},
+        withheld={
+            name: units for name in policy.daily_limits if (units := index.units_withheld(name))
+        },
         refused_since=state.evidence.refused_at,
         sessions=[
             _session_view(state, index, session, now)

@@ -281,3 +281,33 @@ async def test_of_what_retired_long_ago_the_name_alone_is_kept(
             SessionsForgotten(session_ids=[answer.session_id])
         ]
         assert not (await audit_log(nats_client)).violations
+
+
+async def test_a_hook_that_fails_just_now_counts_as_about_to_make_some(
+    nats_url: str, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool that is used up: hope for two minutes, here for none of them in the end."""
+    wanted: list[int] = []
+
+    def answer_once(asked: dict[str, int]) -> object:
+        wanted.append(asked["wanted"])
+        return {"credentials": [{"credential": "one"}]} if len(wanted) == 1 else 500
+
+    async with (
+        hook(answer_once) as server,
+        pool(nats_url, lambda: hook_settings(server, 1)) as room,
+    ):
+        await room.leading()
+        await ask_images(nats_client, 2)
+        await until(lambda: bool(room.parts.ledger.supply_trouble))
+        (hoped,) = await ask_images(nats_client, 1)
+        said = await status(nats_client)
+        monkeypatch.setattr(keeping, "_HOPED_FOR", timedelta(0))
+        await until(lambda: room.parts.ledger.state.provisioner_empty)
+        (exhausted,) = await ask_images(nats_client, 1)
+
+    assert isinstance(hoped, Refused)
+    assert hoped.reason is Refusal.SATURATED
+    assert "expected" in said.supply_trouble
+    assert isinstance(exhausted, Refused)
+    assert exhausted.reason is Refusal.QUOTA_EXHAUSTED

@@ -200,3 +200,22 @@ def test_leases_that_no_gateway_renews_are_told_with_when_they_end() -> None:
             " the latest"
         ),
     )
+
+
+def test_units_of_sessions_that_may_not_work_are_not_used_up() -> None:
+    said = pool_said(remaining={IMAGE: 0}, withheld={IMAGE: 1})
+
+    assert needed(said, balancer_said()) == [
+        (
+            "units_withheld",
+            "1 unit of image is left today, of sessions that drain or are suspect alone",
+        )
+    ]
+
+
+def test_whoever_makes_no_sessions_is_told_with_why() -> None:
+    said = pool_said(supply_trouble="http://hook: expected status 200, got 500")
+
+    assert needed(said, balancer_said()) == [
+        ("provisioner_failing", "http://hook: expected status 200, got 500")
+    ]

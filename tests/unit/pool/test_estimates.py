@@ -38,10 +38,15 @@ ServiceTime = Callable[[Random], float]
 
 
 def eta_of(
-    pool: Pool, request: str, *, service_type: ServiceType = IMAGE, seconds: float = 0
+    pool: Pool,
+    request: str,
+    *,
+    service_type: ServiceType = IMAGE,
+    key: str = "key-1",
+    seconds: float = 0,
 ) -> float | None:
     """Wait for a lease for an hour, and hear how long it will take."""
-    wanted = lease_wanted(service_type, request, wait_ms=3_600_000)
+    wanted = lease_wanted(service_type, request, key_id=KeyId(key), wait_ms=3_600_000)
     answer = decide_lease(pool, wanted, after(seconds)).answer
     assert isinstance(answer, Waiting)
     return answer.eta_s
@@ -176,17 +181,38 @@ def test_a_session_that_cools_is_a_place_that_comes_free() -> None:
     assert told == [cools_s, cools_s + 1.0]
 
 
-def test_leases_of_another_type_count_while_nobody_waits_for_that() -> None:
+def test_types_that_share_their_sessions_take_turns_by_their_keys() -> None:
+    """One session; each exchange of it takes a second; two keys wait for a video besides."""
     limits = {IMAGE: 50, VIDEO: 50}
     pool = folded(policy_changed(session_concurrency=1, daily_limits=limits), session_added())
     end_exchanges(pool, *[1.0] * 10)
     grant(pool, request="video", service_type=VIDEO, now=after(0))
 
-    alone = eta_of(pool, "r1")
-    eta_of(pool, "v1", service_type=VIDEO)
-    later = eta_of(pool, "r1", seconds=2)
+    alone = [eta_of(pool, f"r{number}") for number in range(2)]
+    for key in ("a", "b"):
+        eta_of(pool, f"v{key}", service_type=VIDEO, key=key)
+    beside = [eta_of(pool, f"r{number}", seconds=0.5) for number in range(2)]
+    later = [eta_of(pool, f"r{number}", seconds=1.0) for number in range(2)]
 
-    assert (alone, later) == (1.0, 43_198.0)
+    assert alone == [1.0, 2.0]
+    assert beside == [0.5, 1.5], "as it was told a moment ago"
+    assert later == [2.0, 5.0]
+
+
+def test_types_that_have_sessions_of_their_own_do_not_wait_for_each_other() -> None:
+    pool = folded(
+        policy_changed(session_concurrency=1, daily_limits={IMAGE: 50, VIDEO: 50}),
+        session_added("images", limits={VIDEO: 0}),
+        session_added("videos", limits={IMAGE: 0}),
+    )
+    end_exchanges(pool, *[1.0] * 10)
+    grant(pool, request="image", now=after(0))
+    grant(pool, request="video", service_type=VIDEO, now=after(0))
+    eta_of(pool, "v1", service_type=VIDEO)
+
+    told = [eta_of(pool, f"r{number}") for number in range(2)]
+
+    assert told == [1.0, 2.0]
 
 
 def test_of_very_many_places_some_are_played(monkeypatch: pytest.MonkeyPatch) -> None:

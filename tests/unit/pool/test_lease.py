@@ -265,13 +265,13 @@ def test_no_bound_on_concurrency_lets_one_session_do_it_all() -> None:
     assert refusal(pool, IMAGE, "r10").reason is Refusal.QUOTA_EXHAUSTED
 
 
-def test_a_cooling_pool_is_saturated_for_at_most_half_a_minute() -> None:
+def test_a_pool_that_cools_is_saturated_until_the_first_is_back() -> None:
     cooled = SessionCooled(session_id=SessionId("one"), until=after(50), reason="rate_limited")
     pool = folded(session_added(), cooled)
 
     answer = refusal(pool)
 
-    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 30.0)
+    assert (answer.reason, answer.retry_after_s) == (Refusal.SATURATED, 50.0)
     assert grant(pool, IMAGE, "r2", now=after(50))
 
 

@@ -5,8 +5,15 @@ from msgspec.structs import replace
 
 from contracts.base import ServerId
 from contracts.events import AnyEvent
-from contracts.pool import CredentialsRefused, GrowthHeld, Refusal, Refused, SessionStatus
-from services.pool.domain import Pool, decide_growth, decide_lease, growth_of
+from contracts.pool import (
+    CredentialsRefused,
+    GrowthHeld,
+    PoolStatus,
+    Refusal,
+    Refused,
+    SessionStatus,
+)
+from services.pool.domain import Pool, decide_growth, decide_lease, growth_of, pool_status
 from services.pool.domain.evolve.fold import evolve
 from tests.unit.pool.builders import (
     AVATAR,
@@ -197,3 +204,22 @@ def test_a_call_that_has_tried_whatever_is_free_is_told_so() -> None:
         "no session with a unit of avatar left is free but the 2 sessions that this call has tried"
         " already"
     )
+
+
+def test_a_pool_whose_first_sessions_are_to_come_is_not_busy() -> None:
+    pool = folded()
+    pool.note_supply(growing=True)
+
+    answer = avatar_refusal(pool)
+
+    assert (answer.reason, answer.why) == (Refusal.SATURATED, "the pool has no session yet")
+
+
+def test_what_drains_and_what_is_suspect_has_units_that_are_withheld() -> None:
+    pool = folded(*map(session_added, ("one", "two", "three")), under_suspicion("two"))
+    evolve(pool, with_status("three", SessionStatus.DRAINING), NOON, 2)
+    pool.commit()
+
+    status = pool_status(pool, PoolStatus(), NOON, 1, 1)
+
+    assert (status.remaining[AVATAR], status.withheld[AVATAR]) == (1, 2)

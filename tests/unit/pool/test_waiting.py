@@ -49,6 +49,7 @@ from tests.unit.pool.builders import (
     AVATAR,
     IMAGE,
     NOON,
+    VIDEO,
     after,
     cancel,
     folded,
@@ -472,6 +473,43 @@ def test_an_operator_drops_waits() -> None:
         items=[WaitEnd(lease_id=lease_named("r1"), reason="dropped")], by="ops"
     )
     assert "operator" in ask_to_wait(pool, "r1", seconds=3).wait
+
+
+def test_a_type_that_few_wait_for_does_not_wait_for_all_of_another() -> None:
+    """One session: each time it is free another is served, of 12 images of one key or one video."""
+    limits = {IMAGE: 100, VIDEO: 100}
+    pool = folded(policy_changed(session_concurrency=1, daily_limits=limits), session_added())
+    granted = grant(pool, request="busy")
+    for number in range(12):
+        ask_to_wait(pool, f"r{number}", key="greedy")
+    wanted = lease_wanted(VIDEO, "video", key_id=KeyId("modest"), wait_ms=MINUTE_MS)
+    decide_lease(pool, wanted, after(0))
+    served = []
+    for seconds in range(1, 5):
+        decide_end(pool, usage(granted), after(seconds))
+        (one,) = serve_line(pool, seconds)
+        granted = one.granted
+        served.append(granted.lease_id.partition(".")[0])
+
+    assert "video" in served[:2]
+
+
+def test_types_get_turns_by_the_keys_that_wait_for_them() -> None:
+    limits = {IMAGE: 1000, VIDEO: 1000}
+    pool = folded(policy_changed(session_concurrency=1, daily_limits=limits), session_added())
+    granted = grant(pool, request="busy")
+    for number in range(90):
+        ask_to_wait(pool, f"r{number}", key=f"key-{number % 3}")
+        wanted = lease_wanted(VIDEO, f"v{number}", key_id=KeyId("one"), wait_ms=MINUTE_MS)
+        decide_lease(pool, wanted, after(0))
+    served = Counter[str]()
+    for number in range(80):
+        decide_end(pool, usage(granted), after(number / 100))
+        (one,) = serve_line(pool, number / 100)
+        granted = one.granted
+        served[granted.lease_id[0]] += 1
+
+    assert served == {"r": 60, "v": 20}
 
 
 def test_how_long_it_takes_is_told_by_how_long_exchanges_lasted() -> None:

@@ -167,8 +167,9 @@ async def list_requests(
         "outcome": outcome,
         "since": _parse_moment("since", since),
         "until": _parse_moment("until", until),
-        "ended_since": _parse_moment("ended_since", ended_since),
     }
+    if ended_since:  # analytics of an earlier version does not know it
+        wanted["ended_since"] = _parse_moment("ended_since", ended_since)
     rows = await doors.named_query(
         "requests",
         **wanted,
@@ -212,7 +213,7 @@ def _as_row(row: FigureRow) -> ListedRequest:
             "status": row["status"] or 0,
             "session_label": row.get("session_label") or "",
             "latency_ms": row["latency_ms"],
-            "count": row["count"],
+            "count": row.get("count") or 1,
             "waited_ms": row["waited_ms"],
             "attempts": row["attempts"] or 0,
             "units": row["units"] or 0,

@@ -65,7 +65,9 @@ def _refusal_by_standing(draft: Draft, index: Index, requested: SessionRequested
         # At once, whatever a provisioner is about to bring: what is refused now is refused.
         return refusal_for(Refusal.CREDENTIALS_EXHAUSTED, _trial_comes_s(draft, index, requested))
     if pool.growing or not (pool.size or pool.provisioner_empty):
-        return refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
+        saturated = refusal_for(Refusal.SATURATED, _RETRY_S_MIN)
+        why = "" if pool.size else "the pool has no session yet"
+        return msgspec.structs.replace(saturated, why=why)
     if not pool.size or pool.all_barred:
         exhausted = refusal_for(Refusal.CREDENTIALS_EXHAUSTED)
         return msgspec.structs.replace(exhausted, why=_why_none_works(pool))
@@ -95,7 +97,10 @@ def _refusal_by_units(draft: Draft, index: Index, requested: SessionRequested) -
         ):
             return _refusal_by_tries(requested)
         freed = index.deadlines.first_deadline()
-        soonest = min(_seconds_until(now, freed, index.next_waking()), _RETRY_S_MAX)
+        soonest = _seconds_until(now, freed, index.next_waking())
+        # Whatever runs may end at any moment; with nothing that runs the moment is known.
+        if freed is not None:
+            soonest = min(soonest, _RETRY_S_MAX)
         return refusal_for(Refusal.SATURATED, max(soonest, _RETRY_S_MIN))
     # Reserved units may come back with an end, at the latest by the first deadline.
     deadline, reset = index.deadlines.earliest_of(requested.service_type), index.next_reset()

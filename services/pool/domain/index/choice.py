@@ -23,6 +23,7 @@ from services.pool.domain.index.places import Places, group_with
 from services.pool.domain.index.shelves import (
     COUNTABLE,
     SUSPECTS,
+    WITHHELD,
     Placing,
     Shelf,
     ShelfKind,
@@ -161,6 +162,11 @@ class Index:
     def accounts_having(self, service_type: ServiceType) -> int:
         """Count the accounts that have an unreserved unit today, and a countable session."""
         return sum(shelf.accounts for shelf in self.countable_shelves(service_type))
+
+    def units_withheld(self, service_type: ServiceType) -> int:
+        """Sum what those groups have left that drain or are suspect."""
+        shelves = self.countable_shelves(service_type, WITHHELD)
+        return sum(left * len(level) for shelf in shelves for left, level in shelf.levels.items())
 
     def suspects_having(self, service_type: ServiceType) -> int:
         """Count the groups of suspects, one an account as a rule, that have a unit left today."""

@@ -40,6 +40,7 @@ class ShelfKind(IntEnum):
 COUNTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.RESTING})
 """Whose units the pool has left today."""
 SUSPECTS = frozenset({ShelfKind.TRIAL, ShelfKind.SUSPECT})
+WITHHELD = SUSPECTS | {ShelfKind.DRAINING}
 GRANTABLE = frozenset({ShelfKind.FREE, ShelfKind.DOUBTFUL, ShelfKind.TRIAL})
 TRIALS_FIRST = (ShelfKind.TRIAL, ShelfKind.FREE, ShelfKind.DOUBTFUL)
 NO_TRIALS = (ShelfKind.FREE, ShelfKind.DOUBTFUL)

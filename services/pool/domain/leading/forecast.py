@@ -43,10 +43,16 @@ class Forecast(msgspec.Struct, frozen=True):
     """No more will: the units are used up by then."""
     each: int = 1
     """Of so many places one was played, where there are very many."""
+    share: float = 1.0
+    """Of the places that come free; the others are had by those who wait for other types."""
+
+    def places_before(self, position: int) -> int:
+        """Tell how many of the places played come free before theirs who stands there."""
+        return int(((position + 1) / self.share - 1) / self.each + 1e-9)
 
     def seconds_until(self, position: int, now: datetime) -> float | None:
         """Tell how long until whoever so many stand before has a place; None: not by an end."""
-        before = position // self.each
+        before = self.places_before(position)
         if before < len(self.moments):
             moment = self.moments[before]
         elif self.complete:

@@ -8,13 +8,13 @@ the last turn: it has saved nothing up, and owes nothing. (Waldspurger, Weihl: S
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
 import msgspec
 
-from contracts.base import KeyId, LeaseId
+from contracts.base import KeyId, LeaseId, ServiceType
 
 _SPARE = 64
 _STRIDE = 2**20
@@ -108,3 +108,31 @@ class Lanes:
             orders = self.by_key[key_id].orders
             if at + 1 < len(orders):
                 heappush(heap, (passed + strides[lease_id], orders[at + 1], at + 1, key_id))
+
+
+class TypeTurns:
+    """Whose turn it is among the service types: they may share the sessions that come free.
+
+    Each gets turns by the number of keys that wait for it, so that none waits for all of another.
+    """
+
+    __slots__ = ("_last_pass", "_passes")
+
+    def __init__(self) -> None:
+        """No type is waited for."""
+        self._passes: dict[ServiceType, int] = {}
+        self._last_pass = 0
+        """Of the type that had its turn last; where one begins that nobody waited for."""
+
+    def keep_types(self, types: Collection[ServiceType]) -> None:
+        """Forget those that nobody waits for."""
+        self._passes = {name: self._passes.get(name, self._last_pass) for name in types}
+
+    def next_type(self, among: Collection[ServiceType]) -> ServiceType:
+        """Name the one of these that has had the least."""
+        return min(among, key=lambda name: (self._passes[name], name))
+
+    def note_turn(self, name: ServiceType, keys: int) -> None:
+        """Know that one of so many keys that wait for this type was served."""
+        self._last_pass = self._passes[name]
+        self._passes[name] += _STRIDE // max(keys, 1)

@@ -14,7 +14,7 @@ from contracts.base import GatewayId, KeyId, LeaseId, ServiceType, SessionId
 from contracts.pool import SessionRequested
 from services.pool.domain.index.choice import Index
 from services.pool.domain.leading.forecast import Forecast
-from services.pool.domain.leading.lanes import Lanes, Order, stride_of
+from services.pool.domain.leading.lanes import Lanes, Order, TypeTurns, stride_of
 
 _POSITIONS_FOR = timedelta(seconds=1)
 """How long positions are told that were counted once."""
@@ -77,6 +77,7 @@ class WaitingLine:
         self.young: dict[LeaseId, None] = {}
         """Of these nothing is journalled yet; the first came first."""
         self.lanes: dict[ServiceType, Lanes] = {}
+        self.turns = TypeTurns()
         self.counts: Counter[KeyId] = Counter()
         """How many of each key wait."""
         self.began_at: datetime | None = None

@@ -1,6 +1,6 @@
 """Whoever waits and can be served is granted its lease, before any new command is decided."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 
 import msgspec
@@ -30,12 +30,25 @@ class Served(msgspec.Struct, frozen=True):
 def serve_waiting(state: Pool, now: datetime) -> Iterator[Served]:
     """Grant leases to those who wait, one after the other, as long as anything is free.
 
-    Whoever stops before the end is asked again by `is_due`.
+    Service types take turns. Whoever stops before the end is asked again by `is_due`.
     """
     line = state.line
     index = state.index_at(now)
-    for service_type in [*line.lanes]:
-        yield from _serve_type(state, index, service_type, now)
+    line.turns.keep_types(line.lanes)
+    searches = {name: _serve_type(state, index, name, now) for name in line.lanes}
+    try:
+        while searches:
+            service_type = line.turns.next_type(searches)
+            keys = len(line.lanes[service_type].by_key) if service_type in line.lanes else 0
+            served = next(searches[service_type], None)
+            if served is None:
+                del searches[service_type]
+                continue
+            line.turns.note_turn(service_type, keys)
+            yield served
+    finally:
+        for search in searches.values():
+            search.close()
     line.note_served(index)
 
 
@@ -46,12 +59,14 @@ def is_due(state: Pool, now: datetime) -> bool:
 
 def _serve_type(
     state: Pool, index: Index, service_type: ServiceType, now: datetime
-) -> Iterator[Served]:
+) -> Generator[Served, None, None]:
     """Serve one type: the key of the least pass first, whoever cannot be served is overtaken.
 
     A key of which nobody is heard has no turn before it is heard again.
     """
-    lanes = state.line.lanes[service_type]
+    lanes = state.line.lanes.get(service_type)
+    if lanes is None:
+        return
     search = _Search(state, index, service_type, now)
     overtaken: list[KeyId] = []
     try:
