@@ -62,6 +62,7 @@ FindingCode = Literal[
     "provisioner_failing",
     "leases_unrenewed",
     "units_withheld",
+    "leases_unrenewed",
     "queue_full",
     "quota_used_up",
     "no_servers",

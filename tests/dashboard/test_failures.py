@@ -31,6 +31,7 @@ def test_failures_of_the_overview_are_those_that_their_list_has(site: Site) -> N
     expect(tab.locator(".grid-foot .calls")).to_have_text("4 calls in all")
     expect(tab.locator("tr[data-row]")).to_have_count(1)
     expect(tab.locator(".counted")).to_contain_text("429 rate_limit_exceeded bounded")
+    stack.environment["TIDEGATE_PORT"] = str(stack.ports["gateway"])
     told = stack.tidegate("requests", "--code", "any", "--count").stdout
 
     assert "4 calls in all" in told

@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
     made.add_argument("--ways", nargs="+", choices=[*Way], default=[*Way])
     made.add_argument("--strategies", nargs="+", choices=[*STRATEGIES], default=[*STRATEGIES])
     made.add_argument("--servers", nargs="+", type=int, choices=_SERVERS, default=_SERVERS)
-    made.add_argument("--minutes", type=float, default=15.0, help="no cell begins later")
+    made.add_argument("--minutes", type=float, default=30.0, help="no cell begins later")
     made.add_argument("--out", type=Path, help="folder for what is made: logs and the table")
     return made.parse_args()
 

@@ -159,7 +159,9 @@ def bound_breaks(cell: Cell, course: Course, found: Figures) -> Iterator[str]:
     if found.after > found.periods:
         yield f"{found.after} units lost after it went out, and it was tried {found.periods} times"
     goes_out = manner.goes_out if cell.servers > 1 else manner.goes_out_alone
-    if goes_out and found.out_s is None:
+    # A strategy that goes by time leaves alone who failed: fewer failures than eject are no break.
+    left_alone = manner.fault is not None and manner.costs_units and found.lost < limit
+    if goes_out and found.out_s is None and not left_alone:
         yield f"never ejected, in {found.calls} calls"
     if not goes_out and found.out_s is not None:
         yield f"went out: {found.reason}"

@@ -15,7 +15,8 @@ def _answer_text(request: Record) -> str:
 
 
 def _latency_text(request: Record) -> str:
-    return f"{request['latency_ms']:.0f}"
+    """Write after how long a server had answered."""
+    return f"{request['latency_ms']:.0f} ms"
 
 
 # What one looks for stands first: the others give way where a terminal is narrow.
@@ -23,7 +24,7 @@ _COLUMNS = (
     ListedColumn("request_id"),
     ListedColumn("status", text=_answer_text),
     ListedColumn("server", lambda request: request.get("server_id")),
-    ListedColumn("ms", lambda request: request.get("latency_ms"), _latency_text, right=True),
+    ListedColumn("after", lambda request: request.get("latency_ms"), _latency_text, right=True),
     listing.moment_column("at", "at"),
     ListedColumn("service_type"),
     ListedColumn("key_name", short=True),
