@@ -60,7 +60,6 @@ FindingCode = Literal[
     "service_unserved",
     "growth_held",
     "provisioner_failing",
-    "leases_unrenewed",
     "units_withheld",
     "leases_unrenewed",
     "queue_full",
