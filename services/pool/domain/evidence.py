@@ -7,6 +7,7 @@ backend lacks says nothing of an account. All of it follows from the events alon
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -37,6 +38,13 @@ class KeyPlace(msgspec.Struct, frozen=True):
     def of_all_keys(self) -> "KeyPlace":
         """The same for whichever key: what succeeded here shows what is served."""
         return KeyPlace(KeyId(""), self.service_type, self.server_id)
+
+
+@lru_cache(4096)
+def place_names(key_id: KeyId, service_type: ServiceType, server_id: ServerId) -> tuple[str, str]:
+    """Name a key's place, and the same for whichever key: every request asks for both."""
+    place = KeyPlace(key_id, service_type, server_id)
+    return place.name, place.of_all_keys.name
 
 
 def place_of(usage: UsageRecorded) -> KeyPlace | None:

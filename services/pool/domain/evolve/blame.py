@@ -15,6 +15,7 @@ from services.pool.domain.evidence import (
     Charge,
     Evidence,
     KeySuccess,
+    place_names,
     place_of,
 )
 from services.pool.domain.index.choice import SUSPICION
@@ -34,10 +35,9 @@ def note_success(state: Pool, session: Session, event: UsageRecorded) -> None:
     note_standing(state)
     if session.failures or session.doubts:
         clear_doubts(state, session)
-    place = place_of(event)
-    if place is None:
+    if not event.key_id or not event.attempts:
         return
-    for name in (place.name, place.of_all_keys.name):
+    for name in place_names(event.key_id, event.service_type, event.attempts[-1].server_id):
         noted = evidence.successes.get(name)
         # Every request comes through here: one session more teaches nothing for a while.
         if (
