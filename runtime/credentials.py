@@ -36,6 +36,8 @@ _HOUR_MAX = 23
 _SAYABLE = re.compile(r"[\x21-\x7e]{1,4096}")
 """What may stand behind `Bearer ` in a header: no blanks, no control characters."""
 _COOKIES = re.compile(r"(?i)(?:set-)?cookie:|[a-z_][a-z0-9_.-]*=[^=]|.*;")
+_NO_SECRET = re.compile(r"(?i)null|true|false|[-+.\d]{1,11}|session_?ids?|credentials?")
+"""Scalars of JSON, and headings: a line that has nothing else is no credential."""
 _BOM = "\ufeff"
 _PROXY = re.compile(r"(?i)[a-z][a-z0-9+.-]*://")
 """How a proxy before an account begins; an `@` behind anything else is part of the account."""
@@ -164,8 +166,7 @@ def credentials_in(
 ) -> Iterator[tuple[int, Credential | WrongCredential]]:
     """Read a file, a credential or a JSON object a line: each line's number, and what it is.
 
-    Blank lines and those that begin with `#` are passed
-    over. `defaults` hold for lines that say nothing of their own.
+    Blank lines and those that begin with `#` are passed over. `defaults` hold for silent lines.
     """
     for number, raw in enumerate(data.split(b"\n"), 1):
         try:
@@ -202,6 +203,8 @@ def _read_line(line: str) -> Any:
             return json.loads(line)
         except (ValueError, RecursionError):
             raise WrongCredentialError("expected a credential, or a JSON object") from None
+    if _NO_SECRET.fullmatch(line):
+        raise WrongCredentialError("expected a credential, not a heading or a JSON scalar")
     return {"credential": line}
 
 

@@ -259,7 +259,8 @@ class Done(Reply, frozen=True, kw_only=True, tag="done"):
     """An administrative command is in the log; `changed` names what it touched.
 
     `revived` are those of them that had been retired. `labelled` were added again, with another
-    label than they had. `refused` says of others why not.
+    label than they had; by that `joined` have entered an account, and of those in `restated` the
+    account has another tier or more units that are used. `refused` says of others why not.
     """
 
     changed: list[str] = []
@@ -267,6 +268,8 @@ class Done(Reply, frozen=True, kw_only=True, tag="done"):
     refused: dict[str, str] = {}
     """Sessions that were not added though the others were, and why."""
     labelled: list[str] = []
+    joined: list[str] = []
+    restated: list[str] = []
 
 
 PoolAdmin = AddSessions | ChangeSession | ReconcileLease | RecordCheck | DropWaits

@@ -45,6 +45,7 @@ FindingCode = Literal[
     "balancer_no_leader",
     "policy_refused",
     "snapshot_missing",
+    "snapshot_damaged",
     "standby_absent",
     "logins_refused",
     "no_active_session",
@@ -186,6 +187,8 @@ CURES: dict[FindingCode, str] = {
     " (`tidegate sessions change --tier`): until then the pool goes by the configuration before.",
     "snapshot_missing": "Give the machine more memory, or cure what the pool's log says of it:"
     " until then a pool process that begins reads more of the log than it need.",
+    "snapshot_damaged": "Look whether disk or memory of NATS's machine fail; the next snapshot is"
+    " made at a checkpoint, and until then a pool process that begins reads more of the log.",
     "standby_absent": "Run a second pool and a second balancer, if a restart of some seconds is"
     " too long.",
     "logins_refused": "Find out whether the accounts are gone or a server is wrong (`tidegate"

@@ -16,7 +16,12 @@ from tidegate.console.listing import ListOptions
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _BATCH = 1000
-_TOTALS = ("data", "changed", "added", "revived", "labelled")
+_TOTALS = ("data", "changed", "added", "revived", "labelled", "joined", "restated")
+_OF_THOSE_THERE = {
+    "labelled": "now called otherwise",
+    "joined": "entered an account, for good",
+    "restated": "with another tier, or more units used, in the account now",
+}
 _SESSIONS = typer.Argument(None, help="Ids of sessions, as `list` shows them.")
 _SERVER = typer.Option("", help="Id of the server to ask; by default one that can tell most.")
 
@@ -149,7 +154,7 @@ def _send_sessions(
             batch = good[start : start + _BATCH]
             answer = _post_batch([sessionfiles.as_session(item) for _, item in batch])
             for name in totals:
-                totals[name] += answer[name]
+                totals[name] += answer.get(name, [])
             refused += [(batch[item["line"] - 1][0], item["reason"]) for item in answer["refused"]]
             moved(len(batch))
     refused.sort()
@@ -160,12 +165,12 @@ def _send_sessions(
         output.print_text(f"{len(good)} of {len(lines)} sessions can be imported")
     else:
         output.print_text("\n".join(totals["changed"]) or "nothing new")
-        output.print_note(f"{len(totals['changed'])} of {len(lines)} sessions added or revived")
-        if totals["labelled"]:
-            renamed = count_phrase(
-                len(totals["labelled"]), "that was there is", "that were there are"
-            )
-            output.print_note(f"{renamed} called otherwise now")
+        count = len(totals["added"]) + len(totals["revived"])
+        output.print_note(f"{count} of {len(lines)} sessions added or revived")
+        for name, words in _OF_THOSE_THERE.items():
+            if totals[name]:
+                there = count_phrase(len(totals[name]), "that was there", "that were there")
+                output.print_note(f"{there} {words}")
     if refused:
         raise CommandError(f"{file}: of no use:\n  {sessionfiles.wrong_lines_text(refused)}")
 

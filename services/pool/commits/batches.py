@@ -53,19 +53,20 @@ class CommandKind(NamedTuple):
 
 def _admin_reply(answers: list[Any]) -> Reply:
     """Make one answer of the parts that a long command was cut into."""
-    changed: list[str] = []
-    revived: list[str] = []
-    refused: dict[str, str] = {}
-    labelled: list[str] = []
+    done = Done()
     for answer in answers:
         if not isinstance(answer, Done):
             failed: Reply = answer
             return failed
-        changed += answer.changed
-        revived += answer.revived
-        labelled += answer.labelled
-        refused |= answer.refused
-    return Done(changed=changed, revived=revived, labelled=labelled, refused=refused)
+        done = Done(
+            changed=done.changed + answer.changed,
+            revived=done.revived + answer.revived,
+            refused=done.refused | answer.refused,
+            labelled=done.labelled + answer.labelled,
+            joined=done.joined + answer.joined,
+            restated=done.restated + answer.restated,
+        )
+    return done
 
 
 LEASE = CommandKind(

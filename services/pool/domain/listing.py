@@ -25,7 +25,7 @@ from contracts.pool import (
 from contracts.pool.lists import LOOKED_MAX
 from services.pool.domain.records import Session
 from services.pool.domain.state import Pool
-from services.pool.domain.views import pool_status, session_status
+from services.pool.domain.views import pool_status, session_status, shown_reason
 
 ADDED = "added"
 _TEXTS = frozenset({"id", "status", "label", "region"})
@@ -93,19 +93,19 @@ def session_test(state: Pool, wanted: SessionFilter, now: datetime) -> Callable[
         own = labels.get(session.session_id, "")
         if label and own != label:
             return False
-        return not text or _mentions(session, own, text)
+        return not text or _mentions(session, own, text, now)
 
     return fits
 
 
-def _mentions(session: Session, label: str, text: str) -> bool:
+def _mentions(session: Session, label: str, text: str, now: datetime) -> bool:
     account = session.account
     said = (
         session.session_id,
         label,
         session.region,
         session.origin,
-        session.reason,
+        shown_reason(session, now),
         account.name,
         account.tier,
     )

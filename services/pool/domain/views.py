@@ -171,7 +171,7 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         limits={name: account.daily_limit(state.policy, name) for name in names},
         open_leases=session.open_leases,
         cooling_s=0.0 if cooling is None else max(0.0, (cooling - now).total_seconds()),
-        reason=session.reason or _doubt_text(session),
+        reason=shown_reason(session, now) or _doubt_text(session),
         origin=session.origin,
         created_at=session.created_at,
         last_used_at=state.used_at.get(session.session_id),
@@ -183,6 +183,14 @@ def _session_view(state: Pool, index: Index, session: Session, now: datetime) ->
         stale=session.status in _KEPT
         and is_stale(session.idle_since, state.policy.stale_threshold_s, now),
     )
+
+
+def shown_reason(session: Session, now: datetime) -> str:
+    """Say why a session stands as it does; a cool-down that is over is no reason any more."""
+    cooled = session.cooling_until is not None and session.cooling_until <= now
+    if cooled and session_status(session, now) is SessionStatus.ACTIVE:
+        return ""
+    return session.reason
 
 
 def _doubt_text(session: Session) -> str:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 def told(**made: list[str]) -> dict[str, Any]:
-    names = ("data", "changed", "added", "revived", "labelled", "refused")
+    names = ("data", "changed", "added", "revived", "labelled", "joined", "restated", "refused")
     nothing: dict[str, Any] = {name: [] for name in names}
     return nothing | made
 
@@ -51,6 +51,38 @@ async def test_good_sessions_are_added_and_the_others_named(staffed: Desk) -> No
     assert "[2].limits: " in error["message"]
     assert [one["line"] for one in error["refused"]] == [1, 2, 3]
     assert error["refused"][2]["reason"].startswith("limits: expected service types")
+
+
+async def test_one_session_said_in_two_ways_is_refused_by_its_entry(staffed: Desk) -> None:
+    one = {"credential": "said-in-two-ways", "account": "first"}
+    wanted = [one, {**one, "account": "second"}, one]
+
+    made = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
+    shown = await staffed.ask("GET", f"/api/sessions/{made['data'][0]}")
+
+    reason = "credential: it is the session of entry 1 again, said otherwise"
+    assert made["refused"] == [{"line": 2, "reason": reason}]
+    assert (len(made["added"]), shown["account"]) == (1, "first")
+
+
+async def test_one_that_is_there_is_changed_by_joining_an_account(staffed: Desk) -> None:
+    await staffed.ask("POST", "/api/sessions", 200, json={"credential": "it-joins"})
+    wanted = {"credential": "it-joins", "account": "shared", "used": {"image": 1}}
+
+    again = await staffed.ask("POST", "/api/sessions", 200, json=wanted)
+
+    ids = again["data"]
+    assert again == told(data=ids, changed=ids, joined=ids, restated=ids)
+
+
+async def test_shape_of_a_hooks_answer_is_refused_with_those_that_are_taken(staffed: Desk) -> None:
+    wanted = {"credentials": [{"credential": "topsecret"}]}
+
+    error = await staffed.refused("POST", "/api/sessions", 400, json=wanted)
+
+    assert error["param"] == "credentials"
+    assert error["message"].startswith("credentials: expected a session such as ")
+    assert error["message"].endswith(", or a list of sessions")
 
 
 async def test_adding_that_is_broken_off_says_how_far_it_came_and_goes_on(

@@ -66,6 +66,7 @@ async def test_a_session_is_called_something_where_operators_look(
     added = (await terminal.read("sessions", "import", str(file)))["added"]
 
     again = await terminal.read("sessions", "add", "-", "--label", "spare", stdin="hush-2\n")
+    joined = await terminal.type("sessions", "add", "-", "--account", "a", stdin="hush-2\n")
     changed = await terminal.read(
         "sessions", "change", added[0], "--label", "8", "--limit", "image=7"
     )
@@ -75,6 +76,8 @@ async def test_a_session_is_called_something_where_operators_look(
 
     assert (again["changed"], again["labelled"]) == ([], [added[1]])
     assert (changed["label"], changed["limits"]["image"]) == ("8", 7)
+    assert joined[1].split() == [added[1]]
+    assert "1 that was there entered an account, for good" in joined[2]
     assert [one["session_id"] for one in listed["data"]] == [added[1]]
     assert "spare" in shown
     assert f"{added[1]},spare," in table.read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.base import Failed, SessionId
+from contracts.base import AccountId, Failed, SessionId
 from contracts.pool import (
     AddSession,
     AddSessions,
@@ -115,3 +115,19 @@ def test_a_snapshot_keeps_them() -> None:
 
     assert canonical_json(again) == canonical_json(pool)
     assert again.labels == {ONE: "account 7"}
+
+
+def test_what_adding_again_changes_of_an_account_is_said() -> None:
+    """Joined once, counted upwards only; of one that is added anew that is not said apart."""
+    pool = folded(session_added(), session_added("two"))
+    items = [
+        AddSession(session_id=ONE, sealed=b"", account=AccountId("a"), used={IMAGE: 3}),
+        AddSession(session_id=SessionId("two"), sealed=b"", used={IMAGE: 2}),
+        AddSession(session_id=SessionId("new"), sealed=b"", account=AccountId("a")),
+    ]
+    command = AddSessions(items=items, by="me")
+
+    answer = decide_admin(pool, command, NOON).answer
+
+    assert answer == Done(changed=["new"], joined=["one"], restated=["one", "two"])
+    assert decide_admin(pool, command, NOON).answer == Done()

@@ -57,6 +57,10 @@ def test_file_names_regions_limits_and_skips_what_the_pool_had(tmp_path: Path) -
         (b'{"credential":"a","topsecret":1}', "line 1: expected only credential, region"),
         (b"\ntopsecret,two", "line 2: credential: expected one account"),
         (b"\xff\xfe", "line 1: expected UTF-8"),
+        (b"null", "line 1: expected a credential, not a heading or a JSON scalar"),
+        (b"#\ntrue", "line 2: expected a credential, not"),
+        (b"-12.5", "line 1: expected a credential, not"),
+        (b"sessionid\r\n", "line 1: expected a credential, not"),
     ],
 )
 def test_wrong_line_is_named_without_its_credential(

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from contracts.base import NUMBER_MAX, Failed, FailedCode, SessionId
 from contracts.pool import (
+    AccountChanged,
     AddSession,
     AddSessions,
     ChangeSession,
@@ -18,6 +19,7 @@ from contracts.pool import (
     SessionAdded,
     SessionChanged,
     SessionCooled,
+    SessionJoined,
     SessionLabelled,
     SessionRetired,
     SessionRevived,
@@ -120,18 +122,15 @@ def _add_sessions(draft: Draft, command: AddSessions, origin: str) -> Decision:
         _add_session(draft, item, command.by, origin)
         if item.label:
             _label_session(draft, item.session_id, item.label, command.by)
-    changed = [
-        str(event.session_id)
-        for event in draft.events
-        if isinstance(event, SessionAdded | SessionRevived)
-    ]
-    revived = [str(event.session_id) for event in draft.events if isinstance(event, SessionRevived)]
-    labelled = [
-        str(event.session_id)
-        for event in draft.events
-        if isinstance(event, SessionLabelled) and event.session_id not in changed
-    ]
-    done = Done(changed=changed, revived=revived, labelled=labelled, refused=refused)
+    changed = draft.sessions_of(SessionAdded, SessionRevived)
+    done = Done(
+        changed=changed,
+        revived=draft.sessions_of(SessionRevived),
+        labelled=draft.sessions_of(SessionLabelled, but=changed),
+        joined=draft.sessions_of(SessionJoined, but=changed),
+        restated=draft.sessions_of(AccountChanged, but=changed),
+        refused=refused,
+    )
     return Decision(draft.events, done)
 
 

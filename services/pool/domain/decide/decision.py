@@ -1,5 +1,6 @@
 """What deciding yields, and the one way in which a decision becomes state."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -38,3 +39,9 @@ class Draft(msgspec.Struct):
         # A usage tells what a gateway did, right or wrong. All else is our own doing: a grant above
         # the limit or a second end stops here, before it can reach the log.
         assert len(pool.violations) == noted or type(event) is UsageRecorded, pool.violations[-1]
+
+    def sessions_of(self, *kinds: type[Any], but: Collection[str] = ()) -> list[str]:
+        """Name the sessions that events of these kinds are about, `but` those."""
+        of_kinds = (event for event in self.events if isinstance(event, kinds))
+        named = (str(getattr(event, "session_id", "")) for event in of_kinds)
+        return [session_id for session_id in named if session_id not in but]

@@ -19,6 +19,7 @@ from services.gateway.routes.doors import Doors
 _ADDED_MAX = 10_000
 _TOLD_MAX = 5
 _BATCH_MAX = 200
+_SHAPES = 'expected a session such as {"credential": "…", "region": "us"}, or a list of sessions'
 
 
 class RefusedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +32,9 @@ class RefusedSession(msgspec.Struct, frozen=True, kw_only=True):
 class SessionsAdded(msgspec.Struct, frozen=True, kw_only=True):
     """The good ones in their order (`data`), what it made of them, and the others.
 
-    `changed` are those that are `added` and those that are `revived`; the rest was there. Of that
-    the `labelled` ones have another label now.
+    `changed` are those that are `added`, those that are `revived`, and of the rest, which was
+    there, those that `joined` an account, for good, and those in `restated`: their account has another
+    tier, or more units that are used. The `labelled` ones have another label now.
     """
 
     data: list[str]
@@ -40,6 +42,8 @@ class SessionsAdded(msgspec.Struct, frozen=True, kw_only=True):
     added: list[str]
     revived: list[str]
     labelled: list[str]
+    joined: list[str]
+    restated: list[str]
     refused: list[RefusedSession]
 
 
@@ -50,6 +54,9 @@ async def add_sessions(
     data: JSONBody[dict[str, Any] | list[Any]],
 ) -> SessionsAdded:
     """Seal each good credential here and hand it to the pool; adding one twice is harmless."""
+    if isinstance(data, dict) and "credentials" in data:
+        # What a hook answers, and not what is taken here.
+        raise GatewayError("invalid_request", f"credentials: {_SHAPES}", "credentials")
     wanted = data if isinstance(data, list) else [data]
     if not 1 <= len(wanted) <= _ADDED_MAX:
         message = f"body: expected 1 to {_ADDED_MAX} sessions, got {len(wanted)}"
@@ -60,7 +67,10 @@ async def add_sessions(
     for line, given in enumerate(wanted, 1):
         try:
             one = credential_of(given, services)
-            good[one.region_and_token] = line, one
+            first, before = good.setdefault(one.region_and_token, (line, one))
+            if one != before:
+                reason = f"credential: it is the session of entry {first} again, said otherwise"
+                refused.append(RefusedSession(line=line, reason=reason))
         except WrongCredentialError as error:
             refused.append(RefusedSession(line=line, reason=str(error)))
     if not good:
@@ -74,10 +84,12 @@ async def add_sessions(
         raise _none_is_good(refused, listed=isinstance(data, list))
     return SessionsAdded(
         data=done.named,
-        changed=done.changed,
+        changed=list(dict.fromkeys([*done.changed, *done.joined, *done.restated])),
         added=[one for one in done.changed if one not in done.revived],
         revived=sorted(done.revived),
         labelled=done.labelled,
+        joined=done.joined,
+        restated=done.restated,
         refused=refused,
     )
 
@@ -109,6 +121,10 @@ class _AddedBatches(NamedTuple):
     """Those that were not there before, or retired."""
     revived: set[str]
     labelled: list[str]
+    joined: list[str]
+    """Those that were there, and entered an account."""
+    restated: list[str]
+    """Those that were there, and of whose account something else is said now."""
 
     @property
     def named(self) -> list[str]:
@@ -121,11 +137,7 @@ async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> 
 
     Raises `GatewayError`, with how many of them are in the pool by then.
     """
-    asked: list[str] = []
-    refused: dict[str, str] = {}
-    changed: list[str] = []
-    revived: set[str] = set()
-    labelled: list[str] = []
+    batches = _AddedBatches([], {}, [], set(), [], [], [])
     for start in range(0, len(good), _BATCH_MAX):
         batch = good[start : start + _BATCH_MAX]
         try:
@@ -136,12 +148,14 @@ async def _add_batches(doors: Doors, good: Sequence[Credential], admin: Key) -> 
             if not start:
                 raise
             raise _broken_off(error, start, len(good)) from None
-        asked += [str(item.session_id) for item in items]
-        refused |= done.refused
-        changed += done.changed
-        revived |= set(done.revived)
-        labelled += done.labelled
-    return _AddedBatches(asked, refused, changed, revived, labelled)
+        batches.asked.extend(str(item.session_id) for item in items)
+        batches.refused.update(done.refused)
+        batches.changed.extend(done.changed)
+        batches.revived.update(done.revived)
+        batches.labelled.extend(done.labelled)
+        batches.joined.extend(done.joined)
+        batches.restated.extend(done.restated)
+    return batches
 
 
 def _broken_off(error: GatewayError, done: int, count: int) -> GatewayError:
