@@ -33,8 +33,8 @@ class SessionsAdded(msgspec.Struct, frozen=True, kw_only=True):
     """The good ones in their order (`data`), what it made of them, and the others.
 
     `changed` are those that are `added`, those that are `revived`, and of the rest, which was
-    there, those that `joined` an account, for good, and those in `restated`: their account has another
-    tier, or more units that are used. The `labelled` ones have another label now.
+    there, those that `joined` an account, for good, and those in `restated`: their account has
+    another tier, or more units that are used. The `labelled` ones have another label now.
     """
 
     data: list[str]
