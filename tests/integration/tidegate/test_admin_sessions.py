@@ -34,7 +34,7 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     assert (code, "there may be more: --cursor " in err) == (0, True)
     assert "left today:" in out
     with_tea = await terminal.refused("sessions", "list", "--type", "tea")
-    assert with_tea.startswith("service_type: expected one of ")
+    assert with_tea.startswith("--type: expected one of ")
 
 
 async def test_keys_and_leases_are_listed_page_by_page(

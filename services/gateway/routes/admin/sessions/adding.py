@@ -77,8 +77,8 @@ async def add_sessions(
         raise _none_is_good(refused, listed=isinstance(data, list))
     done = await _add_batches(doors, [one for _, one in good.values()], admin)
     for (line, _), session_id in zip(good.values(), done.asked, strict=True):
-        if reason := done.refused.get(session_id):
-            refused.append(RefusedSession(line=line, reason=reason))
+        if why := done.refused.get(session_id):
+            refused.append(RefusedSession(line=line, reason=why))
     refused.sort(key=lambda one: one.line)
     if not done.named:
         raise _none_is_good(refused, listed=isinstance(data, list))
