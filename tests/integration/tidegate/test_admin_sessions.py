@@ -51,7 +51,8 @@ async def test_keys_and_leases_are_listed_page_by_page(
     code, _, err = await terminal.type("keys", "list", "--limit", "1")
     none = await terminal.read("leases", "list", "--limit", "1")
 
-    assert first["data"] + rest["data"] == keys
+    # What they were used for comes from analytics, a moment later.
+    assert [key["id"] for key in first["data"] + rest["data"]] == [key["id"] for key in keys]
     assert [key["name"] for key in keys][-3:] == ["a", "b", "c"]
     assert (code, "there may be more: --cursor " in err) == (0, True)
     assert (none["data"], none["next"]) == ([], "")

@@ -25,6 +25,7 @@ from services.balancer.domain import (
     select_server,
     server_views,
     silence_events,
+    state_troubles,
     take_probe,
 )
 from services.balancer.domain.health.words import duration_words
@@ -588,3 +589,35 @@ def test_of_very_many_answers_the_older_half_counts_no_more() -> None:
 
     assert seen.counted == 1_000
     assert seen.quantile_ms(0.5) == 1.0
+
+
+def test_troubles_are_told_of_servers_and_of_the_types_that_they_are_out_for() -> None:
+    balancer = fallen_silent()
+    balancer.take_event(ServerDrained(server_id=ServerId("b")), after(41))
+
+    troubles = state_troubles(balancer, after(41))
+
+    assert {(one.server_id, one.service_type, one.state, one.reason) for one in troubles} == {
+        (A, "", "silent", "an exchange there waits for long, and nothing else is answered"),
+        (ServerId("b"), "", "draining", "an operator drained it"),
+    }
+
+
+def test_a_type_that_is_whole_again_is_no_trouble() -> None:
+    balancer = well("a")
+    ejected = ServerEjected(
+        server_id=A, until=after(60), times=1, reason="r", service_type=IMAGE, costs_units=True
+    )
+    balancer.take_event(ejected, NOON)
+    out = list(state_troubles(balancer, NOON))
+    balancer.take_event(ServerHalfOpened(server_id=A, reason="r", service_type=IMAGE), after(60))
+    balancer.take_event(
+        ServerReadmitted(
+            server_id=A, reason="r", service_type=IMAGE, at=after(61), slow_start_s=2.0
+        ),
+        after(61),
+    )
+
+    assert [(one.service_type, one.state) for one in out] == [(IMAGE, "ejected")]
+    assert balancer.fleet.members[A].ejections
+    assert list(state_troubles(balancer, after(3600))) == []

@@ -229,3 +229,27 @@ def test_of_very_many_places_some_are_played(monkeypatch: pytest.MonkeyPatch) ->
 
     # The first, fourth, seventh and tenth stand for all of them.
     assert told == [18.0] * 3 + [21.0] * 3
+
+
+def test_sessions_of_several_leases_at_once_are_as_many_places() -> None:
+    pool = folded(policy_changed(session_concurrency=2, daily_limits={IMAGE: 100}), session_added())
+    end_exchanges(pool, *[30.0] * 10)
+    for number in range(2):
+        grant(pool, request=f"busy{number}", now=after(number))
+
+    told = [eta_of(pool, f"r{number}", seconds=2) for number in range(3)]
+
+    assert told == [28.0, 29.0, 58.0]
+
+
+def test_whoever_stands_further_behind_than_is_played_hears_as_much_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimates, "AHEAD_MAX", 2)
+    pool = folded(policy_changed(session_concurrency=1, daily_limits={IMAGE: 100}), session_added())
+    end_exchanges(pool, *[10.0] * 10)
+    grant(pool, request="busy", now=after(0))
+
+    told = [eta_of(pool, f"r{number}") for number in range(4)]
+
+    assert told == [10.0, 20.0, 30.0, 40.0]

@@ -494,6 +494,26 @@ def test_a_type_that_few_wait_for_does_not_wait_for_all_of_another() -> None:
     assert "video" in served[:2]
 
 
+def test_whoever_stops_serving_amid_two_types_is_asked_again() -> None:
+    limits = {IMAGE: 100, VIDEO: 100}
+    pool = folded(policy_changed(session_concurrency=2, daily_limits=limits), session_added())
+    busy = [grant(pool, request=f"busy{number}") for number in range(2)]
+    ask_to_wait(pool, "r1")
+    decide_lease(pool, lease_wanted(VIDEO, "v1", wait_ms=MINUTE_MS), after(0))
+    for granted in busy:
+        decide_end(pool, usage(granted), after(1))
+
+    serving = serve_waiting(pool, after(1))
+    next(serving)
+    serving.close()
+    was_due = is_due(pool, after(1))
+    rest = served_requests(pool, 1)
+
+    assert was_due
+    assert len(rest) == 1
+    assert not pool.line
+
+
 def test_types_get_turns_by_the_keys_that_wait_for_them() -> None:
     limits = {IMAGE: 1000, VIDEO: 1000}
     pool = folded(policy_changed(session_concurrency=1, daily_limits=limits), session_added())

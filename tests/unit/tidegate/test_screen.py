@@ -1,5 +1,6 @@
 """What `up` shows on a terminal: what is worth a person's attention, in a line, and no more."""
 
+import shutil
 from pathlib import Path
 from typing import Any, get_args
 
@@ -229,6 +230,7 @@ def test_block_is_seen_at_once_on_24_rows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fields: dict[str, Any], most: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/tidegate")
     start = StartWords(
         home=Home(Path("/srv/tidegate/.tidegate")),
         url="http://127.0.0.1:8080",

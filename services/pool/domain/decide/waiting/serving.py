@@ -1,6 +1,6 @@
 """Whoever waits and can be served is granted its lease, before any new command is decided."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from datetime import datetime
 
 import msgspec
@@ -27,7 +27,7 @@ class Served(msgspec.Struct, frozen=True):
     granted: Granted
 
 
-def serve_waiting(state: Pool, now: datetime) -> Iterator[Served]:
+def serve_waiting(state: Pool, now: datetime) -> Generator[Served, None, None]:
     """Grant leases to those who wait, one after the other, as long as anything is free.
 
     Service types take turns. Whoever stops before the end is asked again by `is_due`.
@@ -64,9 +64,7 @@ def _serve_type(
 
     A key of which nobody is heard has no turn before it is heard again.
     """
-    lanes = state.line.lanes.get(service_type)
-    if lanes is None:
-        return
+    lanes = state.line.lanes[service_type]
     search = _Search(state, index, service_type, now)
     overtaken: list[KeyId] = []
     try:
