@@ -479,7 +479,7 @@ def test_one_that_is_there_joins_once_and_never_leaves() -> None:
         "account: the session uses 'jimeng-7', and never leaves it",
     )
     assert list(add_items(pool, addition("one", account="other")).refused) == ["one"]
-    assert add_items(pool, addition("two", account=ACCOUNT)) == Done()
+    assert add_items(pool, addition("two", account=ACCOUNT)) == Done(joined=[TWO])
     assert pool.sessions[TWO].account.name == ACCOUNT
 
 
