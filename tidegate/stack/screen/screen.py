@@ -34,6 +34,8 @@ _LOOK_EVERY_S = 0.1
 _NAMES_EVERY_S = 5.0
 _END_S = 3.0
 _TAKEOVER_S = 15.0
+_MODELS, _OWN_LINE_S = "/v1/models", 1.0
+"""What it asks itself is logged a moment after it was answered."""
 _KEY_ID = re.compile(r"\bkey_[0-9a-f]{12,}\b")
 _STYLES = {Mood.PLAIN: "", Mood.GOOD: "green", Mood.WARNING: "yellow", Mood.ERROR: "red"}
 
@@ -151,8 +153,8 @@ class TerminalScreen(PlainScreen):
         """Print the line of an event that has one, and has not had it a moment ago."""
         now_s = time.monotonic()
         if event.get("event") == "request" and event.get("level") == "info":
-            if (parsed_moment(event.get("timestamp")) or self._started_at) < self._started_at:
-                return  # what `up` itself asked
+            if self._asked_by_itself(event):
+                return
             if "method" not in event and not self._requests.admits(event, now_s):
                 return
             shown = request_words(event)
@@ -167,6 +169,13 @@ class TerminalScreen(PlainScreen):
         if shown is not None:
             shown = shown._replace(text=self._with_key_names(shown.text, now_s))
             self._print_event(parsed_moment(event.get("timestamp")) or datetime.now(UTC), shown)
+
+    def _asked_by_itself(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether it was `up` that asked; the models, right before it showed its block."""
+        since_s = 0.0
+        if (at := parsed_moment(event.get("timestamp"))) is not None:
+            since_s = (at - self._started_at).total_seconds()
+        return since_s < 0 or (event.get("path") == _MODELS and since_s < _OWN_LINE_S)
 
     def _with_key_names(self, text: str, now_s: float) -> str:
         """Put names where ids of keys stand; one that is missing is asked for, not too often."""
