@@ -31,6 +31,8 @@ VARIABLES = {
     "TIDEGATE_SUPERVISOR": "set by `up`: the process whose end ends this one",
     "TIDEGATE_IDENTITY_KEY": "key of session identities, made once and never rotated",
     "TIDEGATE_IDENTITY_KEY_FILE": "a file with the key of session identities",
+    "TIDEGATE_BACKUPS": "folder of backups that Compose mounts; the program passes it over",
+    "TIDEGATE_IMAGE": "image that Compose builds and runs; the program passes it over",
     "TIDEGATE_API": "gateway the verbs talk to (default: the one `up` runs in this home)",
     "TIDEGATE_LOG_FORMAT": "pretty or json (default: pretty on a terminal)",
     "TIDEGATE_LOG_FILE": "a file to append the log to; moved away, it is made anew",
