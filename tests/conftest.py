@@ -1,17 +1,20 @@
 """Real parts for tests: a nats-server with its streams, a connection to it."""
 
+import faulthandler
 import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import nats
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import HealthCheck, settings
 from nats.aio.client import Client
 
 from runtime.nats import natsserver, streams
 
 pytest_plugins = ["tests.workers"]
+_TEARDOWN_S = 300.0
 
 # How long an example takes, or is looked for, is the machine's affair: no test asserts a time.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,6 +35,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         shared = any(one.scope == "module" for ones in known for one in ones)
         if shared and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """End a process that cannot put its fixtures away, with its stacks.
+
+    The clocks of a test end with its failure: where that is a loop that was broken off amid a test,
+    the fixture that waits for the same loop would wait for ever, and the whole run with it.
+    """
+    faulthandler.dump_traceback_later(
+        _TEARDOWN_S, exit=True, file=item.config.stash[fault_handler_stderr_fd_key]
+    )
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_unconfigure() -> None:
