@@ -345,7 +345,7 @@ def test_configuration_is_made_of_the_servers_that_were_named(asked: Asked) -> N
     finally:
         asked.stack.environment = kept
     again = asked.said("init", *servers, "--file", str(file))
-    assert (again.returncode, "--force" in again.stderr) == (1, True)
+    assert (again.returncode, "--force" in again.stderr) == (2, True)
     forced = asked.said("init", *servers, "--file", str(file), "--force", "--json")
     assert [one["dialect"] for one in json.loads(forced.stdout)["servers"]] == ["drraw", "plain"]
     assert asked.said("init").returncode == 2

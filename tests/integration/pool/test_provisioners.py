@@ -317,8 +317,8 @@ async def test_file_that_cannot_be_read_is_the_reason_for_not_being_ready(
 @pytest.mark.parametrize(
     ("kind", "text", "reason"),
     [
-        ("none", None, Refusal.QUOTA_EXHAUSTED),
-        ("file", "# nobody yet\n", Refusal.QUOTA_EXHAUSTED),
+        ("none", None, Refusal.CREDENTIALS_EXHAUSTED),
+        ("file", "# nobody yet\n", Refusal.CREDENTIALS_EXHAUSTED),
         ("file", None, Refusal.SATURATED),
     ],
     ids=["none", "empty", "missing"],
