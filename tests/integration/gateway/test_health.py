@@ -20,6 +20,18 @@ from tests.moments import NOON
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
+POOL_OF_ONE = PoolStatusReply(
+    sequence=9,
+    epoch=1,
+    now=NOON,
+    sessions_total=1,
+    sessions_active=1,
+    min_size=1,
+    max_size=1,
+    open_leases=0,
+    remaining={},
+)
+ANALYTICS_WELL = Pong(writer=WriterId("analytics"), epoch=0, sequence=9)
 STILL = "standing still at log sequence 3 of 9"
 
 
@@ -186,22 +198,13 @@ async def test_statistics_that_are_not_current_degrade_the_whole(
         strategy="capability_based",
         servers=[ServerView(server=one, health=Health.UP, healthy=True)],
     )
-    pool = PoolStatusReply(
-        sequence=9,
-        epoch=1,
-        now=NOON,
-        sessions_total=1,
-        sessions_active=1,
-        min_size=1,
-        max_size=1,
-        open_leases=0,
-        remaining={},
-    )
-    well = Pong(writer=WriterId("analytics"), epoch=0, sequence=9)
 
-    assert health_report(alone.doors, pool, balancer, well).status == "ok"
+    assert health_report(alone.doors, POOL_OF_ONE, balancer, ANALYTICS_WELL).status == "ok"
     told = health_report(
-        alone.doors, pool, balancer, msgspec.structs.replace(well, **ill) if ill else None
+        alone.doors,
+        POOL_OF_ONE,
+        balancer,
+        msgspec.structs.replace(ANALYTICS_WELL, **ill) if ill else None,
     )
     assert (told.status, told.statistics.current) == ("degraded", False)
     assert told.statistics.reason == reason
@@ -225,20 +228,8 @@ async def test_an_ejection_of_one_service_type_degrades_the_whole_and_is_counted
     balancer = BalancerStatusReply(
         sequence=9, epoch=1, now=NOON, strategy="adaptive", servers=views
     )
-    pool = PoolStatusReply(
-        sequence=9,
-        epoch=1,
-        now=NOON,
-        sessions_total=1,
-        sessions_active=1,
-        min_size=1,
-        max_size=1,
-        open_leases=0,
-        remaining={},
-    )
-    well = Pong(writer=WriterId("analytics"), epoch=0, sequence=9)
 
-    told = health_report(alone.doors, pool, balancer, well)
+    told = health_report(alone.doors, POOL_OF_ONE, balancer, ANALYTICS_WELL)
 
     assert (told.status, told.servers.healthy, told.servers.ejected_for) == (
         "degraded",
