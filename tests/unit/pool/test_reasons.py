@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from contracts.base import ServerId
+from contracts.base import AccountId, ServerId, SessionId
 from contracts.events import AnyEvent
 from contracts.pool import (
     CredentialsRefused,
@@ -11,6 +11,7 @@ from contracts.pool import (
     PoolStatus,
     Refusal,
     Refused,
+    SessionJoined,
     SessionStatus,
 )
 from services.pool.domain import Pool, decide_growth, decide_lease, growth_of, pool_status
@@ -223,3 +224,22 @@ def test_what_drains_and_what_is_suspect_has_units_that_are_withheld() -> None:
     status = pool_status(pool, PoolStatus(), NOON, 1, 1)
 
     assert (status.remaining[AVATAR], status.withheld[AVATAR]) == (1, 2)
+
+
+def test_withheld_units_count_once_an_account_and_not_where_another_session_may_use_them() -> None:
+    pool = folded()
+    for name, account in (("a", "half"), ("b", "half"), ("c", "barred"), ("d", "barred")):
+        evolve(pool, session_added(name), NOON, 2)
+        joined = SessionJoined(session_id=SessionId(name), account=AccountId(account))
+        evolve(pool, joined, NOON, 2)
+    for event in (
+        with_status("a", SessionStatus.DRAINING),
+        with_status("c", SessionStatus.DRAINING),
+        under_suspicion("d"),
+    ):
+        evolve(pool, event, NOON, 2)
+    pool.commit()
+
+    status = pool_status(pool, PoolStatus(), NOON, 1, 1)
+
+    assert (status.remaining[AVATAR], status.withheld[AVATAR]) == (1, 1)

@@ -164,9 +164,18 @@ class Index:
         return sum(shelf.accounts for shelf in self.countable_shelves(service_type))
 
     def units_withheld(self, service_type: ServiceType) -> int:
-        """Sum what those groups have left that drain or are suspect."""
-        shelves = self.countable_shelves(service_type, WITHHELD)
-        return sum(left * len(level) for shelf in shelves for left, level in shelf.levels.items())
+        """Sum what accounts have left that have no countable session, but suspect or draining."""
+        left_of = {
+            self._sessions[group.members[0]].account: left
+            for shelf in self.countable_shelves(service_type, WITHHELD)
+            for left, level in shelf.levels.items()
+            for group in level
+        }
+        return sum(
+            left
+            for account, left in left_of.items()
+            if not any(group.counts for group in self._places.groups_of(account))
+        )
 
     def suspects_having(self, service_type: ServiceType) -> int:
         """Count the groups of suspects, one an account as a rule, that have a unit left today."""
