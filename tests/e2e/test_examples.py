@@ -46,6 +46,8 @@ _AFTER = {
 }
 _OWN_PLACE = frozenset({"init", "up", "restore", "config show"})
 """What makes a home or a configuration where it stands."""
+_WOULD_LISTEN = frozenset({"config check"})
+"""What asks whether `up` could listen, which it cannot where this stack does."""
 
 
 def examples_below(name: str, command: Any) -> Iterator[tuple[str, str]]:
@@ -129,10 +131,10 @@ class Operator:
 
     def surroundings(self, name: str, place: Path) -> dict[str, str]:
         """Variables; who makes a home or a configuration has none yet."""
+        own_port = {"TIDEGATE_PORT": str(natsserver.free_port())}
         if name not in _OWN_PLACE:
-            return self.environment
-        own = {**self.environment, "TIDEGATE_HOME": str(place / ".tidegate")}
-        own |= {"TIDEGATE_PORT": str(natsserver.free_port())}
+            return self.environment | (own_port if name in _WOULD_LISTEN else {})
+        own = {**self.environment, "TIDEGATE_HOME": str(place / ".tidegate")} | own_port
         not_here = {
             "TIDEGATE_CONFIG",
             "TIDEGATE_CLOCK_OFFSET_FILE",

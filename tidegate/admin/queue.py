@@ -75,7 +75,7 @@ def drop_waits(
 ) -> None:
     """End waits: each request is answered `pool_saturated`, and nothing is charged.
 
-    Example: tidegate queue drop --key key_4e07408562be
+    Example: tidegate queue drop --key key_1f2e3d4c5b6a
     """
     if not (lease_id or service_type or key or everything):
         raise typer.BadParameter("expected a lease's id, --type, --key or --all")
