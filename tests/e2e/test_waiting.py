@@ -18,13 +18,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 @pytest.fixture(scope="module")
 def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two gateways, a leader and a standby of the pool; twenty exchanges at once, of 100 ms."""
+    """Two gateways, a leader and a standby of the pool; twenty exchanges at once, of 100 ms.
+
+    How long a busy machine takes over a failover is no matter here.
+    """
     stack = Stack(
         tmp_path_factory.mktemp("home"),
         TIDEGATE_SERVICES_IMAGE_DAILY_LIMIT="1000",
         TIDEGATE_POOL_MIN_SIZE=str(SESSIONS),
         TIDEGATE_POOL_MAX_SIZE=str(SESSIONS),
         TIDEGATE_POOL_SESSION_CONCURRENCY="2",
+        TIDEGATE_GATEWAY_FAILOVER_WAIT="60s",
     )
     try:
         stack.configure(stack.servers_toml("one"))
@@ -87,6 +91,10 @@ class Crowd:
             return 0
         self.answers.append(answer)
         return answer.status_code
+
+    def refusals(self) -> Counter[str]:
+        """What was said to whoever was not served, and how often."""
+        return Counter(answer.text for answer in self.answers if answer.status_code != 200)
 
 
 def agree(stack: Stack) -> None:
@@ -162,8 +170,7 @@ def test_a_leader_that_is_killed_or_paused_loses_nobody_who_waits(
     if number == signal.SIGSTOP:
         stack.kill(first, signal.SIGCONT)
 
-    print([a.text for a in crowd.answers if a.status_code!=200][:3], max((a.elapsed for a in crowd.answers if a.status_code!=200),default=None))
-    assert answers == {200: 540}
+    assert answers == {200: 540}, crowd.refusals()
     agree(stack)
 
 

@@ -128,6 +128,7 @@ def _describe_operation(path: str, method: str, operation: Json) -> None:
     if path.startswith("/api/"):
         codes += [*_OPERATOR, *_BY_COOKIE, *_ASKS_OTHERS]
         named = "{" in path or "session" in path or path.endswith(("/accept", "/probe"))
+        named |= (path, method) == ("/api/queue", "delete")
         codes += ["not_found"] if named else []
         codes += ["sign_in_link_invalid"] if path.endswith("/sign-in") else []
         codes += ["request_too_large"] if "requestBody" in operation else []
