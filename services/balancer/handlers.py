@@ -1,9 +1,9 @@
 """The doors `rpc.balancer.*`, open only while this process leads.
 
 Selections and status are answered straight from memory, but only while it is proved that this
-process leads; what arrives when it cannot be proved is not answered, and sent again by whoever
-asked. Administrative commands queue for the journal, and are answered once they are in it; whoever
-wants servers measured waits until they are.
+process leads, and has read what came while NATS was away; what arrives else is not answered, and
+sent again by whoever asked. Administrative commands queue for the journal, and are answered once
+they are in it; whoever wants servers measured waits until they are.
 """
 
 import asyncio
@@ -249,10 +249,10 @@ class BalancerDoors:
 
         async def handle_call(call: Call) -> None:
             try:
-                leads = self._journal.leadership.recently_proved or await self._journal.prove_lead()
+                may_answer = await self._journal.may_answer()
             except (DeposedError, BrokenLogError):
                 return  # the journal's own proof raises the same, and ends the term
-            if leads:
+            if may_answer:
                 await at_once(call)
 
         return handle_call

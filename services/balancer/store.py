@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 from nats.aio.client import Client
@@ -19,6 +20,8 @@ from runtime.process.logs import Log
 from services.balancer.domain import Balancer, observe_envelope
 
 _AGAIN_S = 0.2
+_READ_WITHIN_S = 1.0
+_LOOK_EVERY_S = 0.02
 _EVT_POOL = "evt.pool.*"
 
 Decide = Callable[[Instant], Sequence[BalancerEvent]]
@@ -52,12 +55,17 @@ class BalancerJournal:
             logger=logger,
             skipped=lambda: balancer.skipped,
         )
+        self._client = client
         self._clock = clock
         self._logger = logger
         self._one_at_a_time = asyncio.Lock()
         self._numbers: dict[str, int] = {}
         self.read_upto = 0
         """Sequence of the last envelope of the pool that was taken in, or looked past."""
+        self._connection = client.stats["reconnects"]
+        self._gap_end = 0
+        """What the log had last when the connection came back: before all of it is read, nobody
+        here knows which servers failed meanwhile."""
         self._heard: list[Callable[[Sequence[BalancerEvent]], None]] = []
 
     def on_commit(self, hear: Callable[[Sequence[BalancerEvent]], None]) -> None:
@@ -109,13 +117,41 @@ class BalancerJournal:
         Raises `DeposedError` and `BrokenLogError`.
         """
         async with self._one_at_a_time:
+            await self._look_for_gap()
             return await self.leadership.prove_leadership()
+
+    async def may_answer(self) -> bool:
+        """Whether it leads, and has read what came while NATS was away: it waits a while for both.
+
+        Raises `DeposedError` and `BrokenLogError`.
+        """
+        proved = self.leadership.recently_proved or await self.prove_lead()
+        return proved and await self._reads_along()
+
+    async def _reads_along(self) -> bool:
+        """Wait until the pool's log is read as far as it had come with the connection of now."""
+        for _ in range(round(_READ_WITHIN_S / _LOOK_EVERY_S)):
+            if self._connection != self._client.stats["reconnects"]:
+                await self.prove_lead()
+            elif self.read_upto >= self._gap_end:
+                return True
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return False
 
     async def keep_proving(self) -> None:
         """Prove it again and again, so that answers need not wait for it; raises the same."""
         while True:
             await self.prove_lead()
             await asyncio.sleep(PROVE_EVERY_S / 2)
+
+    async def _look_for_gap(self) -> None:
+        """Note up to where is to be read behind a connection that was lost."""
+        connection = self._client.stats["reconnects"]
+        if connection != self._connection:
+            with suppress(LogUnavailableError):
+                last = await self.log.last_stored(_EVT_POOL)
+                self._gap_end = 0 if last is None else last.sequence
+                self._connection = connection
 
     async def log_end(self) -> int:
         """Sequence of the log's last envelope, of any subject; waits while nobody can tell."""

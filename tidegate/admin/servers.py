@@ -263,7 +263,7 @@ def probe_named(
     for url in wanted:
         if wrong := asking.url_objection(url):
             raise typer.BadParameter(wrong)
-    fleet = {} if named and len(wanted) == len(named) else _servers_by_id()
+    fleet = {} if named and len(wanted) == len(named) else probes.fleet_servers()
     comparisons = probes.compare_servers(
         named or [*fleet], fleet, lambda urls: asyncio.run(asking.probe_servers(urls))
     )
@@ -277,12 +277,6 @@ def probe_named(
         raise typer.Exit(1)
 
 
-def _servers_by_id() -> dict[str, dict[str, Any]]:
-    """Every server by its id, as the balancer has them."""
-    views = api.get("/api/servers")["data"]
-    return {view["server"]["server_id"]: view["server"] for view in views}
-
-
 def _names_given(named: list[str]) -> list[str] | None:
     """Tell which regions or service types were given; `any` stands for none in particular."""
     return None if not named else [] if named == ["any"] else named
@@ -294,6 +288,9 @@ def _given_fields(**given: Any) -> dict[str, Any]:
 
 
 def _show_server(view: dict[str, Any], *, as_json: bool) -> None:
+    """Show a server as it is now, and whether its address is hardly what was meant."""
+    if doubled := asking.doubled_path(view["server"]["url"]):
+        output.print_note(doubled)
     if as_json:
         output.print_json(view)
     else:

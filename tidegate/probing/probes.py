@@ -52,6 +52,12 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.why) or self.differs
 
 
+def fleet_servers() -> dict[str, dict[str, Any]]:
+    """Every server by its id, as the balancer has them."""
+    views = api.get("/api/servers")["data"]
+    return {view["server"]["server_id"]: view["server"] for view in views}
+
+
 def compare_servers(
     named: Sequence[str], fleet: Mapping[str, Mapping[str, Any]], ask: Ask
 ) -> list[Compared]:

@@ -234,6 +234,30 @@ async def test_nothing_is_answered_by_one_that_does_not_lead(
     await disconnect_broker(made)
 
 
+async def test_nothing_is_selected_until_all_is_read_that_came_while_nats_was_away(
+    nats_client: Client, nats_url: str
+) -> None:
+    """What failed meanwhile is in the log, and whoever selects has to know it."""
+    opened, made = await doors(nats_client, nats_url)
+    await opened.open_doors()
+    pool = SubjectWriter(EventLog(nats_client), subjects.evt_pool(), WriterId("pool"))
+    await pool.append_events(
+        [SessionRecovered(session_id=SessionId("s"), reason="")], system_clock()
+    )
+    body = handlers.msgspec.json.encode(SelectServers(gateway_id=ONE, items=[wanted()]))
+    nats_client.stats["reconnects"] += 1
+
+    with pytest.raises(NatsTimeoutError):
+        await nats_client.request(subjects.BALANCER_SELECT, body, timeout=0.5)
+
+    reading = asyncio.create_task(opened._journal.follow_pool(0))
+    answer = await nats_client.request(subjects.BALANCER_SELECT, body, timeout=5)
+    assert handlers.msgspec.json.decode(answer.data, type=SelectAnswers).items
+    reading.cancel()
+    await opened.close()
+    await disconnect_broker(made)
+
+
 async def test_commands_that_wait_when_the_leader_steps_down_are_answered(
     nats_client: Client, nats_url: str
 ) -> None:

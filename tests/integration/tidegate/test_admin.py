@@ -279,6 +279,15 @@ def test_a_server_is_shown_with_its_state_and_no_rate_that_nothing_made() -> Non
     assert servertexts.trouble_text([view]) == "\na: ejected 2 min ago: failed"
 
 
+async def test_an_address_that_ends_in_v1_is_added_and_said_to_be_hardly_right(
+    terminal: Terminal,
+) -> None:
+    code, _, said = await terminal.type("servers", "add", "server-5", "http://127.0.0.1:9/v1")
+
+    assert code == 0
+    assert "calls would go to http://127.0.0.1:9/v1/v1/images/generations" in " ".join(said.split())
+
+
 async def test_a_server_is_added_changed_and_removed(terminal: Terminal) -> None:
     words = ["servers", "add", "server-5", "http://127.0.0.1:9", "--capability", "image"]
     added = await terminal.read(*words, "--weight", "3", "--level", "2")

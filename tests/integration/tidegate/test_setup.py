@@ -150,13 +150,16 @@ def test_terminal_is_asked_for_a_hook_or_takes_none(tmp_path: Path) -> None:
     hook = ["hook", "hook.example", "http://hook.example/x", "", "many", "5"]
 
     code, printed = typed_into(tmp_path, "own", "http://127.0.0.1:1", "", *hook, "", "", "", "")
-    without = typed_into(tmp_path / "none", "own", "http://127.0.0.1:1", "", "none", *[""] * 4)
+    without = typed_into(tmp_path / "none", "own", "http://127.0.0.1:1/v1", "", "none", *[""] * 4)
     again = typed_into(tmp_path, "demo")
 
     assert code == 0, printed
     assert 'url = "http://hook.example/x"' in (tmp_path / "tidegate.toml").read_text()
     assert "min_size = 5" in (tmp_path / "tidegate.toml").read_text()
     assert (without[0], "sessions add" in without[1]) == (0, True)
+    assert "calls would go to http://127.0.0.1:1/v1/v1/images/generations" in " ".join(
+        without[1].split()
+    )
     assert 'kind = "none"' in (tmp_path / "none" / "tidegate.toml").read_text()
     assert (again[0], "is there already" in again[1]) == (2, True)
 
