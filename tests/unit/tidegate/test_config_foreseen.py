@@ -55,8 +55,18 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             "[[servers]] one: http://h:1/v1/: calls would go to http://h:1/v1/v1/images/generations;",
         ),
         ("", {"TIDEGATE_CONFIG": "."}, "TIDEGATE_CONFIG: the folder . has no tidegate.toml"),
+        (
+            "[services.vidoe]\ndaily_limit = 2\n",
+            {},
+            "[services.vidoe]: it has no paths, so that no call is of it; did you mean video?",
+        ),
+        (
+            "[services.tea]\ndaily_limit = 2\n",
+            {},
+            "[services.tea]: it has no paths, so that no call is of it",
+        ),
     ],
-    ids=["name", "path", "folder"],
+    ids=["name", "path", "folder", "misspelt", "pathless"],
 )
 def test_what_does_nothing_or_not_what_it_seems_is_told(
     tmp_path: Path,
