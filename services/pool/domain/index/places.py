@@ -181,7 +181,11 @@ class Places:
         It is not where the type becomes used up, or is so no more: then others become rarer. Nearly
         always it is.
         """
-        left = self.units_left_of(account, service_type)
+        first = groups[0].placed.get(service_type)
+        if first is None:
+            return False
+        tally = account.days.get(first.shelf.zone.day, _NOTHING).get(service_type)
+        left = _units_left(account.daily_limit(self._policy, service_type), tally)
         if left <= 0:
             return False
         for group in groups:
