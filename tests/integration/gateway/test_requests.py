@@ -20,6 +20,9 @@ async def test_requests_are_listed_page_by_page(
         first = await front.ask("GET", "/api/requests?limit=4")
         second = await front.ask("GET", f"/api/requests?limit=4&cursor={first['next']}")
         third = await front.ask("GET", f"/api/requests?limit=4&cursor={second['next']}")
+        within = await front.ask("GET", "/api/requests?limit=2&offset=3")
+        behind = await front.ask("GET", f"/api/requests?limit=3&offset=1&cursor={first['next']}")
+        beyond = await front.ask("GET", "/api/requests?offset=1000")
         failed = await front.ask("GET", "/api/requests?code=no_backend")
         none = await front.ask(
             "GET", "/api/requests", params={"since": "2027-01-01T00:00:00+08:00"}
@@ -29,6 +32,9 @@ async def test_requests_are_listed_page_by_page(
     pages = [row["request_id"] for page in (first, second, third) for row in page["data"]]
     assert pages == [row["request_id"] for row in whole["data"]]
     assert (whole["next"], third["next"]) == (None, None)
+    assert [row["request_id"] for row in within["data"]] == pages[3:5]
+    assert [row["request_id"] for row in behind["data"]] == pages[5:8]
+    assert (beyond["data"], beyond["next"]) == ([], None)
     (row,) = failed["data"]
     assert (row["request_id"], row["status"], row["message"]) == (
         "outage",
@@ -55,6 +61,7 @@ async def test_requests_are_listed_page_by_page(
         ("cursor=WyJhIiwiYiJd", "cursor: expected `next` of the page before"),
         (f"q={'x' * 201}", "q: expected at most 200 characters, got 201"),
         ("limit=0", "limit"),
+        ("offset=-1", "offset"),
         ("other=1", "other: there is no such parameter"),
     ],
 )

@@ -45,8 +45,8 @@ def test_an_ejected_server_says_since_when_why_and_until_when() -> None:
     settle_health(balancer)
 
     view = only_view(balancer, 10)
-
     expected = StateDetail(cause="5 failures in a row", lasts_s=10.0, back_in_s=20.0)
+
     assert (view.state, view.detail) == ("ejected", expected)
     assert only_view(balancer, 40).detail.back_in_s == 0.0, "until it answers a probe"
 
@@ -75,8 +75,8 @@ def test_one_service_type_that_is_out_says_so_for_itself() -> None:
     settle_health(balancer)
 
     view = only_view(balancer, 3)
-
     out = StateDetail(cause="5 failures in a row", lasts_s=3.0, back_in_s=27.0)
+
     assert (view.state, view.detail) == ("up", StateDetail())
     assert [(one.service_type, one.state, one.detail) for one in view.service_types] == [
         (IMAGE, "ejected", out),
