@@ -88,7 +88,8 @@ def requests(
         given["offset"] = offset
     if with_count:
         given["count"] = "true"
-    typed = {name: f"--{name.replace('_', '-')}" for name in (*wanted, "offset")} | {"q": "--search"}
+    typed = {name: f"--{name.replace('_', '-')}" for name in wanted} | {"q": "--search"}
+    typed["offset"] = "--offset"
     with api.options_for(**typed):
         answer: dict[str, Any] = api.get("/api/requests", limit=limit, **given)
     options = ListOptions(wide, columns, sort, where)
