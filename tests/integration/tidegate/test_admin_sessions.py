@@ -1,5 +1,6 @@
 """Sessions looked for, by the verbs that a person types."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ async def test_sessions_are_listed_from_any_place_on(
     assert [one["session_id"] for one in some["data"]] == added[1:4][::-1]
     assert (beyond["data"], beyond["next"]) == ([], "")
     assert both.startswith("--offset: expected no cursor beside it")
+
+
+async def test_all_sessions_are_tested_but_those_that_retired(terminal: Terminal) -> None:
+    before = (await terminal.read("sessions", "list"))["data"]
+    given = "credential-one\ncredential-gone\n"
+    kept, gone = (await terminal.read("sessions", "add", "-", stdin=given))["added"]
+    await terminal.shown("sessions", "remove", gone)
+
+    _, out, err = await terminal.type("sessions", "test", "--all", "--json")
+    _, _, but_one = await terminal.type("sessions", "test", "--all", "--limit", str(len(before)))
+
+    tested = [row["session_id"] for row in json.loads(out)["data"]]
+    assert tested == [*(session["session_id"] for session in before), kept]
+    assert (err, but_one) == ("", "1 more session was not tested: --limit\n")
 
 
 async def test_keys_and_leases_are_listed_page_by_page(
