@@ -9,7 +9,7 @@ from tests.dashboard.site import Site
 from tests.e2e.stack import Stack
 
 
-def words_of(stack: Stack, server_id: str) -> str:
+def said_of_server(stack: Stack, server_id: str) -> str:
     """How the balancer words why a server is as it is."""
     views = stack.api("/api/servers")["data"]
     of = next(view for view in views if view["server"]["server_id"] == server_id)
@@ -22,7 +22,7 @@ def test_why_a_server_is_out_is_said_in_the_readers_language(site: Site, name: s
     stack = site.stack
     stack.faults("two", kind="status", status=500, message="out of memory")
     for _ in range(60):
-        if "ejected" in (words := words_of(stack, "two")):
+        if "ejected" in (words := said_of_server(stack, "two")):
             break
         stack.image()
     stack.api("/api/servers/one/drain", "POST")
