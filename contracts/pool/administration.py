@@ -180,6 +180,8 @@ class PoolStatusReply(Reply, frozen=True, kw_only=True, tag="pool_status_reply")
     """Why the pool asks for no sessions though it lacks some; empty: it asks, or lacks none."""
     supply_trouble: str = ""
     """Why whoever makes sessions made none when it was asked last; empty: it did, or was not."""
+    credentials_trouble: str = ""
+    """Which credentials of the file or the hook are of no use; empty: none that is known of."""
     withheld: dict[ServiceType, int] = {}
     """Units left of sessions that drain or are suspect: they are no part of `remaining`."""
     policy_trouble: str = ""

@@ -201,8 +201,9 @@ CURES: dict[FindingCode, str] = {
     " each keeps its id and its counts.",
     "credentials_short": "Know it: the gateway looks for no secret of under 12 characters in"
     " what servers answer, so that a server which repeats one shows it to clients.",
-    "sessions_short": "Give the provisioner more credentials, or add some by `tidegate sessions"
-    " add`.",
+    "sessions_short": "See whether some are no good (`tidegate sessions list --status"
+    " suspect,disabled` says why), and give the provisioner more credentials, or add some by"
+    " `tidegate sessions add`.",
     "sessions_unserved": "Let a server serve that region (`tidegate servers change`, `serves`), or"
     " add one that does; those that speak `jimeng-free-all` or `jimeng-free` serve none.",
     "sessions_doubtful": "Ask whether the accounts live (`tidegate sessions test`); the first call"

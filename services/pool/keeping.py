@@ -196,6 +196,7 @@ class SessionKeeper:
         state.note_supply(growing=state.growing or wanted > 0)
         is_known = account_lookup(self._is_kept_out, key)
         lacking = await self._provisioner.lacking_credentials(wanted, is_known, room)
+        self._ledger.credentials_trouble = self._provisioner.complaint
         self._log_complaint(self._provisioner.complaint)
         texts = texts_of_sessions(self._provisioner.take_standing(), state.sessions, key)
         if renewed := await self._credentials.renew_credentials(texts):

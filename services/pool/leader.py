@@ -184,7 +184,10 @@ class PoolLeader:
     async def _apply_policy(self) -> None:
         """Journal the policy of the settings, unless it comes from the same content as before."""
         source = configuration.source_digest(self._settings)
-        if (source, self._settings.file) == self._applied or self._is_held():
+        if (source, self._settings.file) == self._applied:
+            self._note_restored(source)
+            return
+        if self._is_held():
             return
         # A new leader's policy is mostly that of the one before it: nothing to journal, and
         # nothing to wait for while the doors are shut.
@@ -204,6 +207,12 @@ class PoolLeader:
         if reason != self._ledger.policy_trouble:
             self._logger.warning("policy_not_applied", reason=reason)
         self._ledger.policy_trouble = reason
+
+    def _note_restored(self, source: str) -> None:
+        """Tell that the settings are those in force again, where others were refused between."""
+        if self._ledger.policy_trouble:
+            self._logger.info("policy_in_force", source=source)
+        self._ledger.policy_trouble = ""
 
     def _is_held(self) -> bool:
         """Tell whether the policy of settings that name no server waits, as the balancer's does."""

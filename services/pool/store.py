@@ -61,6 +61,8 @@ class PoolLedger:
         self.policy_trouble = self.snapshot_trouble = self.supply_trouble = ""
         """Why the configured policy is not in force, why no snapshot was made when due, and why
         whoever makes sessions made none."""
+        self.credentials_trouble = ""
+        """Which credentials of the provisioner are of no use."""
 
     def apply(self, sequence: int, envelope: Envelope) -> None:
         """Take one envelope of the subject into the state."""

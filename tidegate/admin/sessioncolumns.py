@@ -26,8 +26,8 @@ def session_columns(sessions: Iterable[Mapping[str, Any]]) -> list[ListedColumn]
             for name in types
         ),
         ListedColumn("open", lambda session: session.get("open_leases") or None),
-        moment_column("last_used", "last_used_at"),
         ListedColumn("reason", short=True),
+        moment_column("last_used", "last_used_at"),
         ListedColumn("credential_end"),
         ListedColumn("region"),
         ListedColumn("reserved", lambda session: _some(session.get("reserved", {}))),

@@ -36,6 +36,7 @@ def list_sessions(
     order: str = sessionlists.ORDER,
     limit: int = listing.LIMIT,
     cursor: str = listing.CURSOR,
+    offset: int = listing.OFFSET,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
@@ -44,14 +45,14 @@ def list_sessions(
 ) -> None:
     """List sessions with what each has left today of every service type, retired ones last.
 
-    The pool chooses (--status, --type, --label, --find) and orders (--order) before --limit;
-    --where and --sort go by what is listed.
+    The pool chooses (--status, --type, --label, --find) and orders (--order) before --offset and
+    --limit; --where and --sort go by what is listed.
 
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
     query = {**sessionlists.filter_query(status, service_type, label, text), "sort": order}
     with api.options_for(**sessionlists.OPTIONS):
-        answer = api.get_list("/api/sessions", limit, cursor, **query)
+        answer = api.get_list("/api/sessions", limit, cursor, offset, **query)
     shown = session_columns(answer["data"])
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(shown, answer["data"], options, is_retired)
@@ -228,7 +229,9 @@ app.command("remove")(sessionchanges.remove_sessions)
 def check_accounts(
     session_ids: list[str] = _SESSIONS,
     *,
-    every: bool = typer.Option(False, "--all", help="Every session, as many as --limit."),
+    every: bool = typer.Option(
+        False, "--all", help="Every session but those that retired, as many as --limit."
+    ),
     limit: int = typer.Option(100, min=1, max=10_000, help="With --all: at most so many."),
     server: str = _SERVER,
     as_json: bool = output.JSON,
@@ -245,13 +248,14 @@ def check_accounts(
         raise typer.BadParameter("expected the ids of sessions, or --all")
     left = 0
     if every:
-        listed = api.get("/api/sessions", limit=limit)
+        listed = api.get("/api/sessions", limit=limit, status=sessionlists.UNRETIRED)
         session_ids = [session["session_id"] for session in listed["data"]]
         left = listed["total"] - len(session_ids)
     rows = sessiontests.ask_for_each("test", session_ids, server)
     sessiontests.show_rows(rows, sessiontests.TESTED, as_json=as_json)
     if left > 0:
-        output.print_note(f"{left} more sessions were not tested: --limit")
+        more = count_phrase(left, "more session was", "more sessions were")
+        output.print_note(f"{more} not tested: --limit")
     if any(row["judged"] not in sessiontests.FINE for row in rows):
         raise typer.Exit(1)
 

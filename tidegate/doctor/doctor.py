@@ -53,7 +53,8 @@ async def _all_findings(environment: Environment) -> list[DoctorFinding]:
     except SettingsError as error:
         findings.append(wrong("gateway", "gateway_absent", str(error)))
     looking = asyncio.to_thread(calls.call_findings)
-    return findings + await _looked_at(calls.AREA, looking)
+    # What the home shows of the pool's files, the pool may say in the same words.
+    return [*dict.fromkeys([*findings, *await _looked_at(calls.AREA, looking)])]
 
 
 async def _looked_at(area: str, looking: Awaitable[Sequence[DoctorFinding]]) -> list[DoctorFinding]:

@@ -13,6 +13,7 @@ from runtime.texts import count_phrase
 _FROM_WORST = (State.WRONG, State.NOTE)
 _PROBE_ANSWERED = ("probe: status ", "probe: the body ")
 """How the balancer begins to say that a server answered its probe otherwise than it should."""
+_NOT_AT_WORK = ("suspect", "draining", "disabled")
 _MANY = 0.8
 """Of the requests that may wait: more are a sign of too few sessions."""
 
@@ -116,7 +117,7 @@ def session_findings(
     summary = (
         f"{reply.sessions_active:,} of"
         f" {count_phrase(reply.sessions_total, 'session is', 'sessions are')} active or cooling,"
-        f" at least {reply.min_size:,} wanted"
+        f" at least {reply.min_size:,} wanted{_absent_phrase(reply)}"
     )
     if reply.refused_since is not None:
         since = f"{reply.refused_since:%Y-%m-%d %H:%M:%S} UTC"
@@ -149,13 +150,22 @@ def session_findings(
     yield from _unit_findings(reply)
 
 
+def _absent_phrase(reply: PoolStatusReply) -> str:
+    """Say what the others are, where it was asked for: `; 1 suspect, 2 disabled`."""
+    states = reply.overview.states if reply.overview is not None else {}
+    others = [f"{states[name]:,} {name}" for name in _NOT_AT_WORK if states.get(name)]
+    return f"; {', '.join(others)}" if others else ""
+
+
 def _growth_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:
-    """Say why sessions that are lacking are not made."""
+    """Say why sessions that are lacking are not made, and which credentials make none."""
     if reply.growth_held:
         places = count_phrase(reply.places, "holds a place", "hold places")
         yield wrong("sessions", "growth_held", f"{places}; {reply.growth_held}")
     if reply.supply_trouble:
         yield wrong("sessions", "provisioner_failing", reply.supply_trouble)
+    elif reply.credentials_trouble:
+        yield wrong("sessions", "credentials_refused", reply.credentials_trouble)
 
 
 def _unit_findings(reply: PoolStatusReply) -> Iterator[DoctorFinding]:

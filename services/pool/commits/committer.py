@@ -24,7 +24,7 @@ from runtime.nats.broker import Call, send_reply
 from runtime.nats.bus import Bus
 from runtime.process.logs import Log
 from services.pool import domain
-from services.pool.commits import questions
+from services.pool.commits import questions, remarks
 from services.pool.commits.batches import LEASE, CommandBatch, unavailable_refusal
 from services.pool.commits.deliveries import Deliveries
 from services.pool.commits.rounds import SWEEP_EVERY_S, Decided, Queue, Round, UndecidableError
@@ -188,6 +188,7 @@ class Committer:
             self._commit_state()
             self._queue.checkpoints.note_journalled(round_.events)
             self._credentials.note_journalled(round_.events)
+            remarks.log_remarkable(self._logger, round_.events)
             self._measure_round(round_, time.monotonic() - started)
             await self._answer_round(round_)
         finally:

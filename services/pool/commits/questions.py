@@ -25,4 +25,5 @@ def answer_of(
         policy_trouble=ledger.policy_trouble,
         snapshot_trouble=ledger.snapshot_trouble,
         supply_trouble=ledger.supply_trouble,
+        credentials_trouble=ledger.credentials_trouble,
     )

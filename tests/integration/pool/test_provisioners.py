@@ -277,6 +277,24 @@ async def test_bad_line_of_a_file_costs_none_of_the_others(
         assert room.parts.unready_reason() == ""
 
 
+async def test_bad_line_of_a_file_is_told_by_its_number_until_it_is_put_right(
+    nats_url: str, nats_client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("one\ntwo,three\n")
+    section = ProvisionerSection(kind="file", path=str(file))
+    async with pool(nats_url, lambda: settings(0, max_size=9, provisioner=section)) as room:
+        await room.leading()
+        before = (await status(nats_client)).credentials_trouble
+        file.write_text("one\ntwo\n")
+        await until(lambda: len(room.parts.ledger.state.sessions) == 2)
+        after = (await status(nats_client)).credentials_trouble
+
+    assert before.startswith(f"{file}, line 2: credential: expected ")
+    assert "three" not in before
+    assert after == ""
+
+
 async def test_file_that_goes_wrong_takes_no_session_that_is_there(
     nats_url: str, nats_client: Client, tmp_path: Path
 ) -> None:

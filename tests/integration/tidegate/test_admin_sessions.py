@@ -1,5 +1,6 @@
 """Sessions looked for, by the verbs that a person types."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,40 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     assert "left today:" in out
     with_tea = await terminal.refused("sessions", "list", "--type", "tea")
     assert with_tea.startswith("--type: expected one of ")
+
+
+async def test_sessions_are_listed_from_any_place_on(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of two: what is behind the first page goes on where that ended."""
+    monkeypatch.setattr(api, "PAGE", 2)
+    lines = "".join(f"us-place-{number}\n" for number in range(6))
+    added = (await terminal.read("sessions", "add", "-", stdin=lines))["added"]
+    found = ("sessions", "list", "--find", "us")
+
+    rest = await terminal.read(*found, "--offset", "1")
+    some = await terminal.read(*found, "--offset", "2", "--limit", "3", "--order", "-added")
+    beyond = await terminal.read(*found, "--offset", "1000")
+    both = await terminal.refused(*found, "--offset", "1", "--cursor", some["next"])
+
+    assert [one["session_id"] for one in rest["data"]] == added[1:]
+    assert [one["session_id"] for one in some["data"]] == added[1:4][::-1]
+    assert (beyond["data"], beyond["next"]) == ([], "")
+    assert both.startswith("--offset: expected no cursor beside it")
+
+
+async def test_all_sessions_are_tested_but_those_that_retired(terminal: Terminal) -> None:
+    before = (await terminal.read("sessions", "list"))["data"]
+    given = "credential-one\ncredential-gone\n"
+    kept, gone = (await terminal.read("sessions", "add", "-", stdin=given))["added"]
+    await terminal.shown("sessions", "remove", gone)
+
+    _, out, err = await terminal.type("sessions", "test", "--all", "--json")
+    _, _, but_one = await terminal.type("sessions", "test", "--all", "--limit", str(len(before)))
+
+    tested = [row["session_id"] for row in json.loads(out)["data"]]
+    assert tested == [*(session["session_id"] for session in before), kept]
+    assert (err, but_one) == ("", "1 more session was not tested: --limit\n")
 
 
 async def test_keys_and_leases_are_listed_page_by_page(

@@ -219,3 +219,31 @@ def test_whoever_makes_no_sessions_is_told_with_why() -> None:
     assert needed(said, balancer_said()) == [
         ("provisioner_failing", "http://hook: expected status 200, got 500")
     ]
+
+
+def test_credentials_of_no_use_are_told_once_with_their_lines() -> None:
+    fault = "sessions.txt, line 7: credential: expected 1 to 4096 visible ASCII characters"
+
+    beside = needed(pool_said(credentials_trouble=fault), balancer_said())
+    alone = needed(pool_said(credentials_trouble=fault, supply_trouble=fault), balancer_said())
+
+    assert beside == [("credentials_refused", fault)]
+    assert alone == [("provisioner_failing", fault)]
+
+
+def test_sessions_that_are_lacking_are_told_with_what_the_others_are() -> None:
+    overview = PoolOverview(
+        states={"active": 1, "suspect": 1, "cooling": 0, "disabled": 2, "retired": 50},
+        units=[],
+        resets=[],
+        in_doubt_leases=0,
+        in_doubt_units=0,
+    )
+    pool = pool_said(sessions_total=4, sessions_active=1, overview=overview)
+
+    assert needed(pool, balancer_said()) == [
+        (
+            "sessions_short",
+            "1 of 4 sessions are active or cooling, at least 2 wanted; 1 suspect, 2 disabled",
+        )
+    ]

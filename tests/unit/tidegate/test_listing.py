@@ -198,6 +198,12 @@ def test_session_shows_what_is_left_of_its_limits_and_retired_ones_are_last() ->
     assert (is_retired(session), is_retired({"status": "retired"})) == (False, True)
 
 
+def test_why_a_session_does_not_work_stands_before_what_a_narrow_terminal_leaves_out() -> None:
+    names = [column.name for column in session_columns([])]
+
+    assert names.index("reason") < names.index("last_used")
+
+
 @pytest.mark.parametrize(
     ("status", "text", "left"),
     [

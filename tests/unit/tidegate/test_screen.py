@@ -102,6 +102,52 @@ def test_what_the_balancer_decides_is_told_by_server(
     assert shown[0] == good.get(fields.get("health", ""), shown[0])
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        (
+            "session_suspected",
+            {"server_id": "s1"},
+            (Mood.WARNING, "a session is suspect: s1 calls its login expired"),
+        ),
+        (
+            "session_suspected",
+            {"server_id": ""},
+            (Mood.WARNING, "a session is suspect: a server calls its login expired"),
+        ),
+        (
+            "session_changed",
+            {"status": "disabled", "reason": "login_expired", "by": "pool"},
+            (Mood.WARNING, "a session is disabled: login_expired"),
+        ),
+        (
+            "session_recovered",
+            {"reason": "trial_succeeded", "server_id": ""},
+            (Mood.GOOD, "a session is active again: trial_succeeded"),
+        ),
+        (
+            "session_recovered",
+            {"reason": "server_blamed", "server_id": "s1"},
+            (Mood.GOOD, "a session is active again: s1 is to blame, not the session"),
+        ),
+        (
+            "credentials_refused",
+            {"suspects": 3, "disabled": 1},
+            (Mood.ERROR, "no session's login is believed any more: 3 suspect, 1 disabled"),
+        ),
+        (
+            "quota_observed",
+            {"service_type": "image"},
+            (Mood.PLAIN, "a session has no image left today, by its backend's own count"),
+        ),
+    ],
+)
+def test_what_becomes_of_a_session_is_told_in_the_same_words_for_all(
+    kind: str, fields: dict[str, Any], expected: Any
+) -> None:
+    assert words("journalled", type=kind, session_id="ses_1", **fields) == expected
+
+
 def test_what_every_start_says_has_no_line_while_it_starts() -> None:
     added = {"type": "server_added", "server": {"server_id": "s1"}}
 

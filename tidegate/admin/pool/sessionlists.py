@@ -5,6 +5,8 @@ from typing import Any
 import typer
 
 LABEL_HELP = "At most 64 printable characters, for operators alone; no personal data."
+UNRETIRED = "active,cooling,suspect,draining,disabled"
+"""Every status but that of sessions that are gone."""
 STATUS = typer.Option(
     "",
     help="Only of these, with commas between them: active, cooling, suspect, draining, disabled,"
@@ -35,6 +37,7 @@ OPTIONS = {
     "q": "--find",
     "sort": "--order",
     "cursor": "--cursor",
+    "offset": "--offset",
 }
 """By what they are called where the gateway is asked."""
 

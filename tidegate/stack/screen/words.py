@@ -134,6 +134,23 @@ def _death_words(event: Event) -> str:
     return f"{event['child']} died ({how}); again in {event['again_in_s']} s"
 
 
+def _suspected_words(event: Event) -> str:
+    """Say it without the session's id: of many at once one line is enough, and lists name them."""
+    server = event.get("server_id") or "a server"
+    return f"a session is suspect: {server} calls its login expired"
+
+
+def _refused_words(event: Event) -> str:
+    lost = f"{event['suspects']} suspect, {event['disabled']} disabled"
+    return f"no session's login is believed any more: {lost}"
+
+
+def _restored_words(event: Event) -> str:
+    if event["reason"] == "server_blamed":
+        return f"a session is active again: {event['server_id']} is to blame, not the session"
+    return f"a session is active again{_because(event)}"
+
+
 Say = Callable[[Event], str]
 _WORDS: dict[str, tuple[Mood, Say]] = {
     "elected": (Mood.PLAIN, lambda e: f"{e['service']} leads (epoch {e['epoch']})"),
@@ -200,5 +217,16 @@ _JOURNALLED: dict[str, tuple[Mood, Say]] = {
         lambda e: f"strategy {e['strategy']}{_of_type(e)}: {e.get('rule') or 'no rule holds'}",
     ),
     "strategy_failed": (Mood.WARNING, lambda e: f"strategy {e['strategy']} failed{_because(e)}"),
+    "session_suspected": (Mood.WARNING, _suspected_words),
+    "session_changed": (
+        Mood.WARNING,
+        lambda e: f"a session is {e.get('status') or 'changed'}{_because(e)}",
+    ),
+    "session_recovered": (Mood.GOOD, _restored_words),
+    "credentials_refused": (Mood.ERROR, _refused_words),
+    "quota_observed": (
+        Mood.PLAIN,
+        lambda e: f"a session has no {e['service_type']} left today, by its backend's own count",
+    ),
     "rules_changed": (Mood.PLAIN, lambda e: f"{len(e['rules'])} rules choose the strategy"),
 }
