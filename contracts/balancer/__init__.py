@@ -22,6 +22,7 @@ from contracts.balancer.administration import (
     ServersProbed,
     ServerView,
     SetStrategy,
+    StateDetail,
     TypeView,
 )
 from contracts.balancer.events import (
@@ -109,6 +110,7 @@ __all__ = [
     "ServersChanged",
     "ServersProbed",
     "SetStrategy",
+    "StateDetail",
     "StrategyChanged",
     "StrategyFailed",
     "StrategyPinned",

@@ -8,12 +8,34 @@ class BalancerStatus(Command, frozen=True, kw_only=True, tag="balancer_status"):
     """Ask for every server as the balancer sees it."""
 
 
+class StateDetail(Part, frozen=True, kw_only=True):
+    """What the words of a state are made of, for whoever says them in another language."""
+
+    cause: str = ""
+    """Why it is so, as whoever saw it words it; empty: the state says it all."""
+    lasts_s: float | None = None
+    """For how long; None: nobody dated it."""
+    back_in_s: float = 0.0
+    """Of an ejection: until its time is over; 0: it lasts until a probe is answered."""
+    share: float = 1.0
+    """Of a slow start: how much of its bounds it may carry, from 0 to 1."""
+    unproven: bool = False
+    """Of what is half open: probes let it in, and no call has shown yet whether it works."""
+    silent_to: ServiceType = ServiceType("")
+    """Of silence: which service type's exchange has waited for so long."""
+    failures: Count = 0
+    """Of what is up: those in a row since a call was last answered."""
+    rests_s: float = 0.0
+    """Of what is up: until its next call of the service type, after risk control."""
+
+
 class TypeView(Part, frozen=True, kw_only=True):
     """One service type at one server: `state` is `up` or one of those of `ServerView`."""
 
     service_type: ServiceType
     state: str
     words: str = ""
+    detail: StateDetail = StateDetail()
     attempts: Count = 0
     failures: Count = 0
     first_byte_p50_ms: float = 0.0
@@ -38,6 +60,8 @@ class ServerView(Part, frozen=True, kw_only=True):
     """`up`, `down`, `ejected`, `half_open`, `slow_start`, `silent` or `draining`."""
     words: str = ""
     """The state and why, such as `ejected 2 min ago: 5 failures in a row, back in 28 s`."""
+    detail: StateDetail = StateDetail()
+    """What those words are made of."""
     service_types: list[TypeView] = []
     """Of those that were tried there."""
 

@@ -1,5 +1,7 @@
 """What stands where: the way to other pages, what is told, a first day, what did not load."""
 
+import re
+
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -28,6 +30,9 @@ _INK = """(canvas) => {
 """How many points of a chart have the colour of its line (`--work` of the light theme)."""
 A_DOT = 120
 """Points of a single dot, at most."""
+_CUT = """(cells) => cells
+  .filter((cell) => cell.clientWidth > 0 && cell.scrollWidth > cell.clientWidth)
+  .map((cell) => `${cell.innerText} ${cell.scrollWidth} > ${cell.clientWidth}`)"""
 
 
 @pytest.mark.parametrize("width", [390, 560, 768, 861, 1440])
@@ -191,3 +196,50 @@ def test_state_of_a_server_is_said_once(site: Site) -> None:
     site.stack.api("/api/servers/two/undrain", "POST")
 
     assert said.count("draining") == 1
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1440])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_short_names_are_whole_where_a_table_has_many_columns(
+    site: Site, width: int, language: str
+) -> None:
+    assert site.stack.image().status_code == 200
+    tab = site.sign_in()
+    tab.set_viewport_size({"width": width, "height": 800})
+    site.turn_to(tab, "light", language)
+    expect(tab.locator("td", has_text="one").first).to_be_visible()
+    cut = tab.locator("td:has(a[href^='#/servers/']), th").evaluate_all(_CUT)
+    site.show(tab, "requests")
+    expect(tab.locator("tr[data-row]").first).to_be_visible()
+    cut += tab.locator(".grid th").evaluate_all(_CUT)
+    cells = tab.locator("tr[data-row] td").filter(has_text=re.compile("^(one|two|client)$"))
+
+    assert cells.count() >= 2, "of whom the call was, and who answered it"
+    assert cut + cells.evaluate_all(_CUT) == []
+
+
+def test_a_wide_screen_is_used(site: Site) -> None:
+    tab = site.sign_in("sessions")
+    tab.set_viewport_size({"width": 2560, "height": 1440})
+    expect(tab.locator("tr[data-row]").first).to_be_visible()
+    of_lists = tab.locator("main").bounding_box()
+    site.show(tab, "overview")
+    of_cards = tab.locator("main").bounding_box()
+
+    assert of_lists is not None
+    assert of_cards is not None
+    assert of_lists["x"] + of_lists["width"] > 2500
+    assert of_cards["width"] > 2000
+
+
+def test_long_name_of_a_key_shows_its_beginning_on_a_phone(site: Site) -> None:
+    name = "beginning of a name that goes on for quite a while yet"
+    site.stack.api("/api/keys", "POST", json={"name": name})
+    tab = site.sign_in("keys")
+    tab.set_viewport_size({"width": 390, "height": 844})
+    button = tab.get_by_role("button", name=name)
+    cell = tab.locator("td", has=button)
+    left = button.evaluate("(one) => one.getBoundingClientRect().left")
+
+    assert left >= cell.evaluate("(one) => one.getBoundingClientRect().left")
+    assert button.evaluate("(one) => getComputedStyle(one).textAlign") == "left"

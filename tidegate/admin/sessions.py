@@ -36,6 +36,7 @@ def list_sessions(
     order: str = sessionlists.ORDER,
     limit: int = listing.LIMIT,
     cursor: str = listing.CURSOR,
+    offset: int = listing.OFFSET,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
@@ -47,14 +48,14 @@ def list_sessions(
     On a terminal those that retired are only counted, unless something is asked for (--status
     retired).
 
-    The pool chooses (--status, --type, --label, --find) and orders (--order) before --limit;
-    --where and --sort go by what is listed.
+    The pool chooses (--status, --type, --label, --find) and orders (--order) before --offset and
+    --limit; --where and --sort go by what is listed.
 
     Example: tidegate sessions list --status cooling,suspect --sort -last_used
     """
     query = {**sessionlists.filter_query(status, service_type, label, text), "sort": order}
     with api.options_for(**sessionlists.OPTIONS):
-        answer = api.get_list("/api/sessions", limit, cursor, **query)
+        answer = api.get_list("/api/sessions", limit, cursor, offset, **query)
     shown = session_columns(answer["data"])
     options = ListOptions(wide, columns, sort, where)
     rows = listing.listed_rows(shown, answer["data"], options, is_retired)

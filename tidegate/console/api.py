@@ -40,21 +40,30 @@ def get(path: str, **query: Any) -> Any:
     return _ask_gateway("GET", path, query=query)
 
 
-def get_pages(path: str, limit: int, cursor: str = "", **query: Any) -> Iterator[dict[str, Any]]:
-    """Read page after page of a list, up to so many records. Raises `CommandError`."""
+def get_pages(
+    path: str, limit: int, cursor: str = "", offset: int = 0, **query: Any
+) -> Iterator[dict[str, Any]]:
+    """Read page after page of a list, up to so many records. Raises `CommandError`.
+
+    The first `offset` of it are passed over: what comes behind them goes on by cursor.
+    """
+    behind: dict[str, Any] = {"offset": offset} if offset else {}
+    behind |= {"cursor": cursor} if cursor else {}
     while limit > 0:
-        behind = {"cursor": cursor} if cursor else {}
         page = get(path, limit=min(limit, PAGE), **query, **behind)
         yield page
         limit -= len(page["data"])
         cursor = page.get("next", "")
         if not cursor:
             return
+        behind = {"cursor": cursor}
 
 
-def get_list(path: str, limit: int, cursor: str = "", **query: Any) -> dict[str, Any]:
+def get_list(
+    path: str, limit: int, cursor: str = "", offset: int = 0, **query: Any
+) -> dict[str, Any]:
     """Put pages together: all that is not `data` is the last one's. Raises `CommandError`."""
-    pages = list(get_pages(path, limit, cursor, **query))
+    pages = list(get_pages(path, limit, cursor, offset, **query))
     data = [record for page in pages for record in page["data"]]
     return {**pages[-1], "data": data}
 

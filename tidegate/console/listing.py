@@ -20,8 +20,12 @@ from tidegate.console.moments import duration_words, moment_words, parsed_moment
 from tidegate.console.tables import TableShape
 
 LISTED_MAX = 1_000_000
+OFFSET_MAX = 1_000_000_000
 LIMIT = typer.Option(1000, min=1, max=LISTED_MAX, help="At most so many.")
 CURSOR = typer.Option("", "--cursor", help="Where a list before this one stopped.")
+OFFSET = typer.Option(
+    0, "--offset", min=0, max=OFFSET_MAX, help="So many of the list's first are passed over."
+)
 WIDE = typer.Option(False, "--wide", help="Every column, however narrow the terminal.")
 COLUMNS = typer.Option("", "--columns", help="These columns alone, with commas.")
 SORT = typer.Option("", "--sort", help="First what is least in this column; `-name`: greatest.")

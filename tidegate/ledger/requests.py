@@ -53,6 +53,7 @@ def requests(
     search: str = typer.Option("", "--search", help="Part of an id, a model or a message."),
     limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
     cursor: str = typer.Option("", help="Where the page before said that the next one begins."),
+    offset: int = listing.OFFSET,
     wide: bool = listing.WIDE,
     columns: str = listing.COLUMNS,
     sort: str = listing.SORT,
@@ -82,10 +83,13 @@ def requests(
         "q": search,
         "cursor": cursor,
     }
-    given = {name: value for name, value in wanted.items() if value}
+    given: dict[str, Any] = {name: value for name, value in wanted.items() if value}
+    if offset:
+        given["offset"] = offset
     if with_count:
         given["count"] = "true"
     typed = {name: f"--{name.replace('_', '-')}" for name in wanted} | {"q": "--search"}
+    typed["offset"] = "--offset"
     with api.options_for(**typed):
         answer: dict[str, Any] = api.get("/api/requests", limit=limit, **given)
     options = ListOptions(wide, columns, sort, where)

@@ -101,6 +101,7 @@ def _server_view(member: Member, standing: ServerStanding, now: Instant) -> Serv
         attempts=standing.attempts(now),
         state=told.state,
         words=told.words,
+        detail=told.detail,
         service_types=_type_views(member, standing, now),
     )
 
@@ -116,6 +117,7 @@ def _type_views(member: Member, standing: ServerStanding, now: Instant) -> list[
                 service_type=service_type,
                 state=told.state,
                 words=told.words,
+                detail=told.detail,
                 attempts=len(seen),
                 failures=sum(outcome.failed for outcome in seen),
                 first_byte_p50_ms=_median_ms(seen),

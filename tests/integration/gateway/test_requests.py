@@ -42,6 +42,21 @@ async def test_requests_are_listed_page_by_page(
     assert [span["kind"] for span in lane["spans"]].count("lease") == 2
 
 
+async def test_requests_are_listed_from_any_place_on(
+    nats_client: Client, nats_url: str, tmp_path: Path
+) -> None:
+    async with office(nats_client, nats_url, tmp_path / "home", story()) as front:
+        whole = await front.ask("GET", "/api/requests")
+        first = await front.ask("GET", "/api/requests?limit=4")
+        within = await front.ask("GET", "/api/requests?limit=2&offset=3")
+        behind = await front.ask("GET", f"/api/requests?limit=3&offset=1&cursor={first['next']}")
+        beyond = await front.ask("GET", "/api/requests?offset=1000")
+
+    assert within["data"] == whole["data"][3:5]
+    assert behind["data"] == whole["data"][5:8]
+    assert (beyond["data"], beyond["next"]) == ([], None)
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -55,6 +70,7 @@ async def test_requests_are_listed_page_by_page(
         ("cursor=WyJhIiwiYiJd", "cursor: expected `next` of the page before"),
         (f"q={'x' * 201}", "q: expected at most 200 characters, got 201"),
         ("limit=0", "limit"),
+        ("offset=-1", "offset"),
         ("other=1", "other: there is no such parameter"),
     ],
 )

@@ -25,7 +25,7 @@ async def test_how_things_stand_is_shown(terminal: Terminal) -> None:
 
 async def test_requests_are_listed(terminal: Terminal) -> None:
     page = await terminal.read("requests", "--limit", "5")
-    shown = await terminal.shown("requests", "--code", "none")
+    shown = await terminal.shown("requests", "--code", "none", "--offset", "3")
 
     assert (page["data"], page["next"]) == ([], None)
     assert shown == "no such request\n"

@@ -38,6 +38,26 @@ async def test_sessions_are_listed_by_filter_in_an_order_and_page_by_page(
     assert with_tea.startswith("--type: expected one of ")
 
 
+async def test_sessions_are_listed_from_any_place_on(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of two: what is behind the first page goes on where that ended."""
+    monkeypatch.setattr(api, "PAGE", 2)
+    lines = "".join(f"us-place-{number}\n" for number in range(6))
+    added = (await terminal.read("sessions", "add", "-", stdin=lines))["added"]
+    found = ("sessions", "list", "--find", "us")
+
+    rest = await terminal.read(*found, "--offset", "1")
+    some = await terminal.read(*found, "--offset", "2", "--limit", "3", "--order", "-added")
+    beyond = await terminal.read(*found, "--offset", "1000")
+    both = await terminal.refused(*found, "--offset", "1", "--cursor", some["next"])
+
+    assert [one["session_id"] for one in rest["data"]] == added[1:]
+    assert [one["session_id"] for one in some["data"]] == added[1:4][::-1]
+    assert (beyond["data"], beyond["next"]) == ([], "")
+    assert both.startswith("--offset: expected no cursor beside it")
+
+
 async def test_all_sessions_are_tested_but_those_that_retired(terminal: Terminal) -> None:
     before = (await terminal.read("sessions", "list"))["data"]
     given = "credential-one\ncredential-gone\n"

@@ -37,6 +37,7 @@ OPTIONS = {
     "q": "--find",
     "sort": "--order",
     "cursor": "--cursor",
+    "offset": "--offset",
 }
 """By what they are called where the gateway is asked."""
 

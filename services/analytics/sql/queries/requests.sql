@@ -9,6 +9,7 @@
 -- $q (text = ): only those in whose ids, model, session or its label, key's name or message this stands.
 -- $before_at, $before_id (text = ): only those behind this row: when it asked, and its request.
 -- $limit (integer = 100): rows at most.
+-- $skip (integer = 0): so many rows are passed over first.
 with labels as (
     select session_id, label as session_label from ledger.sessions where label <> ''
 ),
@@ -40,7 +41,7 @@ wanted as (
             )
         )
 ),
-page as (from wanted order by asked_at desc, request_id desc limit $limit),
+page as (from wanted order by asked_at desc, request_id desc limit $limit offset $skip),
 firsts as (
     select request_id, min(asked_at) as first_asked_at
     from ledger.leases

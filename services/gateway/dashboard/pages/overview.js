@@ -11,6 +11,7 @@ import { QuotaBar } from "../parts/quotabar.js";
 import { Main } from "../parts/shell.js";
 import { Chip, State, toneOf, typeColour } from "../parts/states.js";
 import { sequencesOf } from "../parts/trueat.js";
+import { whyOf } from "../parts/whys.js";
 
 const EVERY_S = 5;
 const HOUR_MS = 3_600_000;
@@ -193,15 +194,15 @@ const ServerTable = ({ list }) => html`
     <th scope="col">${say("server")}</th><th scope="col" style="width: 92px">${say("state")}</th>
     <th scope="col" class="num" style="width: 78px">${say("in_flight")}</th>
     <th scope="col" class="num" style="width: 70px">${say("overview.median")}</th>
-    <th scope="col" class="wide" style="width: 122px">${say("servers.last_hour")}</th>
+    <th scope="col" class="wide roomy" style="width: 122px">${say("servers.last_hour")}</th>
     <th scope="col" class="num wide" style="width: 62px">${say("share")}</th>
   </tr></thead><tbody>
     ${list.map((one) => html`<tr key=${one.id}>
       <td class="cut" title=${one.id}><a class="strong" href=${linkTo("servers", {}, one.id)}>${one.id}</a> <span class="quiet">${one.region}</span></td>
-      <td class="cut" title=${one.words}><${State} state=${one.state} /></td>
+      <td class="cut" title=${whyOf(one)}><${State} state=${one.state} /></td>
       <td class="num">${number(one.connections)} <span class="quiet">/ ${number(one.max_sessions)}</span></td>
       <td class="num cut">${duration(one.latency_p50_ms)}</td>
-      <td class="wide">${one.trail ? h(Sparkline, { values: one.trail, label: say("servers.last_hour") }) : html`<span class="quiet">–</span>`}</td>
+      <td class="wide roomy">${one.trail ? h(Sparkline, { values: one.trail, label: say("servers.last_hour") }) : html`<span class="quiet">–</span>`}</td>
       <td class="num wide">${percent(one.share)}</td>
     </tr>`)}
   </tbody></table>

@@ -9,8 +9,9 @@ import { say, wordFor } from "../base/words.js";
 import { ErrorNote, Pairs } from "../parts/cards.js";
 import { Dialog, Form, tell } from "../parts/dialogs.js";
 import { Check, Field } from "../parts/fields.js";
-import { State, whyOf } from "../parts/states.js";
+import { State } from "../parts/states.js";
 import { TrueAt } from "../parts/trueat.js";
+import { whyOf } from "../parts/whys.js";
 
 const DIALECTS = ["plain", "jimeng", "drraw", "jimeng-free-all", "jimeng-free"];
 
@@ -64,7 +65,7 @@ export function ServerDetail({ view, history, sequences, lag, onClose, onDone })
   return html`
     <${Dialog} title=${server.server_id} onClose=${onClose}>
       <${Pairs} of=${[
-        [say("state"), html`<${State} state=${view.state || view.health} /> <span class="quiet wrap">${whyOf(view.state || view.health, view.words || view.reason)}</span>`],
+        [say("state"), html`<${State} state=${view.state || view.health} /> <span class="quiet wrap">${whyOf(view)}</span>`],
         [say("server.url"), html`<code>${server.url}</code>`],
         [say("region"), server.region],
         [say("in_flight"), `${number(view.connections ?? 0)} / ${number(server.max_sessions ?? 100)}`],
@@ -78,7 +79,7 @@ export function ServerDetail({ view, history, sequences, lag, onClose, onDone })
         [say("server.level"), server.level ?? 1],
       ]} />
       ${(view.service_types ?? []).length > 0 && html`<ul class="states">${view.service_types.map((/** @type {any} */ one) => html`
-        <li><span>${wordFor("type", one.service_type)} <${State} state=${one.state} /> <span class="quiet">${whyOf(one.state, one.words ?? one.reason)}</span></span><span class="tab quiet">${say("server.tries", { n: one.attempts ?? 0, count: number(one.attempts ?? 0) })}</span></li>`)}</ul>`}
+        <li><span>${wordFor("type", one.service_type)} <${State} state=${one.state} /> <span class="quiet">${whyOf(one)}</span></span><span class="tab quiet">${say("server.tries", { n: one.attempts ?? 0, count: number(one.attempts ?? 0) })}</span></li>`)}</ul>`}
       ${mayChange() && html`<${Actions} view=${view} onClose=${onClose} onDone=${onDone} onChange=${() => (isChanging.value = true)} />`}
       <div class="row"><a href=${linkTo("requests", { server: server.server_id })}>${say("page.requests")}</a><a href=${linkTo("log", { server: server.server_id })}>${say("page.log")}</a><${TrueAt} of=${sequences} lag=${lag} /></div>
     <//>

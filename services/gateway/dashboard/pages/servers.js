@@ -10,8 +10,9 @@ import { Answer, Card, Empty, ErrorNote, ReadOnly } from "../parts/cards.js";
 import { Sparkline } from "../parts/chart.js";
 import { Dialog, tell } from "../parts/dialogs.js";
 import { Main } from "../parts/shell.js";
-import { State, whyOf } from "../parts/states.js";
+import { State } from "../parts/states.js";
 import { TrueAt } from "../parts/trueat.js";
+import { whyOf } from "../parts/whys.js";
 import { PutServer, ServerDetail } from "./server.js";
 
 const STRATEGIES = ["capability_based", "geographic", "least_connections", "least_response_time", "p2c_ewma", "adaptive", "round_robin", "weighted_round_robin"];
@@ -66,7 +67,7 @@ const Row = ({ view, past }) => {
   const { server } = view;
   return html`<tr>
     <td class="cut" title=${`${server.server_id} ${server.url}`}><a class="strong" href=${linkTo("servers", {}, server.server_id)}>${server.server_id}</a> <span class="quiet">${server.region}</span></td>
-    <td><div class="cut" title=${view.words || view.reason}><${State} state=${view.state || view.health} /> <span class="quiet">${whyOf(view.state || view.health, view.words || view.reason)}</span></div></td>
+    <td class="wrap"><${State} state=${view.state || view.health} /><div class="quiet small">${whyOf(view)}</div></td>
     <td class="num">${number(view.connections ?? 0)} <span class="quiet">/ ${number(server.max_sessions ?? 100)}</span></td>
     <td class="num wide">${view.avg_response_ms ? duration(view.avg_response_ms) : "–"}</td>
     <td class="wide">${past ? h(Sparkline, { values: past.points.map((/** @type {any} */ point) => point.p50_ms), label: say("servers.last_hour") }) : html`<span class="quiet">–</span>`}</td>

@@ -78,6 +78,9 @@ const Secrets = ({ secrets }) => html`
   <ul class="states">${secrets.holders.map((/** @type {any} */ one) => html`<li><span class="cut" title=${one.process}>${one.process}</span><code>${one.key_ids.join(" ")}</code></li>`)}</ul>
 `;
 
+/** A name that may go on in a line of its own behind a dot or an underscore. @param {string} name */
+const broken = (name) => name.split(/(?<=[._])/).map((part) => html`${part}<wbr />`);
+
 /** @param {{settings: any[]}} props */
 function InForce({ settings }) {
   const text = useSignal("");
@@ -89,9 +92,9 @@ function InForce({ settings }) {
       <${Select} value=${from.value} label=${say("settings.from_any")} options=${SOURCES.map((name) => [name, wordFor("source", name)])} onValue=${(/** @type {string} */ name) => (from.value = name)} />
     </div>
     ${shown.length === 0 ? html`<${Empty} title=${say("settings.none_fits")} />` : html`
-      <table class="plain"><thead><tr><th scope="col">${say("settings.name")}</th><th scope="col">${say("settings.value")}</th><th scope="col" style="width: 110px">${say("settings.from")}</th></tr></thead>
+      <table class="plain"><thead><tr><th scope="col" style="width: 46%">${say("settings.name")}</th><th scope="col">${say("settings.value")}</th><th scope="col" style="width: 92px">${say("settings.from")}</th></tr></thead>
       <tbody>${shown.map((one) => html`<tr key=${one.name}>
-        <td class="wrap"><code>${one.name}</code>${one.variable && html`<div class="quiet small wide wrap">${one.variable}</div>`}</td>
+        <td class="wrap"><code>${broken(one.name)}</code>${one.variable && html`<div class="quiet small wide wrap">${one.variable}</div>`}</td>
         <td class="wrap"><code>${one.secret ? say("settings.secret") : typeof one.value === "string" ? one.value : JSON.stringify(one.value)}</code></td>
         <td><span class=${`chip ${one.from === "default" ? "" : "good"}`}>${wordFor("source", one.from)}</span></td></tr>`)}</tbody></table>`}
   `;

@@ -23,12 +23,6 @@ export const Chip = ({ state, children }) => html`
   <span class=${`chip ${toneOf(state)}`}>${children ?? wordFor("state", state)}</span>
 `;
 
-/** Why a server is as it is, without its state, which stands beside it. @param {string} state @param {string} [words] */
-export function whyOf(state, words = "") {
-  const name = state.replaceAll("_", " ");
-  return words.startsWith(name) ? words.slice(name.length).replace(/^[:,]?\s*/, "") : words;
-}
-
 /** Why a session is as it is: of one that is active that an operator made it so says nothing. @param {{status: string, reason?: string}} session */
 export function reasonOf({ status, reason = "" }) {
   if (reason !== "operator" && reason !== "by an operator") return reason;

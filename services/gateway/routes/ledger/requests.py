@@ -16,6 +16,7 @@ from services.gateway.routes.parameters import Cursor, cursor_text, parse_cursor
 
 _PAGE_MAX = 1000
 _TEXT_MAX = 200
+_OFFSET_MAX = 1_000_000_000
 _REQUESTS = "requests"
 _OUTCOMES = (
     "settled",
@@ -60,6 +61,16 @@ Searched = Annotated[
     QueryParameter(description="Part of an id, a model, a session, a key's name or a message."),
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=_PAGE_MAX, description="At most so many rows.")]
+
+Offset = Annotated[
+    int,
+    QueryParameter(
+        ge=0,
+        le=_OFFSET_MAX,
+        description="So many are passed over first: of the whole list, or of what is behind"
+        " `cursor`.",
+    ),
+]
 
 
 class ListedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +153,7 @@ async def list_requests(
     q: Searched = "",
     with_count: WithCount = False,
     cursor: Cursor = "",
+    offset: Offset = 0,
     limit: Limit = 100,
 ) -> RequestPage:
     """List calls, the latest first; those that are only counted have no row (see `count`)."""
@@ -170,9 +182,11 @@ async def list_requests(
     }
     if ended_since:  # analytics of an earlier version does not know it
         wanted["ended_since"] = _parse_moment("ended_since", ended_since)
+    passed = {"skip": offset} if offset else {}  # nor this
     rows = await doors.named_query(
         "requests",
         **wanted,
+        **passed,
         before_at=_parse_moment("cursor", before_at),
         before_id=before_id,
         limit=limit + 1,

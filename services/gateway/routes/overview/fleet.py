@@ -49,6 +49,8 @@ def _listed_server(view: ServerView, tried: dict[str, FigureRow] | None) -> List
         region=server.region,
         state=view.state,
         words=view.words,
+        detail=view.detail,
+        service_types=[one for one in view.service_types if one.state != _UP],
         connections=view.connections,
         max_sessions=server.max_sessions,
         attempts=attempts,

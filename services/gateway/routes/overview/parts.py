@@ -2,6 +2,7 @@
 
 import msgspec
 
+from contracts.balancer import StateDetail, TypeView
 from contracts.base import Instant
 from runtime.process.findings import FindingCode, State
 
@@ -112,6 +113,10 @@ class ListedServer(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     state: str
     words: str
+    detail: StateDetail
+    """What the words are made of."""
+    service_types: list[TypeView]
+    """Of those that it is not simply up for."""
     connections: int
     max_sessions: int
     attempts: int | None
