@@ -29,6 +29,21 @@ def foreseen_in(home: Path, **given: str) -> list[str]:
     return foreseen
 
 
+def test_file_is_checked_before_it_is_put_in_the_place_of_the_one_in_force(tmp_path: Path) -> None:
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 1\n")
+    other = tmp_path / "other.toml"
+    other.write_text("[pool]\nmin_sise = 1\n")
+    words = ["config", "check", "--config", str(other)]
+
+    done = CliRunner().invoke(
+        verb_application("config"), words, env={"TIDEGATE_HOME": str(tmp_path)}
+    )
+
+    assert isinstance(done.exception, SettingsError)
+    assert str(done.exception).startswith(f"{other}: pool.min_sise: there is no such setting")
+    assert checked_in(tmp_path, TIDEGATE_PORT="0")["ok"] is True
+
+
 def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
