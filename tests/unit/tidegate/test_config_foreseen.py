@@ -69,6 +69,12 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             {},
             "[[servers]] one: http://h:1/v1/: calls would go to http://h:1/v1/v1/images/generations;",
         ),
+        (
+            '[[servers]]\nid = "one"\nurl = "http://h:1"\n'
+            '[[servers]]\nid = "two"\nurl = "http://h:1/"\n[pool.provisioner]\nkind = "none"\n',
+            {},
+            "[[servers]] two: http://h:1/ is the address of one, too: they count as two servers",
+        ),
         ("", {"TIDEGATE_CONFIG": "."}, "TIDEGATE_CONFIG: the folder . has no tidegate.toml"),
         (
             "[services.vidoe]\ndaily_limit = 2\n",
@@ -81,7 +87,7 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             "[services.tea]: it has no paths, so that no call is of it",
         ),
     ],
-    ids=["name", "path", "folder", "misspelt", "pathless"],
+    ids=["name", "path", "twice", "folder", "misspelt", "pathless"],
 )
 def test_what_does_nothing_or_not_what_it_seems_is_told(
     tmp_path: Path,
