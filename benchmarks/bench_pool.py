@@ -59,6 +59,7 @@ def serve(home: Path, url: str) -> None:
     for name in ("master", "identity"):
         (home / "secrets" / f"{name}.key").write_text(name)
     variables = {"TIDEGATE_HOME": str(home), "TIDEGATE_NATS_URL": url.replace("//", "//pool:-@")}
+    lifecycle.collect_rarely()
     uvloop.run(app.run(asyncio.Event(), read_environment(variables), settings))
 
 

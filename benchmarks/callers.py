@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from contracts import subjects
-from contracts.base import GatewayId, KeyId, RequestId, ServerId, ServiceType
+from contracts.base import GatewayId, KeyId, ServerId, ServiceType
 from contracts.pool import (
     Attempt,
     EndLeases,
@@ -23,6 +23,7 @@ from contracts.pool import (
     UsageRecorded,
     Verdict,
 )
+from services.gateway.clients.request import new_request_id
 
 IMAGE = ServiceType("image")
 KEYS = 10
@@ -101,7 +102,7 @@ async def caller(number: int, gateway: Gateway, until: float, wait_ms: int) -> i
     """Lease and end in turn; return how many."""
     done = 0
     while time.monotonic() < until:
-        request_id = RequestId(f"0192f0c1-2b3c-7d4e-8f50-{number:04d}{done:08d}")
+        request_id = new_request_id()
         wanted = SessionRequested(
             request_id=request_id,
             number=1,

@@ -5,6 +5,7 @@ fill them. A wrong value raises `SettingsError`, which names the file or variabl
 what was expected.
 """
 
+import copy
 import difflib
 import re
 import tomllib
@@ -21,6 +22,7 @@ from runtime.texts import HIDDEN, as_quoted, decoding_words
 _Filled = TypeVar("_Filled", bound=msgspec.Struct)
 SettingPath = tuple[str, ...]
 """Where a setting stands in the file: the tables, then its name."""
+_NO_SETTING = "there is no such setting"
 _HIDDEN_IN = re.compile(rf"(?<![^=?&#]){re.escape(HIDDEN)}(?![^&])|://{re.escape(HIDDEN)}@")
 EXPECTED_SECRET = (
     f"expected the secret itself, got {HIDDEN}, which `tidegate config show` puts there"
@@ -134,11 +136,11 @@ def with_overrides(
     """
     leaves = {variable_of(path): (path, kind) for path, kind in settings_of(configuration, tables)}
     # The tables are the caller's, and are read again for another set of variables.
-    result: dict[str, Any] = _copy_tables(tables)
+    result: dict[str, Any] = copy.deepcopy(tables)
     for variable, text in variables.items():
         if variable not in leaves:
             hint = _spelling_hint(variable, {*leaves, *also})
-            raise SettingsError(f"{variable}: there is no such setting{hint}")
+            raise SettingsError(f"{variable}: {_NO_SETTING}{hint}")
         path, kind = leaves[variable]
         try:
             value = msgspec.convert(text, kind, strict=False, dec_hook=_decode_custom)
@@ -180,6 +182,7 @@ def read_configuration(
             named = re.match(r"([a-z_]+): ", message)
             if named:
                 path, message = (*path, named[1]), message[named.end() :]
+            message += _place_hint(path[-1:], configuration) if message == _NO_SETTING else ""
     variable = variable_of(path)
     where = variable if variable in variables else f"{source}: {'.'.join(path)}".rstrip(": ")
     raise SettingsError(f"{where}: {message}")
@@ -212,7 +215,7 @@ def _first_fault(value: Any, kind: Any, path: SettingPath) -> tuple[SettingPath,
         for name, inner, inner_kind in _members_of(value, _without_none(kind)):
             if inner_kind is None:
                 hint = _spelling_hint(name, [field.encode_name for field in _fields_of(kind)])
-                return (*path, name), f"there is no such setting{hint}"
+                return (*path, name), f"{_NO_SETTING}{hint}"
             fault = _first_fault(inner, inner_kind, (*path, name))
             if fault:
                 return fault
@@ -240,14 +243,11 @@ def _error_text(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
     """Say what was expected of `value`, and what it is, in our words."""
     got = "" if isinstance(value, (dict, list)) else f", got {value!r}"
     if get_origin(_without_none(kind)) is Literal:
-        return f"expected {', '.join(map(_quote_option, get_args(_without_none(kind))))}{got}"
+        options = ", ".join(f'"{option}"' for option in get_args(_without_none(kind)))
+        return f"expected {options}{got}"
     what = str(error).partition(" - at `$")[0]
     what = what[:1].lower() + what[1:]
     return what if got in what else what.partition(", got `")[0] + got
-
-
-def _quote_option(option: object) -> str:
-    return f'"{option}"'
 
 
 def _spelling_hint(name: str, names: Iterable[str]) -> str:
@@ -255,10 +255,10 @@ def _spelling_hint(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _copy_tables(tables: Any) -> Any:
-    if isinstance(tables, dict):
-        return {name: _copy_tables(value) for name, value in tables.items()}
-    return tables
+def _place_hint(name: SettingPath, configuration: type[msgspec.Struct]) -> str:
+    """Say in which table a setting of this name stands: what a file ends with is its last's."""
+    places = [path[:-1] for path, _ in settings_of(configuration, {}) if path[-1:] == name]
+    return f"; it stands in [{'.'.join(places[0])}]" if len(places) == 1 and places[0] else ""
 
 
 def variable_of(path: SettingPath) -> str:

@@ -97,7 +97,7 @@ def nats_urls(environment: Environment, user: str) -> list[str]:
         except OSError:
             raise SettingsError(
                 f"TIDEGATE_NATS_URL: expected the address of NATS; {environment.home.nats_url}"
-                " has none, so no embedded server runs in this home"
+                " has none, so no embedded server runs in this home (`tidegate up` starts one)"
             ) from None
     urls = [url.strip() for url in text.split(",") if url.strip()]
     if "@" in text:  # its owner has put a user of his own there

@@ -15,6 +15,7 @@ from contracts.pool import (
     LeaseRefused,
     Outcome,
     PoolEvent,
+    SessionRequested,
     SessionRetired,
     UsageRecorded,
 )
@@ -108,6 +109,8 @@ class Metrics:
         tally: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         for event in events:
             match event:
+                case SessionRequested():
+                    pass
                 case LeaseGranted():
                     tally[self.granted, (event.service_type,)] += 1
                 case UsageRecorded():

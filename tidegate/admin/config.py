@@ -28,7 +28,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.command("check")
-def check_configuration(*, as_json: bool = output.JSON) -> None:
+def check_configuration(
+    *,
+    config: str = typer.Option("", help="Another configuration file than would be read."),
+    as_json: bool = output.JSON,
+) -> None:
     """Say whether the configuration is one; exit 2 naming the file, key and expectation if not.
 
     Exit 1 where it is one and `up` would not start all the same.
@@ -39,7 +43,7 @@ def check_configuration(*, as_json: bool = output.JSON) -> None:
 
     Example: tidegate config check
     """
-    here = read_environment()
+    here = read_environment({**os.environ, "TIDEGATE_CONFIG": config} if config else None)
     whole = load_configuration(here)
     refuse_what_up_refuses(here)
     named = named_files(here, whole)

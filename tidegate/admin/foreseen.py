@@ -1,6 +1,7 @@
 """What `up` would meet with a configuration that is one: refusals, and what it goes on without."""
 
 import asyncio
+import difflib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from runtime.credentials import credentials_fault, credentials_in
 from runtime.environment import Environment
-from runtime.settings import SettingsError
+from runtime.settings import DEFAULT_SERVICES, SettingsError
 from services.analytics.settings import Settings as AnalyticsSettings
 from services.balancer.settings import Settings as BalancerSettings
 from services.balancer.settings import unnameable_servers
@@ -78,6 +79,11 @@ def _seeming_settings(environment: Environment, whole: Configuration) -> Iterato
         yield Foreseen(lacking_text(environment.config_lacking))
     if whole.stack.name and environment.nats_url is None:
         yield Foreseen(UNUSED_NAME)
+    for name, section in whole.services.items():
+        if not section.paths:
+            near = difflib.get_close_matches(name, DEFAULT_SERVICES, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            yield Foreseen(f"[services.{name}]: it has no paths, so that no call is of it{meant}")
     for server in whole.servers:
         if doubled := doubled_path(server.url):
             yield Foreseen(f"[[servers]] {server.server_id}: {doubled}")

@@ -45,6 +45,9 @@ def list_sessions(
 ) -> None:
     """List sessions with what each has left today of every service type, retired ones last.
 
+    On a terminal those that retired are only counted, unless something is asked for (--status
+    retired).
+
     The pool chooses (--status, --type, --label, --find) and orders (--order) before --offset and
     --limit; --where and --sort go by what is listed.
 
@@ -59,7 +62,14 @@ def list_sessions(
     if as_json:
         output.print_json({**answer, "data": rows})
         return
-    listing.print_list(shown, rows, options, "no sessions")
+    chosen = any([status, service_type, label, text, where])
+    listed = rows if chosen or output.terminal_width() is None else _unretired(rows)
+    listing.print_list(shown, listed, options, "no sessions")
+    if left_out := len(rows) - len(listed):
+        output.print_prose(
+            f"\n{count_phrase(left_out, 'session')} that retired left out: --status retired lists"
+            " them"
+        )
     output.print_prose(
         f"\n{count_phrase(answer['total'], 'session')}, {answer['active']} active"
         f" (between {answer['min_size']} and {answer['max_size']}),"
@@ -67,6 +77,10 @@ def list_sessions(
         f" {output.table_cell(answer['remaining'])}{_sum_remark(rows)}"
     )
     listing.print_cursor(answer)
+
+
+def _unretired(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if not is_retired(row)]
 
 
 def _sum_remark(rows: Sequence[Mapping[str, Any]]) -> str:

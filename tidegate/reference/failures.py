@@ -17,7 +17,8 @@ _FILMS_S, _OTHERS_S = FILM_SUBMITTED_AFTER_S, SUBMITTED_AFTER_S
 _HEAD = f"""# What backends' failures mean
 
 A failure is judged by its envelope first: `code`, then `message`, then a code inside the message.
-Only what no table knows is judged by the HTTP status, and what that leaves open is
+Only what no table knows is judged by the HTTP status
+([what each does](../explanation/leases.md#what-each-outcome-does)), and what that leaves open is
 `upstream_outcome_unknown`: a unit that is used until it is reconciled. Where it comes from, and
 why a message is matched from its first character: [backends](../explanation/backends.md).
 

@@ -8,6 +8,7 @@ reach: the import law holds it to DuckDB, Arrow and these words.
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import sys
@@ -31,6 +32,8 @@ from services.analytics.sandbox.words import OpenCopy, SqlAnswer, SqlQuestion
 
 _PR_SET_PDEATHSIG = 1
 _THREADS = 2
+_UNKNOWN_TABLE = "Catalog Error: Table with name "
+_OWN_TABLE = re.compile(r'Did you mean "(?:pg_|sqlite_|duckdb_|information_schema)')
 _ERROR_MAX = 2000
 """Characters of a fault: a statement may word one as long as it likes."""
 
@@ -77,11 +80,20 @@ def _serve_pipes(questions: BinaryIO, answers: BinaryIO, memory_bytes: int) -> N
         except (OutOfMemoryError, duckdb.OutOfMemoryException, MemoryError) as error:
             answer = SqlAnswer(error=str(error) or "out of memory", out_of_memory=True)
         except (QuestionError, duckdb.Error) as error:
-            answer = SqlAnswer(error=str(error))
+            answer = SqlAnswer(error=_fault_words(str(error)))
         except Exception as error:  # noqa: BLE001 (whoever asked must hear of it)
             answer = SqlAnswer(error=f"{type(error).__name__}: {error}")
         answer = msgspec.structs.replace(answer, error=answer.error[:_ERROR_MAX])
         words.send_frame(answers, answer, body)
+
+
+def _fault_words(text: str) -> str:
+    """Say what a question failed by; for a table, DuckDB guesses among its own (`pg_…`), too."""
+    what, guess, *_ = [*text.split("\n"), ""]
+    if _UNKNOWN_TABLE not in what:
+        return text
+    told = what if _OWN_TABLE.match(guess) else f"{what} {guess}".rstrip()
+    return f"{told} `show tables` names those there are."
 
 
 def _open_copy(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:

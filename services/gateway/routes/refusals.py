@@ -18,6 +18,8 @@ from services.gateway.domain.errors import GatewayError
 _TOO_LARGE = 413
 _NAMED = re.compile(r"Object (contains unknown|missing required) field `([^`]*)`")
 _SERVER_FAULT = 500
+_UNVERSIONED = ("/images/", "/videos/", "/chat/", "/models")
+"""How paths begin that SDKs ask for, behind a base address that somebody gave without `/v1`."""
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -67,12 +69,18 @@ def _error_for(request: AnyRequest, error: HTTPException) -> GatewayError:
         message = f"{request.scope['path']} does not know the method {request.method}"
         return GatewayError("method_not_allowed", message, extra=dict(error.headers or {}))
     if isinstance(error, NotFoundException):
-        return GatewayError("not_found", f"there is no path {request.scope['path']}")
+        return GatewayError("not_found", _unknown_path_message(request.scope["path"]))
     if error.status_code == _TOO_LARGE:
         return GatewayError("request_too_large", error.detail)
     if isinstance(error, ValidationException):
         return _invalid_error(error)
     return GatewayError("invalid_request", error.detail, status=error.status_code)
+
+
+def _unknown_path_message(path: str) -> str:
+    """Say that there is no such path, and what a client's base address lacks where it is that."""
+    advice = "; the base address of a client ends in /v1" if path.startswith(_UNVERSIONED) else ""
+    return f"there is no path {path}{advice}"
 
 
 def _invalid_error(error: ValidationException) -> GatewayError:

@@ -19,6 +19,9 @@ from contracts.pool import (
 )
 from runtime.process.logs import Log
 
+_REMARKED = frozenset(
+    {SessionSuspected, SessionRecovered, SessionChanged, QuotaObserved, CredentialsRefused}
+)
 _OWN = frozenset({"", "pool"})
 """By whom an event is that no operator brought about."""
 
@@ -26,11 +29,15 @@ _OWN = frozenset({"", "pool"})
 def log_remarkable(logger: Log, events: Iterable[PoolEvent]) -> None:
     """Log those events that say what became of a session, and of whose word."""
     for event in events:
-        match event:
-            case SessionSuspected() | CredentialsRefused() | QuotaObserved():
-                logger.info("journalled", **msgspec.to_builtins(event))
-            case SessionRecovered(by=by) | SessionChanged(by=by, status=SessionStatus.DISABLED):
-                if by in _OWN:
-                    logger.info("journalled", **msgspec.to_builtins(event))
-            case _:
-                pass
+        # Nearly all are of leases, and the writer waits: no more than one look at each.
+        if type(event) in _REMARKED and _is_remarkable(event):
+            logger.info("journalled", **msgspec.to_builtins(event))
+
+
+def _is_remarkable(event: PoolEvent) -> bool:
+    """Tell whether it says so of a session, and no operator had it so."""
+    match event:
+        case SessionRecovered(by=by) | SessionChanged(by=by, status=SessionStatus.DISABLED):
+            return by in _OWN
+        case _:
+            return not isinstance(event, SessionChanged)

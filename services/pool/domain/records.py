@@ -4,6 +4,7 @@ Records are mutable and slotted: the fold changes them in place, behind the undo
 `state.Pool`. Nothing here refers back to the pool, so no record is part of a cycle.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -58,6 +59,12 @@ class Account(msgspec.Struct, eq=False, kw_only=True):
         if limit is None and self.tier:
             limit = policy.tiers.get(self.tier, {}).get(service_type)
         return policy.daily_limits.get(service_type, 0) if limit is None else limit
+
+    def daily_limits(self, policy: Policy) -> Mapping[ServiceType, int]:
+        """Tell all limits in force; nearly always they are the policy's."""
+        if not self.limits and not self.tier:
+            return policy.daily_limits
+        return {**policy.daily_limits, **policy.tiers.get(self.tier, {}), **self.limits}
 
 
 class KeyFailure(msgspec.Struct, frozen=True):

@@ -248,6 +248,20 @@ def peak() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
+@pytest.mark.parametrize(
+    ("name", "guess"), [("nothing", ""), ("lease", ' Did you mean "leases"?')], ids=["far", "near"]
+)
+def test_table_that_there_is_not_is_told_with_how_to_name_those_there_are(
+    box: Sandbox, name: str, guess: str
+) -> None:
+    with pytest.raises(QuestionError) as error:
+        box.ask_statement(f"select * from {name}", 10, BYTES)
+
+    what = f"Catalog Error: Table with name {name} does not exist!{guess}"
+    assert str(error.value) == f"{what} `show tables` names those there are."
+    assert box.ask_statement("show tables", 10, BYTES).rows
+
+
 def test_fault_of_any_length_is_told_in_short(box: Sandbox) -> None:
     with pytest.raises(QuestionError) as told:
         box.ask_statement("select error(repeat('x', 9000000))", 10, BYTES)

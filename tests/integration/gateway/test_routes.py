@@ -200,6 +200,21 @@ async def test_unknown_paths_and_methods_have_the_shape_of_errors(alone: Desk) -
         assert (error["code"], error["type"]) == (code, KINDS[code].type), path
 
 
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/images/generations", "; the base address of a client ends in /v1"),
+        ("/chat/completions", "; the base address of a client ends in /v1"),
+        ("/v1/embeddings", ""),
+        ("/imagesque", ""),
+    ],
+)
+async def test_base_address_without_a_version_is_named(alone: Desk, path: str, advice: str) -> None:
+    error = await alone.refused("POST", path, 404)
+
+    assert error["message"] == f"there is no path {path}{advice}"
+
+
 async def test_refused_method_names_those_there_are(alone: Desk) -> None:
     answer = await alone.http.post("/ping")
 

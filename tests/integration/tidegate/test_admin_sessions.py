@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.tidegate.test_admin import Terminal, terminal
 from tidegate.admin.pool import sessionchanges
-from tidegate.console import api
+from tidegate.console import api, output
 
 pytestmark = pytest.mark.anyio
 __all__ = ["terminal"]
@@ -70,6 +70,25 @@ async def test_all_sessions_are_tested_but_those_that_retired(terminal: Terminal
     tested = [row["session_id"] for row in json.loads(out)["data"]]
     assert tested == [*(session["session_id"] for session in before), kept]
     assert (err, but_one) == ("", "1 more session was not tested: --limit\n")
+
+
+async def test_retired_sessions_are_counted_on_a_terminal_unless_they_are_asked_for(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = (await terminal.read("sessions", "add", "-", stdin="kept-one\ngone-one\n"))[
+        "added"
+    ]
+    await terminal.shown("sessions", "remove", gone)
+
+    piped = await terminal.shown("sessions", "list")
+    monkeypatch.setattr(output, "terminal_width", lambda: 80)
+    short = await terminal.shown("sessions", "list")
+    asked = await terminal.shown("sessions", "list", "--status", "retired")
+
+    remark = "1 session that retired left out: --status retired lists them"
+    assert (kept in piped, gone in piped, remark in piped) == (True, True, False)
+    assert (kept in short, gone in short, remark in short) == (True, False, True)
+    assert (kept in asked, gone in asked, remark in asked) == (False, True, False)
 
 
 async def test_keys_and_leases_are_listed_page_by_page(

@@ -156,6 +156,11 @@ def test_one_key_of_a_built_in_service_type_leaves_the_others_as_they_are(tmp_pa
             "my.toml: pool.min_sise: there is no such setting; did you mean min_size?",
         ),
         ("[pool]\nzzz = 1\n", "my.toml: pool.zzz: there is no such setting"),
+        (
+            '[[servers]]\nid = "a"\nurl = "http://127.0.0.1:1"\nmax_wait = "30s"\n',
+            "my.toml: servers.a.max_wait: there is no such setting; it stands in [gateway]",
+        ),
+        ("[pool]\nkind = 1\n", "my.toml: pool.kind: there is no such setting"),
         ('[pool]\nmin_size = "many"\n', "my.toml: pool.min_size: expected `int`, got 'many'"),
         ('[pool]\nmin_size = "5"\n', "my.toml: pool.min_size: expected `int`, got '5'"),
         ("[pool]\nmin_size = true\n", "my.toml: pool.min_size: expected `int`, got True"),

@@ -29,6 +29,21 @@ def foreseen_in(home: Path, **given: str) -> list[str]:
     return foreseen
 
 
+def test_file_is_checked_before_it_is_put_in_the_place_of_the_one_in_force(tmp_path: Path) -> None:
+    (tmp_path / "tidegate.toml").write_text("[pool]\nmin_size = 1\n")
+    other = tmp_path / "other.toml"
+    other.write_text("[pool]\nmin_sise = 1\n")
+    words = ["config", "check", "--config", str(other)]
+
+    done = CliRunner().invoke(
+        verb_application("config"), words, env={"TIDEGATE_HOME": str(tmp_path)}
+    )
+
+    assert isinstance(done.exception, SettingsError)
+    assert str(done.exception).startswith(f"{other}: pool.min_sise: there is no such setting")
+    assert checked_in(tmp_path, TIDEGATE_PORT="0")["ok"] is True
+
+
 def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -55,8 +70,18 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             "[[servers]] one: http://h:1/v1/: calls would go to http://h:1/v1/v1/images/generations;",
         ),
         ("", {"TIDEGATE_CONFIG": "."}, "TIDEGATE_CONFIG: the folder . has no tidegate.toml"),
+        (
+            "[services.vidoe]\ndaily_limit = 2\n",
+            {},
+            "[services.vidoe]: it has no paths, so that no call is of it; did you mean video?",
+        ),
+        (
+            "[services.tea]\ndaily_limit = 2\n",
+            {},
+            "[services.tea]: it has no paths, so that no call is of it",
+        ),
     ],
-    ids=["name", "path", "folder"],
+    ids=["name", "path", "folder", "misspelt", "pathless"],
 )
 def test_what_does_nothing_or_not_what_it_seems_is_told(
     tmp_path: Path,

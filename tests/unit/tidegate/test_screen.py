@@ -15,7 +15,7 @@ from tidegate.stack.screen.models import painting_model
 from tidegate.stack.screen.remarks import _HELD, _NO_KIND
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
-from tidegate.stack.screen.words import Mood, ShownEvent, event_words
+from tidegate.stack.screen.words import Mood, ShownEvent, event_words, is_shown_each_time
 
 CALL = {"event": "request", "path": "/v1/images/generations", "service_type": "image", "ms": 8.0}
 
@@ -146,6 +146,16 @@ def test_what_becomes_of_a_session_is_told_in_the_same_words_for_all(
     kind: str, fields: dict[str, Any], expected: Any
 ) -> None:
     assert words("journalled", type=kind, session_id="ses_1", **fields) == expected
+
+
+def test_whoever_changes_a_file_again_hears_again_that_it_is_in_force() -> None:
+    each_time = [
+        name
+        for name in ("configuration_applied", "policy_in_force", "nats_disconnected", "journalled")
+        if is_shown_each_time({"event": name})
+    ]
+
+    assert each_time == ["configuration_applied", "policy_in_force"]
 
 
 def test_what_every_start_says_has_no_line_while_it_starts() -> None:

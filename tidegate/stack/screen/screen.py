@@ -28,7 +28,13 @@ from tidegate.console.tables import fitting_line
 from tidegate.stack.screen.logfile import FollowedLog, log_file
 from tidegate.stack.screen.requests import Repeats, RequestCounter, request_words
 from tidegate.stack.screen.welcome import StartWords
-from tidegate.stack.screen.words import Mood, ShownEvent, event_words, local_time
+from tidegate.stack.screen.words import (
+    Mood,
+    ShownEvent,
+    event_words,
+    is_shown_each_time,
+    local_time,
+)
 
 _LOOK_EVERY_S = 0.1
 _NAMES_EVERY_S = 5.0
@@ -162,8 +168,9 @@ class TerminalScreen(PlainScreen):
             return  # what every new leader says
         else:
             shown = event_words(event, started=self._started)
-            text = self._repeats.passed(shown.text, now_s) if shown else None
-            shown = shown._replace(text=text) if shown and text else None
+            if shown is not None and not is_shown_each_time(event):
+                text = self._repeats.passed(shown.text, now_s)
+                shown = shown._replace(text=text) if text else None
         if event.get("event") == "elected":
             self._elected_s = now_s
         if shown is not None:

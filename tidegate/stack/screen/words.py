@@ -33,6 +33,7 @@ class ShownEvent(NamedTuple):
 _LOUD = {"warning": Mood.WARNING, "error": Mood.ERROR, "critical": Mood.ERROR}
 _REASONS = ("reason", "error", "wrong", "message", "exception")
 _NOT_SAID = frozenset({"service", "pid", "event", "level", "timestamp", *_REASONS})
+_IN_FORCE = frozenset({"configuration_applied", "policy_in_force"})
 _NOISE = frozenset({"elected", "policy_in_force", "sessions_added", "journalled"})
 """Said of every start; a start has a block of its own."""
 
@@ -53,6 +54,11 @@ def event_words(event: Event, *, started: bool = True) -> ShownEvent | None:
     if loud is None:
         return None
     return ShownEvent(loud, f"{event.get('service', '')}: {_plain_words(name, event)}")
+
+
+def is_shown_each_time(event: Event) -> bool:
+    """Tell whether the same line may come again at once: of a file that was changed once more."""
+    return event.get("event") in _IN_FORCE
 
 
 def _journalled_words(event: Event) -> "tuple[Mood, Say] | None":

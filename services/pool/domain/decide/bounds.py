@@ -18,9 +18,11 @@ _DURATION_MAX = 1e12
 
 def asks_within(requested: SessionRequested) -> bool:
     """Tell whether a request's numbers may stand in the log."""
-    counts = (requested.number, requested.wait_ms, requested.weight)
-    return -NUMBER_MAX <= requested.units <= NUMBER_MAX and all(
-        0 <= count <= NUMBER_MAX for count in counts
+    return (
+        -NUMBER_MAX <= requested.units <= NUMBER_MAX
+        and 0 <= requested.number <= NUMBER_MAX
+        and 0 <= requested.wait_ms <= NUMBER_MAX
+        and 0 <= requested.weight <= NUMBER_MAX
     )
 
 
@@ -57,22 +59,24 @@ def cut_usage(usage: UsageRecorded) -> UsageRecorded:
 
 
 def _all_fit(usage: UsageRecorded) -> bool:
-    counts = (usage.units, usage.units_over, usage.status, usage.bytes_in, usage.bytes_out)
-    times = (usage.lease_ms, usage.total_ms, usage.retry_after_s or 0.0)
     return (
-        max(counts) <= NUMBER_MAX
-        and min(counts) >= 0
-        and max(times) <= _DURATION_MAX
-        and min(times) >= 0
+        0 <= usage.units <= NUMBER_MAX
+        and 0 <= usage.units_over <= NUMBER_MAX
+        and 0 <= usage.status <= NUMBER_MAX
+        and 0 <= usage.bytes_in <= NUMBER_MAX
+        and 0 <= usage.bytes_out <= NUMBER_MAX
+        and 0 <= usage.lease_ms <= _DURATION_MAX
+        and 0 <= usage.total_ms <= _DURATION_MAX
+        and 0 <= (usage.retry_after_s or 0.0) <= _DURATION_MAX
     )
 
 
 def _attempt_fits(attempt: Attempt) -> bool:
-    times = (attempt.connect_ms, attempt.first_byte_ms, attempt.total_ms)
     return (
         0 <= attempt.status <= NUMBER_MAX
-        and max(times) <= _DURATION_MAX
-        and min(times) >= 0
+        and 0 <= attempt.connect_ms <= _DURATION_MAX
+        and 0 <= attempt.first_byte_ms <= _DURATION_MAX
+        and 0 <= attempt.total_ms <= _DURATION_MAX
         and -_CODE_MAX <= (attempt.upstream_code or 0) <= _CODE_MAX
         and -_CODE_MAX <= (attempt.inner_code or 0) <= _CODE_MAX
     )

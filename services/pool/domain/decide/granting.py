@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.base import lease_id
+from contracts.base import LeaseId
 from contracts.pool import TRY_PATH, Granted, LeaseGranted, SessionRequested
 from services.pool.domain.decide.decision import Draft
 from services.pool.domain.index.choice import SUSPICION, Choice
@@ -34,14 +34,15 @@ def kinds_wanted(pool: Pool, requested: SessionRequested, now: datetime) -> Sequ
     return TRIALS_FIRST if requested.number == 1 else TRIALS_LAST
 
 
-def grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Granted:
-    """Journal the request and its grant of the session chosen."""
+def grant_lease(
+    draft: Draft, requested: SessionRequested, lease_id: LeaseId, choice: Choice
+) -> Granted:
+    """Journal the request and its grant, by this id, of the session chosen."""
     pool, now = draft.pool, draft.now
     assert choice.trial == (choice.session.suspected_at is not None)
     draft.emit(requested)
-    granted = lease_id(requested.request_id, requested.number)
     event = LeaseGranted(
-        lease_id=granted,
+        lease_id=lease_id,
         request_id=requested.request_id,
         number=requested.number,
         session_id=choice.session.session_id,
@@ -57,7 +58,7 @@ def grant_lease(draft: Draft, requested: SessionRequested, choice: Choice) -> Gr
     draft.emit(event)
     if requested.affinity:
         pool.line.note_affinity(requested.affinity, event.session_id)
-    return grant_reply(draft, pool.leases[granted])
+    return grant_reply(draft, pool.leases[lease_id])
 
 
 def grant_reply(draft: Draft, lease: Lease) -> Granted:

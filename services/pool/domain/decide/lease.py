@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.base import lease_id
+from contracts.base import LeaseId, lease_id
 from contracts.pool import (
     Free,
     Granted,
@@ -49,9 +49,10 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.previous is not None:
         end_lease(draft, wanted.previous)
     requested = wanted.requested
+    asked = lease_id(requested.request_id, requested.number)
     # Whatever it is told now, it may use: a lease of its id is not taken back any more.
-    state.line.untold.discard(lease_id(requested.request_id, requested.number))
-    earlier = _earlier_answer(draft, requested) or _as_waiting(draft, wanted)
+    state.line.untold.discard(asked)
+    earlier = _earlier_answer(draft, requested, asked) or _as_waiting(draft, wanted, asked)
     if earlier is not None:
         return Decision(draft.events, earlier)
     index = state.index_at(now)
@@ -70,10 +71,9 @@ def decide_lease(state: Pool, wanted: LeaseWanted, now: datetime) -> Decision:
     if wanted.only_ask and (choice is not None or reset is not None):
         return Decision(draft.events, FREE)
     # Whoever is there still asks for the last time, and waits no more.
-    asked = lease_id(requested.request_id, requested.number)
     leave_line(draft, asked, "deadline" if choice is None else "granted")
     if choice is not None:
-        return Decision(draft.events, grant_lease(draft, requested, choice))
+        return Decision(draft.events, grant_lease(draft, requested, asked, choice))
     return _without_session(draft, wanted, index, reset)
 
 
@@ -95,13 +95,11 @@ def _without_session(
     return _refusal(draft, requested, refused)
 
 
-def _as_waiting(draft: Draft, wanted: LeaseWanted) -> Waiting | None:
+def _as_waiting(draft: Draft, wanted: LeaseWanted, asked: LeaseId) -> Waiting | None:
     """Answer a repetition of what waits; None for the last one, which waits no more."""
-    requested = wanted.requested
     if wanted.only_ask or not draft.pool.line:
         return None
-    name = lease_id(requested.request_id, requested.number)
-    return hear_again(draft, name, requested.wait_ms)
+    return hear_again(draft, asked, wanted.requested.wait_ms)
 
 
 def _refusal(draft: Draft, requested: SessionRequested, refused: Refused) -> Decision:
@@ -121,7 +119,9 @@ def _may_grant_after_reset(state: Pool) -> bool:
     return state.standing[SessionStatus.ACTIVE] > 0
 
 
-def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refused | None:
+def _earlier_answer(
+    draft: Draft, requested: SessionRequested, asked: LeaseId
+) -> Granted | Refused | None:
     """Answer what has been decided before, or is too old, or too absurd, to be decided at all.
 
     Nothing of the last goes into the log; gateways refuse it before they ask.
@@ -129,7 +129,6 @@ def _earlier_answer(draft: Draft, requested: SessionRequested) -> Granted | Refu
     if not asks_within(requested):
         return refusal_for(Refusal.TOO_MANY_UNITS)
     pool = draft.pool
-    asked = lease_id(requested.request_id, requested.number)
     lease = pool.leases.get(asked)
     if lease is not None:
         return _grant_again(draft, lease)

@@ -54,7 +54,7 @@ def _end_lease(state: Pool, lease: Lease, outcome: Outcome, charged: int) -> Non
     if session.trial == lease_id:
         session.trial = LeaseId("")
     if state.index is not None:
-        state.index.place_session(session)
+        state.index.place_session(session, lease.service_type)
         open_for = state.at - lease.granted_at
         state.line.note_end(lease.service_type, open_for.total_seconds())
 
@@ -75,7 +75,7 @@ def _undo_end(state: Pool, index: Index | None, lease: Lease, trial: LeaseId) ->
     # The index as it was at the end: if it has been dropped since, nobody reads it any more. Its
     # entry among the deadlines may have been dropped on sight while the lease had ended.
     if index is not None:
-        index.place_session(session)
+        index.place_session(session, lease.service_type)
         index.deadlines.watch_lease(lease)
 
 

@@ -72,7 +72,7 @@ def _on_lease_granted(state: Pool, event: LeaseGranted) -> None:
         session.trial = lease_id
         state.set_field(state.evidence, "tried_at", state.at)
     if state.index is not None:
-        state.index.place_session(session)
+        state.index.place_session(session, event.service_type)
         state.index.deadlines.watch_lease(lease)
 
 
@@ -91,7 +91,7 @@ def _undo_grant(
     del state.opened[lease.lease_id]
     # Among the deadlines it is dropped on sight, for it is not open any more.
     if index is not None:
-        index.place_session(session)
+        index.place_session(session, lease.service_type)
 
 
 def _on_lease_queued(state: Pool, event: LeaseQueued) -> None:

@@ -101,9 +101,12 @@ class Index:
         if turned := self.zones.turn_days(now):
             self._places.turn_days(turned)
 
-    def place_session(self, session: Session) -> None:
-        """Put `session` where its record says it belongs now."""
-        self._places.place_session(session, self._kind_of(session))
+    def place_session(self, session: Session, changed: ServiceType | None = None) -> None:
+        """Put `session` where its record says it belongs now.
+
+        If a type is named, nothing of its account but the units of that `changed`.
+        """
+        self._places.place_session(session, self._kind_of(session), changed)
 
     def choose_session(
         self,

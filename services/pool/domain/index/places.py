@@ -82,8 +82,13 @@ class Places:
         """List an account's groups."""
         return self._groups[account]
 
-    def place_session(self, session: Session, kind: ShelfKind | None) -> None:
-        """Put a session, and those that share its account, where they belong; None is nowhere."""
+    def place_session(
+        self, session: Session, kind: ShelfKind | None, changed: ServiceType | None = None
+    ) -> None:
+        """Put a session, and those that share its account, where they belong; None is nowhere.
+
+        Nothing but units of the type that `changed`, if one is named, may have come or gone since.
+        """
         account, session_id = session.account, session.session_id
         # A rollback may speak to an index of which it drops the account, and then the index.
         groups = self._groups.get(account, ())
@@ -94,7 +99,8 @@ class Places:
             # It was just used, or is known better: the others' turn comes first.
             others = [name for name in group.members if name != session_id]
             group.members = (*others, session_id)
-        self._place_groups(account, groups)
+        if changed is None or group is None or not self._move_groups(account, groups, changed):
+            self._place_groups(account, groups)
 
     def turn_days(self, turned: list[Zone]) -> None:
         """Place the accounts anew for whom another day began."""
@@ -116,13 +122,15 @@ class Places:
     def units_left_of(self, account: Account, service_type: ServiceType) -> int:
         """Tell what an account has left today of one service type."""
         tallies = account.days.get(self._zones.zone_of(account).day, _NOTHING)
-        return self._account_units(account, tallies, service_type)
+        limit = account.daily_limit(self._policy, service_type)
+        return _units_left(limit, tallies.get(service_type))
 
     def units_left_by_type(self, account: Account) -> dict[ServiceType, int]:
         """Tell what an account has left today of every service type."""
         tallies = account.days.get(self._zones.zone_of(account).day, _NOTHING)
+        limits = account.daily_limits(self._policy)
         return {
-            name: self._account_units(account, tallies, name) for name in self._policy.daily_limits
+            name: _units_left(limits[name], tallies.get(name)) for name in self._policy.daily_limits
         }
 
     def _regroup(
@@ -165,13 +173,41 @@ class Places:
         if was_active is not (counting is not None):
             self.active.note_account(account, -1 if was_active else 1)
 
+    def _move_groups(
+        self, account: Account, groups: tuple[Group, ...], service_type: ServiceType
+    ) -> bool:
+        """Move an account's groups by what is left of one type, where that is all there is to do.
+
+        It is not where the type becomes used up, or is so no more: then others become rarer. Nearly
+        always it is.
+        """
+        first = groups[0].placed.get(service_type)
+        if first is None:
+            return False
+        tally = account.days.get(first.shelf.zone.day, _NOTHING).get(service_type)
+        left = _units_left(account.daily_limit(self._policy, service_type), tally)
+        if left <= 0:
+            return False
+        for group in groups:
+            old = group.placed.get(service_type)
+            if old is None or old.shelf.kind is not group.kind or old.counted is not group.counts:
+                return False
+        for group in groups:
+            old = group.placed[service_type]
+            if old.left != left:
+                old.shelf.take_group(group, old)
+                self.gains += group.kind in GRANTABLE and old.left < left
+                group.placed[service_type] = old.shelf.put_group(group, left)
+        return True
+
     def _place_groups(self, account: Account, groups: tuple[Group, ...]) -> None:
         """Put an account's groups on the shelves of what it has left."""
         zone = self._zones.zone_of(account)
         tallies = account.days.get(zone.day, _NOTHING)
+        limits = account.daily_limits(self._policy)
         rarity = 0
         for service_type in self._rarest_first:
-            left = self._account_units(account, tallies, service_type)
+            left = _units_left(limits.get(service_type, 0), tallies.get(service_type))
             for group in groups:
                 kind, old = group.kind, group.placed.get(service_type)
                 if left <= 0:
@@ -181,26 +217,20 @@ class Places:
                     continue
                 # Of those that rest or wait for a trial none is chosen for what else it can do.
                 ranked = kind is ShelfKind.FREE or kind is ShelfKind.DOUBTFUL
-                shelf = self._open_shelf(service_type, zone, kind, rarity if ranked else 0)
+                rank = rarity if ranked else 0
                 if old is not None:
+                    shelf = old.shelf
+                    is_same = shelf.kind is kind and shelf.zone is zone and shelf.rarity == rank
                     # As it was: it keeps its turn among its equals.
-                    if old.shelf is shelf and old.left == left and old.counted is group.counts:
+                    if is_same and old.left == left and old.counted is group.counts:
                         continue
-                    old.shelf.take_group(group, old)
+                    shelf.take_group(group, old)
                 if kind in GRANTABLE and _is_gain(old, left, kind):
                     self.gains += 1
+                shelf = self._open_shelf(service_type, zone, kind, rank)
                 group.placed[service_type] = shelf.put_group(group, left)
             # Types come rarest first: this counts those before the next that it has left.
             rarity += left > 0
-
-    def _account_units(
-        self, account: Account, tallies: dict[ServiceType, Tally], service_type: ServiceType
-    ) -> int:
-        limit = account.daily_limit(self._policy, service_type)
-        tally = tallies.get(service_type)
-        if tally is None:
-            return limit
-        return 0 if tally.closed else max(0, limit - tally.used - tally.reserved)
 
     def _open_shelf(
         self, service_type: ServiceType, zone: Zone, kind: ShelfKind, rarity: int
@@ -226,6 +256,15 @@ def _take_off(group: Group) -> None:
     for placing in group.placed.values():
         placing.shelf.take_group(group, placing)
     group.placed.clear()
+
+
+def _units_left(limit: int, tally: Tally | None) -> int:
+    if tally is None:
+        return limit
+    if tally.closed:
+        return 0
+    left = limit - tally.used - tally.reserved
+    return left if left > 0 else 0  # noqa: FURB136 (`max` costs a call)
 
 
 def _is_gain(old: Placing | None, left: int, kind: ShelfKind) -> bool:

@@ -105,7 +105,7 @@ def _grant_wait(state: Pool, wait: Wait, choice: Choice, now: datetime) -> Serve
     state.on_rollback(line.add_wait, line.remove_wait(wait.lease_id, granted=True))
     line.note_over(wait, "granted", now)
     state.on_rollback(line.over.pop)
-    granted = grant_lease(draft, wait.requested, choice)
+    granted = grant_lease(draft, wait.requested, wait.lease_id, choice)
     line.untold.add(wait.lease_id)
     state.on_rollback(line.untold.discard, wait.lease_id)
     return Served(draft.events, wait.requested.gateway_id, granted)
