@@ -231,3 +231,18 @@ def test_key_of_every_scope_is_issued(site: Site, scope: str, kind: str) -> None
     issued = act(site, tab, "Issue a key", kind)
 
     assert (issued["name"], issued["by"]) == (f"of {scope}", operator_id(site))
+
+
+def test_a_key_is_issued_without_a_mouse(site: Site) -> None:
+    tab = site.sign_in("keys")
+    tab.get_by_role("button", name="Issue a key").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_label("name", exact=True)).to_be_focused()
+    tab.keyboard.type("of a keyboard")
+    before = len(events_of(site.stack, "key_issued"))
+
+    tab.keyboard.press("Enter")
+
+    issued = wait_for_event(tab, site.stack, "key_issued", before)
+
+    assert issued["name"] == "of a keyboard"

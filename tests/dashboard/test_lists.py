@@ -1,7 +1,9 @@
 """Lists of thousands: every row is within reach; adding some says how far it is."""
 
 import json
+import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -10,14 +12,20 @@ from tests.dashboard.site import Site
 from tests.e2e.stack import Stack
 
 CROWD = 3_000
+HUGE = 100_000
 LOT = 500
 
 
 @pytest.fixture(scope="module", autouse=True)
-def crowd(stack: Stack) -> int:
-    """Thousands of sessions; how many there are."""
+def crowded(stack: Stack) -> None:
+    """Thousands of sessions."""
     credentials = [{"credential": f"crowd-{number}"} for number in range(CROWD)]
     stack.api("/api/sessions", "POST", json=credentials)
+
+
+@pytest.fixture
+def crowd(stack: Stack) -> int:
+    """How many sessions there are: other tests add some."""
     return int(stack.api("/api/sessions?limit=1")["total"])
 
 
@@ -44,6 +52,70 @@ def test_end_and_home_lead_to_the_ends_of_the_whole_list(site: Site, crowd: int)
     expect(row_at(tab, 0)).to_contain_text(first_of(site.stack, "added"))
 
     assert tab.locator("tr[data-row]").count() < 60
+
+
+def huge_page(route: Route) -> None:
+    """Answer as a pool of a hundred thousand would."""
+    query = parse_qs(urlsplit(route.request.url).query)
+    limit = int(query.get("limit", ["1000"])[0])
+    named = query.get("ids", [""])[0].split(",")
+    offset = int(query.get("offset", ["0"])[0])
+    ids = range(offset, min(offset + limit, HUGE))
+    places = [int(one[4:]) for one in named if one] or ids
+    rest = {"next": "x", "total": HUGE, "sequence": 7, "fitting": HUGE, "order": "o"}
+    route.fulfill(json={"data": [huge_row(place) for place in places], **rest})
+
+
+def huge_row(place: int) -> dict[str, Any]:
+    """A session of that pool."""
+    units = {"image": 10, "video": 2}
+    none = dict.fromkeys(units, 0)
+    quota = {"limits": units, "remaining": units, "used": none, "reserved": none}
+    said = {"session_id": f"ses_{place}", "status": "active", "resets_in_s": 60, **quota}
+    return {**said, "cooling_s": 0, "open_leases": 0, "last_used_at": None, "quota_day": ""}
+
+
+def test_a_hundred_thousand_sessions_are_within_reach(site: Site) -> None:
+    """Pages as such a pool gives them; the list has never more rows than are in view."""
+    tab = site.sign_in("keys")
+    tab.route("**/api/sessions?*", huge_page)
+    site.show(tab, "sessions")
+    tab.locator("tr[data-row]").first.wait_for()
+
+    tab.keyboard.press("End")
+
+    expect(row_at(tab, HUGE - 1)).to_contain_text(f"ses_{HUGE - 1}")
+    tab.locator(".grid").evaluate("(grid) => { grid.scrollTop = 40 * 50_000; }")
+    expect(row_at(tab, 50_000)).to_contain_text("ses_50000")
+    tab.keyboard.press("Home")
+    expect(row_at(tab, 0)).to_contain_text("ses_0")
+
+    assert tab.locator("tr[data-row]").count() < 60
+    assert tab.locator(".grid-foot").inner_text().startswith("100,000 rows")
+
+
+def test_a_list_that_nobody_answered_for_counts_nothing(site: Site) -> None:
+    tab = site.sign_in("keys")
+    tab.route("**/api/sessions?*", lambda route: route.abort())
+    site.show(tab, "sessions")
+
+    expect(tab.locator("[role=alert]")).to_contain_text("The gateway does not answer.")
+    expect(tab.locator(".grid-foot")).to_have_text("")
+
+
+def test_a_step_back_does_not_open_what_was_closed(site: Site) -> None:
+    tab = site.sign_in("keys")
+    site.show(tab, "sessions")
+    tab.locator("tr[data-row]").nth(2).click()
+    expect(tab.get_by_role("dialog")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_role("dialog")).to_have_count(0)
+    expect(tab).to_have_url(re.compile("#/sessions$"))
+
+    tab.go_back()
+
+    expect(tab.locator("main h1")).to_have_text("Keys")
+    expect(tab.get_by_role("dialog")).to_have_count(0)
 
 
 def test_rows_anywhere_come_into_view_and_say_how_they_are_now(site: Site, crowd: int) -> None:

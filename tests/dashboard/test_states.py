@@ -40,3 +40,14 @@ def test_why_a_server_is_out_is_said_in_the_readers_language(site: Site, name: s
     assert "排空中" in said
     assert "还有 0 个调用未结束" in said
     assert re.findall("[A-Za-z]{2,}", re.sub("one|two|test|ms", "", said)) == [], words
+
+
+def test_why_a_server_was_passed_over_is_said_in_the_readers_language(site: Site) -> None:
+    stack = site.stack
+    stack.api("/api/servers/two/drain", "POST")
+    made = stack.image().headers["x-request-id"]
+    tab = site.sign_in(f"requests/{made}")
+    site.turn_to(tab, "light", "zh")
+    stack.api("/api/servers/two/undrain", "POST")
+
+    expect(tab.locator("main")).to_contain_text("two 排空中")

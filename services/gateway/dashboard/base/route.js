@@ -46,7 +46,20 @@ addEventListener("hashchange", followAddress);
 
 /** @param {string} page @param {Record<string, unknown>} [query] @param {string} [id] */
 export function openPage(page, query = {}, id = "") {
-  location.hash = linkTo(page, query, id);
+  history.pushState({ opened: true }, "", linkTo(page, query, id));
+  followAddress();
+}
+
+let isLeaving = false;
+addEventListener("popstate", () => (isLeaving = false));
+
+/** Close what `openPage` opened: a step back, so that the next one does not open it again. @param {string} page @param {Record<string, unknown>} [query] */
+export function closePage(page, query = {}) {
+  if (isLeaving) return;
+  isLeaving = Boolean(history.state?.opened);
+  if (isLeaving) return void history.back();
+  history.replaceState(null, "", linkTo(page, query));
+  followAddress();
 }
 
 /** Change what the open page shows; no step back is left behind. @param {Record<string, unknown>} changes */

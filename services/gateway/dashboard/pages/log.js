@@ -1,75 +1,22 @@
 // Every event of the log, live and past; what is shown can be taken along as a command.
-import { html, useEffect, useMemo, useSignal } from "../base/html.js";
-import { ask, withParameters } from "../base/api.js";
+import { html, useSignal } from "../base/html.js";
 import { clock, moment, number } from "../base/formats.js";
 import { linkTo, refine, route } from "../base/route.js";
-import { followLog } from "../base/stream.js";
 import { say, wordFor } from "../base/words.js";
 import { Empty, ErrorNote } from "../parts/cards.js";
 import { Code, CopyButton } from "../parts/code.js";
 import { Dialog } from "../parts/dialogs.js";
 import { Search } from "../parts/fields.js";
-import { atEnd, Grid, GridFoot } from "../parts/grid.js";
+import { Grid, GridFoot } from "../parts/grid.js";
 import { Main } from "../parts/shell.js";
+import { useLog } from "./loglist.js";
 
-const PAGE = 200;
-const KEPT_MAX = 2000;
 const FILTERS = ["type", "session", "request", "server", "key"];
 const AT_HEAD = new Set(["event", "time", "subject", "type", "number"]);
 /** Fields that name what an event is about, the first there is. */
 const ABOUT = ["session_id", "server_id", "key_id", "service_type", "strategy", "writer", "gateway_id"];
 
 /** @typedef {import("../base/stream.js").LogEvent} LogEvent */
-
-/** The latest events of a filter, further ones as they come, and older ones as one scrolls. @param {Record<string, string>} filter @param {boolean} isPaused */
-function useLog(filter, isPaused) {
-  const state = useSignal(/** @type {{events: LogEvent[], next: string | null, skipped: number, error: any, name: string}} */ ({ events: [], next: null, skipped: 0, error: null, name: "" }));
-  const isLive = useSignal(false);
-  const name = JSON.stringify(filter);
-  const work = useMemo(() => ({ busy: false }), [name]);
-  useEffect(() => {
-    if (isPaused && state.value.name === name) return undefined;
-    let stop = () => {};
-    let over = false;
-    const begin = async () => {
-      try {
-        const page = await ask(withParameters("/api/events", { ...filter, past: "last", limit: PAGE }));
-        if (over) return;
-        state.value = { events: page.data, next: page.more ? page.next : null, skipped: 0, error: null, name };
-        if (isPaused) return;
-        const after = page.data[0]?.event ?? String(page.last ?? "");
-        stop = followLog(filter, after, ({ records, skipped }) => {
-          const events = [...records.reverse(), ...state.value.events];
-          const kept = events.slice(0, KEPT_MAX);
-          const next = kept.length < events.length ? /** @type {LogEvent} */ (kept.at(-1)).event : state.value.next;
-          state.value = { ...state.value, events: kept, next, skipped: state.value.skipped + skipped };
-        }, (reads) => (isLive.value = reads));
-      } catch (error) {
-        if (!over) state.value = { events: [], next: null, skipped: 0, error, name };
-      }
-    };
-    begin();
-    return () => {
-      over = true;
-      stop();
-      isLive.value = false;
-    };
-  }, [name, isPaused]);
-  const more = async () => {
-    const { next, events } = state.value;
-    if (!next || work.busy || events.length >= KEPT_MAX || state.value.name !== name) return;
-    work.busy = true;
-    try {
-      const page = await ask(withParameters("/api/events", { ...filter, past: next, limit: PAGE }));
-      if (state.value.name !== name) return;
-      state.value = { ...state.value, events: [...state.value.events, ...page.data], next: page.more ? page.next : null };
-    } catch (error) {
-      if (state.value.name === name) state.value = { ...state.value, error };
-    }
-    work.busy = false;
-  };
-  return { ...state.value, isFresh: state.value.name === name, isLive: isLive.value, more };
-}
 
 export function Page() {
   const { query } = route.value;
@@ -90,12 +37,12 @@ export function Page() {
       </div>
       ${seen.skipped > 0 && html`<div class="note warn" style="margin-bottom: 12px">${say("log.skipped", { n: seen.skipped, count: number(seen.skipped) })}</div>`}
       <${ErrorNote} error=${seen.error} />
-      ${seen.isFresh && seen.events.length === 0 && !seen.error
+      ${seen.isFresh && seen.rows.length === 0 && !seen.error
         ? html`<div class="card"><${Empty} title=${say("log.none")}>${Object.values(filter).some(Boolean) ? html`<a href=${linkTo("log")}>${say("filters_off")}</a>` : say("log.none_more")}<//></div>`
         : html`
-          <${Grid} label=${say("page.log")} rows=${seen.events} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${atEnd(seen.events, seen.more)}
+          <${Grid} label=${say("page.log")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {LogEvent} */ event) => event.event} need=${seen.need}
             onOpen=${(/** @type {LogEvent} */ event) => (opened.value = event)} columns=${columnsOf()} />
-          <${GridFoot} count=${seen.events.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.events.length ? parseInt(seen.events[0].event) : undefined}>${seen.events.length >= KEPT_MAX && html`<span>${say("log.kept", { count: number(KEPT_MAX) })}</span>`}<//>`}
+          <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} about=${!seen.isWhole} sequence=${seen.last} />`}
       ${opened.value && html`<${One} event=${opened.value} onClose=${() => (opened.value = null)} />`}
     <//>
   `;

@@ -10,6 +10,7 @@ import { Lane } from "../parts/lane.js";
 import { Main } from "../parts/shell.js";
 import { Chip, State } from "../parts/states.js";
 import { attemptOf, spanWords } from "../parts/stories.js";
+import { refusalWords } from "../parts/whys.js";
 
 /** @param {{id: string}} props */
 export function Request({ id }) {
@@ -93,7 +94,7 @@ const Attempts = ({ attempts }) => html`
           <${Chip} state=${one.verdict} >${wordFor("verdict", one.verdict)}<//> ${one.failure || one.meaning || one.why}</span>
         <span class="quiet tab">${wordFor("strategy", one.strategy)} · ${duration(one.total_ms)}</span>
       </div>
-      <div class="quiet small wrap">${one.candidates.map((/** @type {any} */ other) => `${other.server_id} ${other.refused ?? other.reason ?? (other.score == null ? "" : number(other.score, 2))}`).join(" · ")}</div>
+      <div class="quiet small wrap">${one.candidates.map((/** @type {any} */ other) => `${other.server_id} ${other.refused ? refusalWords(other.refused) : other.reason ?? (other.score == null ? "" : number(other.score, 2))}`).join(" · ")}</div>
     </li>`)}</ul>
   <//>
 `;

@@ -1,96 +1,21 @@
 // Every request, the latest first, as they come; one of them opens its life and why it went so.
-import { html, useEffect, useMemo, useSignal } from "../base/html.js";
-import { ask, withParameters } from "../base/api.js";
+import { html } from "../base/html.js";
 import { clock, duration, moment, number } from "../base/formats.js";
 import { linkTo, openPage, refine, route } from "../base/route.js";
-import { followLog } from "../base/stream.js";
 import { say, wordFor } from "../base/words.js";
 import { Empty, ErrorNote } from "../parts/cards.js";
 import { Search, Select } from "../parts/fields.js";
-import { atEnd, Grid, GridFoot } from "../parts/grid.js";
+import { Grid, GridFoot } from "../parts/grid.js";
 import { Main } from "../parts/shell.js";
 import { State, typeColour } from "../parts/states.js";
 import { Request } from "./request.js";
+import { ROWS_MAX, useRequests } from "./requestlist.js";
 
-const PAGE = 200;
-const ROWS_MAX = 20_000;
-const REFRESH_MS = 1000;
-const TYPES = "session_requested,lease_queued,lease_granted,lease_refused,lease_cancelled,lease_expired,usage_recorded,calls_refused,waits_ended";
 const OUTCOMES = ["open", "waiting", "settled", "released", "unknown", "cancelled", "expired", "refused"];
 const FILTERS = ["q", "outcome", "service_type", "key", "server", "session", "code", "model", "ended_since"];
 const KINDS_SHOWN = 6;
 
 export const Page = () => (route.value.id ? html`<${Request} id=${route.value.id} />` : html`<${List} />`);
-
-/** The rows of a filter: the first page again whenever the log says so, further ones as one scrolls. @param {Record<string, string>} filter */
-function useRequests(filter) {
-  const state = useSignal(/** @type {{rows: any[], next: string | null, count: any, sequence: number, lag: number, error: any, filter: string}} */ ({ rows: [], next: null, count: null, sequence: 0, lag: 0, error: null, filter: "" }));
-  const isPaused = useSignal(false);
-  const isLive = useSignal(false);
-  const name = JSON.stringify(filter);
-  const work = useMemo(() => ({ busy: false, again: false, more: false, over: false, heard: 0 }), [name]);
-
-  const refresh = async () => {
-    if (work.busy) return void (work.again = true);
-    work.busy = true;
-    try {
-      const page = await ask(withParameters("/api/requests", { ...filter, limit: PAGE, count: "true" }));
-      if (work.over) return;
-      const old = state.value.filter === name ? state.value : null;
-      const fresh = new Set(page.data.map((/** @type {any} */ row) => row.request_id));
-      const kept = old ? old.rows.filter((row) => !fresh.has(row.request_id)) : [];
-      const joins = !old || page.next === null || old.rows.some((row) => fresh.has(row.request_id));
-      const rows = joins ? [...page.data, ...kept].slice(0, ROWS_MAX) : page.data;
-      // The figures may be behind the log, and behind what was heard: then they are not yet what is wanted.
-      if (page.sequence < work.heard || page.lag > 0) work.again = true;
-      state.value = { rows, next: joins && kept.length ? /** @type {any} */ (old).next : page.next, count: page.count ?? null, sequence: page.sequence, lag: page.lag, error: null, filter: name };
-    } catch (error) {
-      if (work.over) return;
-      state.value = { ...state.value, error };
-    }
-    setTimeout(() => {
-      work.busy = false;
-      if (work.again && !work.over) {
-        work.again = false;
-        refresh();
-      }
-    }, REFRESH_MS);
-  };
-  const more = async () => {
-    const { next, rows } = state.value;
-    if (!next || work.more || rows.length >= ROWS_MAX || state.value.filter !== name) return;
-    work.more = true;
-    try {
-      const page = await ask(withParameters("/api/requests", { ...filter, limit: PAGE, cursor: next }));
-      if (work.over) return;
-      const known = new Set(state.value.rows.map((row) => row.request_id));
-      state.value = { ...state.value, rows: [...state.value.rows, ...page.data.filter((/** @type {any} */ row) => !known.has(row.request_id))], next: page.next };
-    } catch (error) {
-      if (!work.over) state.value = { ...state.value, error };
-    }
-    work.more = false;
-  };
-  useEffect(() => {
-    refresh();
-    return () => void (work.over = true);
-  }, [name]);
-  useEffect(() => {
-    if (isPaused.value) return undefined;
-    const hear = (/** @type {import("../base/stream.js").Heard} */ { last }) => {
-      work.heard = Math.max(work.heard, parseInt(last));
-      refresh();
-    };
-    const stop = followLog({ type: TYPES }, "", hear, (reads) => {
-      if (reads && !isLive.value) refresh(); // what came while nothing was read
-      isLive.value = reads;
-    });
-    return () => {
-      stop();
-      isLive.value = false;
-    };
-  }, [name, isPaused.value]);
-  return { ...state.value, isFresh: state.value.filter === name, more, isPaused, isLive: isLive.value };
-}
 
 function List() {
   const { query } = route.value;
@@ -113,10 +38,10 @@ function List() {
         ? html`<div class="card"><${Empty} title=${say(seen.count?.calls ? "requests.only_counted" : "requests.none")}>${Object.values(filter).some(Boolean)
             ? html`<a href=${linkTo("requests")}>${say("filters_off")}</a>` : html`<a href=${linkTo("playground")}>${say("overview.make_call")}</a>`}<//></div>`
         : html`
-          <${Grid} label=${say("page.requests")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.request_id} need=${atEnd(seen.rows, seen.more)}
+          <${Grid} label=${say("page.requests")} rows=${seen.rows} busy=${!seen.isFresh} keyOf=${(/** @type {any} */ row) => row.request_id} need=${seen.need}
             onOpen=${(/** @type {any} */ row) => openPage("requests", {}, row.request_id)} columns=${columnsOf()} />`}
-      <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} more=${seen.next !== null} sequence=${seen.sequence} lag=${seen.lag}>
-            ${seen.count && html`<span class="tab calls">${say("requests.in_all", { n: seen.count.calls, count: number(seen.count.calls) })}</span>`}<//>
+      <${GridFoot} count=${seen.rows.length} busy=${!seen.isFresh && !seen.error} sequence=${seen.sequence} lag=${seen.lag}>
+            ${seen.count && html`<span class="tab calls">${say("requests.in_all", { n: seen.count.calls, count: number(seen.count.calls) })}</span>`}${seen.rows.length >= ROWS_MAX && html`<span>${say("requests.reach", { count: number(ROWS_MAX) })}</span>`}<//>
     <//>
   `;
 }

@@ -3,7 +3,7 @@ import { html, h, useSignal } from "../base/html.js";
 import { ask } from "../base/api.js";
 import { ago, duration, number, percent } from "../base/formats.js";
 import { now, useAction, usePolled } from "../base/poll.js";
-import { linkTo, openPage, refine, route } from "../base/route.js";
+import { closePage, linkTo, refine, route } from "../base/route.js";
 import { mayChange } from "../base/signin.js";
 import { say, wordFor } from "../base/words.js";
 import { Answer, Card, Empty, ErrorNote, ReadOnly } from "../parts/cards.js";
@@ -40,7 +40,7 @@ export function Page() {
           <${Strategy} list=${list} onDone=${servers.again} />
         </div>`}<//>
       ${query.add && mayChange() && html`<${PutServer} onClose=${() => refine({ add: "" })} onDone=${servers.again} />`}
-      ${opened && html`<${ServerDetail} view=${opened} history=${of.get(id)} sequences=${sequencesNow} lag=${history.value?.lag} onClose=${() => openPage("servers", query)} onDone=${servers.again} />`}
+      ${opened && html`<${ServerDetail} view=${opened} history=${of.get(id)} sequences=${sequencesNow} lag=${history.value?.lag} onClose=${() => closePage("servers", query)} onDone=${servers.again} />`}
       ${isProbing.value && html`<${Probes} onClose=${() => (isProbing.value = false)} />`}
     <//>
   `;

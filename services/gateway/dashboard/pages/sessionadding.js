@@ -108,7 +108,7 @@ export function AddSessions({ onClose, onDone }) {
   const isSent = seen !== null && seen.next >= seen.sessions.length && seen.next > 0;
   const isBegun = seen !== null && seen.next > 0 && !isSent;
   return html`
-    <${Dialog} title=${say("sessions.add")} onClose=${onClose}>
+    <${Dialog} title=${say("sessions.add")} onClose=${onClose} fills>
       <form class="stack" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); seen && !isSent ? add() : look(); }}>
         <label class="field"><span>${say("sessions.paste")}</span>
           <textarea class="mono" rows="8" spellcheck="false" autocomplete="off" disabled=${action.busy} value=${text.value} onInput=${(/** @type {any} */ event) => change(event.currentTarget.value)}></textarea></label>

@@ -2,7 +2,7 @@
 import { html, h, useMemo, useSignal } from "../base/html.js";
 import { ago, duration, moment, number } from "../base/formats.js";
 import { now } from "../base/poll.js";
-import { linkTo, openPage, refine, route } from "../base/route.js";
+import { closePage, linkTo, openPage, refine, route } from "../base/route.js";
 import { mayChange } from "../base/signin.js";
 import { say, wordFor } from "../base/words.js";
 import { Empty, ErrorNote, ReadOnly } from "../parts/cards.js";
@@ -47,7 +47,7 @@ export function Page() {
             onOpen=${(/** @type {any} */ row) => openPage("sessions", { ...query, session: row.session_id })} columns=${columnsOf(types)} />
           <${GridFoot} count=${seen.length} busy=${!seen.isFresh && !seen.error} sequence=${seen.sequence} />`}
       ${query.add && mayChange() && html`<${AddSessions} onClose=${() => refine({ add: "" })} onDone=${seen.refresh} />`}
-      ${opened && html`<${Session} key=${opened} id=${opened} onClose=${() => openPage("sessions", { ...query, session: "" })} onDone=${seen.refresh} />`}
+      ${opened && html`<${Session} key=${opened} id=${opened} onClose=${() => closePage("sessions", { ...query, session: "" })} onDone=${seen.refresh} />`}
     <//>
   `;
 }

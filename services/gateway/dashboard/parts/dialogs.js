@@ -7,11 +7,12 @@ import { ErrorNote } from "./cards.js";
 /** The dialogs that are open; all but the last are out of reach, and so is the page. @type {import("@preact/signals").Signal<object[]>} */
 const open = signal([]);
 
-/** @param {{title: any, onClose: () => void, children?: any, narrow?: boolean}} props */
-export function Dialog({ title, onClose, children, narrow = false }) {
+/** `fills`: it is opened to be filled in, so one begins at its first field. @param {{title: any, onClose: () => void, children?: any, narrow?: boolean, fills?: boolean}} props */
+export function Dialog({ title, onClose, children, narrow = false, fills = false }) {
   const host = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
     host.current?.showModal();
+    if (fills) /** @type {HTMLElement | null | undefined} */ (host.current?.querySelector("input, select, textarea"))?.focus();
     open.value = [...open.value, host];
     return () => void (open.value = open.value.filter((one) => one !== host));
   }, []);
@@ -38,7 +39,7 @@ export function Form({ title, act, work, onClose, danger = false, children, read
     if (await action.run(work)) onClose();
   };
   return html`
-    <${Dialog} title=${title} onClose=${onClose}>
+    <${Dialog} title=${title} onClose=${onClose} fills>
       <form class="stack" onSubmit=${send}>
         ${children}
         <${ErrorNote} error=${action.error} />

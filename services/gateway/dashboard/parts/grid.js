@@ -6,6 +6,8 @@ import { say } from "../base/words.js";
 
 const ROW = 40;
 const AROUND = 8;
+/** So many rows may come in at once above what somebody looks at, and it stays where it is. */
+const MOVED_MAX = 1000;
 const NARROW = matchMedia("(max-width: 860px)");
 // The rows that stand for those out of view have a single cell: were it to span the columns that a narrow
 // page hides, these would take a share of the width all the same.
@@ -56,23 +58,36 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
 
   const wasBusy = useRef(false);
   const head = useRef("");
+  const length = useRef(0);
+  const isBelow = useRef(false);
   useLayoutEffect(() => {
     const box = /** @type {HTMLElement} */ (host.current);
     const before = head.current;
     head.current = rows[0] ? keyOf(rows[0]) : "";
     const isOther = wasBusy.current && !busy;
     wasBusy.current = busy;
+    const wasLast = isBelow.current && current.value > 0 && current.value === length.current - 1;
+    length.current = rows.length;
     if (isOther) {
       current.value = -1;
       box.scrollTop = 0;
       return;
     }
+    if (wasLast) {
+      current.value = rows.length - 1; // the end is where somebody went: it is elsewhere now
+      box.scrollTop = box.scrollHeight;
+      return;
+    }
     if (!before || before === head.current) return;
-    const moved = rows.findIndex((row) => row && keyOf(row) === before);
+    const moved = rows.slice(0, MOVED_MAX).findIndex((row) => row && keyOf(row) === before);
     if (moved > 0 && current.value >= 0) current.value += moved;
     if (moved > 0 && box.scrollTop > 0) box.scrollTop += moved * ROW;
   }, [rows, busy]);
 
+  const scrolled = (/** @type {any} */ { currentTarget: box }) => {
+    top.value = box.scrollTop;
+    isBelow.current = box.scrollTop + box.clientHeight > box.scrollHeight - ROW;
+  };
   const open = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && event.target === host.current && rows[current.value]) onOpen?.(rows[current.value]);
   };
@@ -87,7 +102,7 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
   const pickAll = (/** @type {any} */ event) => onPick?.(new Set(event.currentTarget.checked ? there.map(keyOf) : []));
   return html`
     <div class="grid" ref=${host} data-rows tabindex="0" role="region" aria-label=${label} aria-busy=${busy ? "true" : undefined} onKeyDown=${open}
-      onScroll=${(/** @type {any} */ event) => (top.value = event.currentTarget.scrollTop)}>
+      onScroll=${scrolled}>
       <table aria-rowcount=${rows.length + 1}>
         <thead><tr aria-rowindex="1">
           ${picked && html`<th class="pick" scope="col"><input type="checkbox" aria-label=${say("pick_all")} checked=${picked.size > 0 && picked.size >= there.length} onChange=${pickAll} /></th>`}
@@ -112,9 +127,6 @@ export function Grid({ rows, columns, keyOf, label, onOpen, need, order = "", on
     </div>
   `;
 }
-
-/** What a list needs of which one page comes after another: further ones where its last rows come into view. @param {any[]} rows @param {() => void} more */
-export const atEnd = (rows, more) => (/** @type {number} */ _first, /** @type {number} */ last) => last >= rows.length - AROUND && more();
 
 /**
  * The columns for which there is room: those that are `spare` give way, the last first. A narrow page hides by its styles.
@@ -148,11 +160,11 @@ function Head({ column, order, onOrder }) {
   `;
 }
 
-/** How many rows there are, and up to where the figures are true; `busy`: nobody has answered yet. @param {{count: number, more?: boolean, busy?: boolean, sequence?: number, lag?: number, children?: any}} props */
-export const GridFoot = ({ count, more = false, busy = false, sequence, lag = 0, children }) => busy && !count ? html`
-  <div class="grid-foot"><span class="quiet" role="status">${say("loading")}</span></div>` : html`
+/** How many rows there are, and up to where the figures are true; `about`: as far as one can say; `busy`: nobody has answered yet. @param {{count: number, about?: boolean, busy?: boolean, sequence?: number, lag?: number, children?: any}} props */
+export const GridFoot = ({ count, about = false, busy = false, sequence, lag = 0, children }) => !count && !sequence ? html`
+  <div class="grid-foot">${busy && html`<span class="quiet" role="status">${say("loading")}</span>`}</div>` : html`
   <div class="grid-foot">
-    <span class="tab">${say(more ? "rows_more" : "rows", { n: count, count: number(count) })}</span>
+    <span class="tab">${say(about ? "rows_about" : "rows", { n: count, count: number(count) })}</span>
     ${sequence !== undefined && html`<span class="tab sequence">${say("true_at", { sequence: number(sequence) })}${lag > 0 ? say("behind", { n: lag, count: number(lag) }) : ""}</span>`}
     ${children}
   </div>

@@ -26,6 +26,9 @@ export const PAGES = {
   playground: () => import("../pages/playground.js"),
 };
 const LOOKS = ["auto", "light", "dark"];
+const AGAIN_MS = 3000;
+/** Pages that nobody answered for: a browser keeps that in mind until the whole is loaded again. @type {Set<string>} */
+const unanswered = new Set();
 
 /** Everything that is seen. */
 export function Shell() {
@@ -62,17 +65,31 @@ function OpenPage({ name }) {
     error.value = null;
     const load = Object.hasOwn(PAGES, name) && PAGES[name];
     document.title = `${load ? say(`page.${name}`) : say("no_page")} · Tidegate`;
-    if (!load) return;
+    if (!load) return undefined;
+    let timer = 0;
+    let isOver = false;
     load().then(
       ({ Page }) => (loaded.value = { name, Page }),
-      async (fault) => (error.value = await loadError(fault)),
+      async (fault) => {
+        error.value = await loadError(fault);
+        if (error.value.code === "unreachable") unanswered.add(name);
+        else if (error.value.code !== "page_unloadable") return;
+        if (unanswered.has(name) && !isOver) timer = setInterval(reloadOnceThere, AGAIN_MS);
+      },
     );
+    return () => {
+      isOver = true;
+      clearInterval(timer);
+    };
   }, [name, language.value]);
   if (!Object.hasOwn(PAGES, name)) return html`<${Main} title=${say("no_page")}><p><a href=${linkTo("overview")}>${say("page.overview")}</a></p><//>`;
   if (error.value) return html`<${Main} title=${say(`page.${name}`)}><${ErrorNote} error=${error.value} again=${() => location.reload()} /><//>`;
   if (loaded.value?.name !== name) return html`<${Main} title=${say(`page.${name}`)} />`;
   return html`<${loaded.value.Page} key=${name} />`;
 }
+
+/** Load the page anew as soon as somebody answers. */
+const reloadOnceThere = () => fetchAnswer("/").then(() => location.reload(), () => {});
 
 /** Why a module did not load: another version answers, nobody does, or it is at fault itself. @param {unknown} fault */
 async function loadError(fault) {

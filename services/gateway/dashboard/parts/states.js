@@ -23,9 +23,11 @@ export const Chip = ({ state, children }) => html`
   <span class=${`chip ${toneOf(state)}`}>${children ?? wordFor("state", state)}</span>
 `;
 
+const BY_OPERATOR = new Set(["operator", "by an operator", "retired by an admin"]);
+
 /** Why a session is as it is: of one that is active that an operator made it so says nothing. @param {{status: string, reason?: string}} session */
 export function reasonOf({ status, reason = "" }) {
-  if (reason !== "operator" && reason !== "by an operator") return reason;
+  if (!BY_OPERATOR.has(reason)) return reason;
   return status === "active" ? "" : say("reason.operator");
 }
 

@@ -11,6 +11,7 @@ const MINUTE_S = 60;
 const COUNTED = [
   ["row", /^(\d+) failures? in a row$/],
   ["share", /^(\d+) of the last (\d+) calls failed$/],
+  ["full", /^full: (\d+) of (\d+) exchanges$/],
   ["slow", /^([\d.]+) times as slow as the fleet$/],
 ];
 
@@ -23,8 +24,17 @@ function causeWords(cause) {
     const figures = form.exec(cause);
     if (figures) return say(`cause.${name}`, { n: Number(figures[1]), count: figures[1], of: figures[2] ?? "" });
   }
+  if (!cause) return "";
   const name = `cause.${cause.replaceAll(" ", "_")}`;
   return isSaid(name) ? say(name) : cause;
+}
+
+/** Why a server was passed over: its state and what that came of, or what there was else. @param {string} refused */
+export function refusalWords(refused) {
+  const [state, ...rest] = refused.split(": ");
+  if (!OF_STATE[state]) return causeWords(refused);
+  const cause = state === "silent" ? "" : rest.join(": ");
+  return [wordFor("state", state), causeWords(cause)].filter(Boolean).join(say("why.comma"));
 }
 
 /** What there is to say of each state, beside its name. @type {Record<string, (detail: Detail, view: Viewed) => string[]>} */

@@ -47,12 +47,13 @@ Past = Annotated[
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Events behind `after`, or before `past`; `next` is where the next page begins.
 
-    The log ends at `last`. While `more` is true there may be further events, even when this page
-    has none.
+    The log begins at `first` and ends at `last`, the numbers of its envelopes. While `more` is true
+    there may be further events, even when this page has none.
     """
 
     data: list[dict[str, Any]]
     next: str
+    first: int
     last: int
     more: bool
 
@@ -76,17 +77,18 @@ async def page(
         async with asyncio.timeout(_PATIENCE_S):
             if past:
                 return await _page_before(doors, end, limit, wanted, state)
-            return await _page_behind(doors, begin, limit, wanted, state.last_sequence)
+            return await _page_behind(doors, begin, limit, wanted, state)
     except TimeoutError:
         raise GatewayError("ledger_unavailable", "the event log fell silent") from None
 
 
 async def _page_behind(
-    doors: Doors, begin: LogPosition, limit: int, wanted: Wanted, last: int
+    doors: Doors, begin: LogPosition, limit: int, wanted: Wanted, state: StreamState
 ) -> Page:
     """Read on from a position."""
+    beginning, last = state.first_sequence, state.last_sequence
     if begin[0] > last or (begin[0] == last and begin[1] == WHOLE):
-        return Page(data=[], next=position_text(begin), last=last, more=False)
+        return Page(data=[], next=position_text(begin), first=beginning, last=last, more=False)
     data: list[dict[str, Any]] = []
     seen, looked = begin, 0
     first = begin[0] if begin[1] == WHOLE else begin[0] - 1
@@ -103,7 +105,13 @@ async def _page_behind(
             looked += 1
             if len(data) == limit or looked == _ENVELOPES_MAX:
                 break
-    return Page(data=data, next=position_text(seen), last=last, more=seen < (last, WHOLE))
+    return Page(
+        data=data,
+        next=position_text(seen),
+        first=beginning,
+        last=last,
+        more=seen < (last, WHOLE),
+    )
 
 
 async def _page_before(
@@ -134,6 +142,7 @@ async def _page_before(
     return Page(
         data=data,
         next=position_text(seen),
+        first=state.first_sequence,
         last=last,
         more=seen > (state.first_sequence, 0) and last > 0,
     )
