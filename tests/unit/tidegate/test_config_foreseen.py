@@ -11,6 +11,11 @@ from typer.testing import CliRunner
 from runtime.settings import SettingsError
 from tidegate.main import verb_application
 
+TWICE = """
+servers = [{id = "one", url = "http://h:1"}, {id = "two", url = "http://h:1/"}]
+pool = {provisioner = {kind = "none"}}
+"""
+
 
 def checked_in(home: Path, **given: str) -> dict[str, Any]:
     """What `config check` says of the home's own configuration, and its exit code."""
@@ -70,8 +75,7 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             "[[servers]] one: http://h:1/v1/: calls would go to http://h:1/v1/v1/images/generations;",
         ),
         (
-            '[[servers]]\nid = "one"\nurl = "http://h:1"\n'
-            '[[servers]]\nid = "two"\nurl = "http://h:1/"\n[pool.provisioner]\nkind = "none"\n',
+            TWICE,
             {},
             "[[servers]] two: http://h:1/ is the address of one, too: they count as two servers",
         ),
@@ -139,7 +143,7 @@ def test_ids_of_servers_that_no_command_can_name_are_told(tmp_path: Path) -> Non
     (tmp_path / "tidegate.toml").write_text(
         '[pool.provisioner]\nkind = "none"\n'
         '[[servers]]\nid = "a/b"\nurl = "http://127.0.0.1:9"\n'
-        '[[servers]]\nid = "well"\nurl = "http://127.0.0.1:9"\n'
+        '[[servers]]\nid = "well"\nurl = "http://127.0.0.1:10"\n'
     )
 
     (trouble,) = foreseen_in(tmp_path, TIDEGATE_PORT="0")
