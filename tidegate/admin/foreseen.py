@@ -84,9 +84,16 @@ def _seeming_settings(environment: Environment, whole: Configuration) -> Iterato
             near = difflib.get_close_matches(name, DEFAULT_SERVICES, 1)
             meant = f"; did you mean {near[0]}?" if near else ""
             yield Foreseen(f"[services.{name}]: it has no paths, so that no call is of it{meant}")
+    first_at: dict[str, str] = {}
     for server in whole.servers:
         if doubled := doubled_path(server.url):
             yield Foreseen(f"[[servers]] {server.server_id}: {doubled}")
+        first = first_at.setdefault(server.url.rstrip("/"), server.server_id)
+        if first != server.server_id:
+            yield Foreseen(
+                f"[[servers]] {server.server_id}: {server.url} is the address of {first}, too: they"
+                " count as two servers"
+            )
     if odd := unnameable_servers(whole.servers):
         yield Foreseen(odd)
 

@@ -143,11 +143,15 @@ def _show_findings(findings: Sequence[DoctorFinding], *, short: bool) -> None:
         [(finding.area, str(finding.state), finding.message) for finding in listed],
         shape=TableShape(kept=range(3)),
     )
+    # What is cured by the same stands together, above its cure.
+    by_code: dict[str, list[DoctorFinding]] = {}
     for finding in listed:
         if finding.code:
-            output.print_text()
-            said = f"{finding.code} ({finding.area}): {finding.message}"
-            output.print_indented([said, f"  {finding.cure}"])
+            by_code.setdefault(finding.code, []).append(finding)
+    for alike in by_code.values():
+        output.print_text()
+        said = [f"{finding.code} ({finding.area}): {finding.message}" for finding in alike]
+        output.print_indented([*said, f"  {alike[0].cure}"])
     counted = Counter(finding.state for finding in findings)
     words = {state: f"{counted[state]} {state}" for state in State}
     words[State.NOTE] = count_phrase(counted[State.NOTE], "note")

@@ -11,6 +11,11 @@ from typer.testing import CliRunner
 from runtime.settings import SettingsError
 from tidegate.main import verb_application
 
+TWICE = """
+servers = [{id = "one", url = "http://h:1"}, {id = "two", url = "http://h:1/"}]
+pool = {provisioner = {kind = "none"}}
+"""
+
 
 def checked_in(home: Path, **given: str) -> dict[str, Any]:
     """What `config check` says of the home's own configuration, and its exit code."""
@@ -69,6 +74,11 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             {},
             "[[servers]] one: http://h:1/v1/: calls would go to http://h:1/v1/v1/images/generations;",
         ),
+        (
+            TWICE,
+            {},
+            "[[servers]] two: http://h:1/ is the address of one, too: they count as two servers",
+        ),
         ("", {"TIDEGATE_CONFIG": "."}, "TIDEGATE_CONFIG: the folder . has no tidegate.toml"),
         (
             "[services.vidoe]\ndaily_limit = 2\n",
@@ -81,7 +91,7 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
             "[services.tea]: it has no paths, so that no call is of it",
         ),
     ],
-    ids=["name", "path", "folder", "misspelt", "pathless"],
+    ids=["name", "path", "twice", "folder", "misspelt", "pathless"],
 )
 def test_what_does_nothing_or_not_what_it_seems_is_told(
     tmp_path: Path,
@@ -133,7 +143,7 @@ def test_ids_of_servers_that_no_command_can_name_are_told(tmp_path: Path) -> Non
     (tmp_path / "tidegate.toml").write_text(
         '[pool.provisioner]\nkind = "none"\n'
         '[[servers]]\nid = "a/b"\nurl = "http://127.0.0.1:9"\n'
-        '[[servers]]\nid = "well"\nurl = "http://127.0.0.1:9"\n'
+        '[[servers]]\nid = "well"\nurl = "http://127.0.0.1:10"\n'
     )
 
     (trouble,) = foreseen_in(tmp_path, TIDEGATE_PORT="0")
