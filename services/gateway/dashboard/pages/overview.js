@@ -1,6 +1,6 @@
 // What is left, until when, who is unwell, and what went wrong last: one question every five seconds.
 import { html, h } from "../base/html.js";
-import { ago, clock, day, duration, figure, hour, moment, number, percent } from "../base/formats.js";
+import { clock, day, duration, figure, hour, moment, number, percent } from "../base/formats.js";
 import { now, usePolled } from "../base/poll.js";
 import { linkTo } from "../base/route.js";
 import { mayChange } from "../base/signin.js";
@@ -91,7 +91,7 @@ function Figures({ seen }) {
       <${Figure} to=${linkTo("usage")} label=${say("overview.latency")} value=${duration(hour.latency_p50_ms)} beside=${say("overview.high", { long: duration(hour.latency_p95_ms) })} />
       <${Figure} to=${linkTo("requests", { outcome: "waiting" })} label=${say("overview.waiting")} value=${number(queue?.waiting)} beside=${say("overview.waiting_for")} />
       <${Figure} to=${linkTo("requests", { outcome: "open" })} label=${say("overview.in_flight")} value=${number(queue?.open_leases)} beside=${say("overview.leases")} />
-      <${Figure} to=${linkTo("requests", { outcome: "unknown" })} label=${say("overview.doubt")} value=${number(doubt?.units)} bad=${doubt?.units > 0} beside=${doubt?.since ? say("overview.oldest", { long: ago(doubt.since, now.value) }) : say("overview.no_doubt")} />
+      <${Figure} to=${linkTo("requests", { outcome: "unknown" })} label=${say("overview.doubt")} value=${number(doubt?.units)} bad=${doubt?.units > 0} beside=${doubt?.since ? say("overview.oldest", { long: duration(Math.max(1000, now.value - Date.parse(doubt.since))) }) : say("overview.no_doubt")} />
     </nav>
   `;
 }

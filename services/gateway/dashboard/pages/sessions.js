@@ -65,5 +65,5 @@ const columnsOf = (types) => [
   ...types.map((type) => ({ name: type, label: say("left_of_type", { type: wordFor("type", type) }), width: "118px", spare: true, kind: "wide", cell: (/** @type {any} */ row) => html`<${Left} row=${row} type=${type} />` })),
   { name: "resets", label: say("resets_in"), width: "132px", spare: true, kind: "num wide", cell: (row) => duration(Math.round(row.resets_in_s) * 1000), title: (row) => row.quota_day },
   { name: "open_leases", label: say("in_flight"), width: "92px", spare: true, kind: "num wide", sort: true, cell: (row) => number(row.open_leases ?? 0) },
-  { name: "last_used", label: say("last_used"), width: "128px", kind: "num wide", sort: true, cell: (row) => ago(row.last_used_at, now.value), title: (row) => moment(row.last_used_at) },
+  { name: "last_used", label: say("last_used"), width: "142px", kind: "num wide", sort: true, cell: (row) => ago(row.last_used_at, now.value), title: (row) => moment(row.last_used_at) },
 ];

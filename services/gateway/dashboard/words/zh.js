@@ -346,7 +346,7 @@ export default {
   "overview.no_errors": "没有错误",
   "overview.no_servers": "还没有服务器",
   "overview.no_sessions": "还没有会话",
-  "overview.oldest": "最早：{long}",
+  "overview.oldest": "最早：{long}前",
   "overview.quota_day": "配额日 {day}，{zone}",
   "overview.resets": "{long}后重置 · {at}",
   "overview.silent": "{service}",
