@@ -231,14 +231,18 @@ class Gateway:
         await asyncio.Event().wait()
 
     async def reload_settings(self, load: Callable[[], Settings]) -> None:
-        """Take up a changed configuration; a wrong one is told and changes nothing."""
+        """Take up a changed configuration; a wrong one is told, once, and changes nothing."""
+        complaint: str | None = None
         while True:
             await asyncio.sleep(_RELOAD_EVERY_S)
             try:
                 settings = load()
             except SettingsError as error:
-                self.log.warning("configuration_refused", reason=str(error))
+                if str(error) != complaint:
+                    complaint = str(error)
+                    self.log.warning("configuration_refused", reason=complaint)
                 continue
+            complaint = None
             if settings != self.settings:
                 self.apply_settings(settings)
                 self.log.info("configuration_applied")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from nats.aio.client import Client as Nats
 
 from contracts.base import KeyId, ServiceType
 from contracts.gateway import KeyBounds
+from runtime.settings import SettingsError
+from services.gateway import app
 from services.gateway.clients.answers import Client
 from services.gateway.clients.keys import Key, KeyScope
 from services.gateway.clients.request import Request
@@ -67,3 +70,23 @@ async def test_service_type_that_is_added_while_a_body_comes_is_routed_to(
         upload.close()
 
     assert routed.service_type == client.summary().service_type == SONG
+
+
+async def test_a_configuration_that_stays_wrong_is_told_once(
+    nats_client: Nats, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    faults = iter(["no file", "no file", "not TOML", "not TOML", "no file"])
+
+    def load() -> app.Settings:
+        raise SettingsError(next(faults))
+
+    monkeypatch.setattr(app, "_RELOAD_EVERY_S", 0.0)
+    async with front(nats_client, nats_url, tmp_path) as gate:
+        log = SimpleNamespace(warning=lambda _, reason: told.append(reason))
+        monkeypatch.setattr(gate.gateway, "log", log)
+        with pytest.raises(RuntimeError):  # the looks are over
+            await gate.gateway.reload_settings(load)
+        monkeypatch.undo()
+
+    assert told == ["no file", "not TOML", "no file"]
