@@ -85,6 +85,7 @@ async def test_a_configuration_that_stays_wrong_is_told_once(
     async with front(nats_client, nats_url, tmp_path) as gate:
         log = SimpleNamespace(warning=lambda _, reason: told.append(reason))
         monkeypatch.setattr(gate.gateway, "log", log)
+
         with pytest.raises(RuntimeError):  # the looks are over
             await gate.gateway.reload_settings(load)
         monkeypatch.undo()
