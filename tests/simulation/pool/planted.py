@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from contracts.base import lease_id
 from contracts.pool import LeaseExpired, Outcome, Refused, SessionJoined, UsageRecorded, Waiting
 from runtime.eventlog.writer import SubjectWriter
 from runtime.leadership import Leadership
@@ -134,12 +133,9 @@ def entry_lost_at_takeover() -> Iterator[None]:
     """A new leader believes that whom the log names as waiting stands in its line."""
     as_waiting = lease._as_waiting
 
-    def as_known(draft: Any, wanted: Any) -> Any:
-        asked = wanted.requested
-        known = lease_id(asked.request_id, asked.number) in draft.pool.queued
-        return as_waiting(draft, wanted) or (
-            Waiting(position=0) if known and asked.wait_ms else None
-        )
+    def as_known(draft: Any, wanted: Any, asked: Any) -> Any:
+        known = asked in draft.pool.queued and wanted.requested.wait_ms
+        return as_waiting(draft, wanted, asked) or (Waiting(position=0) if known else None)
 
     with _replaced(lease, "_as_waiting", as_known):
         yield
