@@ -143,8 +143,9 @@ def entry_lost_at_takeover() -> Iterator[None]:
 
 @contextmanager
 def undelivered_by_timeout() -> Iterator[None]:
-    """A grant whose delivery nobody acknowledged is taken for undelivered."""
-    with _replaced(deliveries, "NobodyThereError", UnansweredError):
+    """A grant whose delivery nobody acknowledged at once is taken for undelivered."""
+    hasty = _replaced(deliveries, "_TIMEOUT_S", 0.01)
+    with hasty, _replaced(deliveries, "NobodyThereError", UnansweredError):
         yield
 
 
